@@ -1,0 +1,61 @@
+"""nnU-Net's raw format: where images and labels lie, how they are named, and dataset.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from nnunet_dsd.files import whole_file, write_json
+
+FILE_ENDING = ".nii.gz"
+
+
+def image_path(folder: Path, case: str, *, channel: int = 0) -> Path:
+    """Path of one channel of a case, for example `imagesTr/phantom_000_0000.nii.gz`."""
+    return folder / f"{case}_{channel:04d}{FILE_ENDING}"
+
+
+def label_path(folder: Path, case: str) -> Path:
+    """Path of a case's label image, for example `labelsTr/phantom_000.nii.gz`."""
+    return folder / f"{case}{FILE_ENDING}"
+
+
+def write_volume(
+    path: Path, volume: NDArray[np.generic], *, spacing_mm: Sequence[float], origin_mm: Sequence[float]
+) -> None:
+    """Write a volume with axes along the scanner's.
+
+    Args:
+        path: the NIfTI file; written whole or not at all.
+        volume: shape (Z, Y, X).
+        spacing_mm: distance of neighbouring voxel centres along (z, y, x).
+        origin_mm: position of the first voxel's centre along (z, y, x).
+    """
+    image = sitk.GetImageFromArray(volume)
+    image.SetSpacing([float(value) for value in reversed(spacing_mm)])
+    image.SetOrigin([float(value) for value in reversed(origin_mm)])
+    with whole_file(path) as temporary:
+        sitk.WriteImage(image, str(temporary), useCompression=True)
+
+
+def write_dataset_json(
+    folder: Path,
+    *,
+    channel_names: Sequence[str],
+    labels: Mapping[str, int | Sequence[int]],
+    training_cases: int,
+    description: str,
+) -> None:
+    """Write nnU-Net's dataset.json; `labels` maps names to label values, or to several for region-based training."""
+    content = {
+        "channel_names": {str(index): name for index, name in enumerate(channel_names)},
+        "labels": {name: value if isinstance(value, int) else list(value) for name, value in labels.items()},
+        "numTraining": training_cases,
+        "file_ending": FILE_ENDING,
+        "description": description,
+    }
+    write_json(folder / "dataset.json", content)

@@ -1,0 +1,1 @@
+"""Metrics per case and structure, their tables and figures. Nothing here imports nnunetv2."""

@@ -1,0 +1,93 @@
+"""Images and label images with their geometry, read by SimpleITK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from nnunet_dsd.errors import DataError
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where an image lies in space. All in SimpleITK's order (x, y, z); lengths in mm."""
+
+    size: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    origin_mm: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    @property
+    def array_spacing_mm(self) -> tuple[float, ...]:
+        """Spacing along the axes of the array: (z, y, x), or (y, x)."""
+        return self.spacing_mm[::-1]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An image of shape (Z, Y, X), or (Y, X), with its geometry and the file it came from."""
+
+    array: NDArray[Any]
+    geometry: Geometry
+    path: Path
+
+
+def read_volume(path: Path) -> Volume:
+    """Read an image.
+
+    Raises:
+        DataError: if the file is missing or SimpleITK cannot read it.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist.")
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise DataError(f"{path} could not be read as an image; it may be damaged. SimpleITK says: {error}") from error
+    geometry = Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    return Volume(sitk.GetArrayFromImage(image), geometry, path)
+
+
+def read_labels(path: Path) -> Volume:
+    """Read a label image; values stored as floating point are accepted if they are whole numbers.
+
+    Raises:
+        DataError: if the file cannot be read or holds values that are no labels.
+    """
+    volume = read_volume(path)
+    labels = np.rint(volume.array).astype(np.int64)
+    if not np.array_equal(labels, volume.array):
+        raise DataError(f"{path} holds values that are no whole numbers; labels are needed, not probabilities.")
+    return Volume(labels, volume.geometry, path)
+
+
+def require_equal_geometry(prediction: Volume, reference: Volume, *, tolerance: float = 1e-3) -> None:
+    """Check that two images lie on the same voxels.
+
+    Args:
+        prediction: one image.
+        reference: the other.
+        tolerance: allowed difference of spacing and origin in mm, and of direction cosines.
+
+    Raises:
+        DataError: with every property that differs.
+    """
+    differences = []
+    for name in ("size", "spacing_mm", "origin_mm", "direction"):
+        got, expected = getattr(prediction.geometry, name), getattr(reference.geometry, name)
+        if len(got) != len(expected) or not np.allclose(got, expected, rtol=0, atol=tolerance):
+            differences.append(f"  {name}: {_rounded(got)} in the prediction, {_rounded(expected)} in the reference")
+    if differences:
+        raise DataError(
+            f"{prediction.path} and {reference.path} do not lie on the same voxels:\n" + "\n".join(differences) + "\n"
+            "Predict from the images the references were drawn on, or resample the prediction onto its reference."
+        )
+
+
+def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(round(value, 4) for value in values)

@@ -1,4 +1,4 @@
-"""Points nnU-Net's variable `nnUNet_extTrainer` at our folder; Python calls this at start-up (standard library only)."""
+"""Points nnU-Net at our folder through `nnUNet_extTrainer`; called when Python starts, so standard library only."""
 
 from __future__ import annotations
 

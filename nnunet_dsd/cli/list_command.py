@@ -1,0 +1,58 @@
+"""`nnunet-dsd list`: every registered trainer with its kind, one line and its paper."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nnunet_dsd.registry import TRAINER_KINDS, RegistryProblem, TrainerEntry, all_trainers, registry_problems
+
+SUMMARY = "Show every trainer with its kind, one line and its paper."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `list`."""
+    parser.add_argument("--kind", choices=TRAINER_KINDS, help="only trainers of this kind")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the trainers; packages whose trainers could not be used are named after them, on standard error."""
+    trainers = all_trainers(arguments.kind)
+    problems = registry_problems()
+    if arguments.json:
+        print(as_json(trainers, problems))
+    else:
+        print_table(trainers)
+        for problem in problems:
+            print(f"not usable: {problem}", file=sys.stderr)
+    return 0
+
+
+def as_json(trainers: Sequence[TrainerEntry], problems: Sequence[RegistryProblem]) -> str:
+    """An object with the list `trainers` (name, target, kind, summary, paper) and the list of strings `problems`."""
+    listing = {
+        "trainers": [dataclasses.asdict(entry) for entry in trainers],
+        "problems": [str(problem) for problem in problems],
+    }
+    return json.dumps(listing, indent=2)
+
+
+def print_table(trainers: Sequence[TrainerEntry]) -> None:
+    """Print one row per trainer; papers are numbered and written out below, since many trainers share one."""
+    papers = list(dict.fromkeys(entry.paper for entry in trainers if entry.paper))
+    table = Table("trainer", "kind", "what it does", "paper")
+    for entry in trainers:
+        number = f"[{papers.index(entry.paper) + 1}]" if entry.paper else ""
+        table.add_row(*(escape(cell) for cell in (entry.name, entry.kind, entry.summary, number)))
+    console = Console()
+    console.print(table)
+    for position, paper in enumerate(papers, start=1):
+        console.print(f"[{position}] {paper}", markup=False, highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,11 +43,13 @@ def hausdorff_mm(
         )
     if not prediction.any() or not reference.any():
         return math.nan
-    distance = compute_hausdorff_distance(
-        torch.from_numpy(prediction)[None, None],
-        torch.from_numpy(reference)[None, None],
-        include_background=True,
-        percentile=percentile,
-        spacing=[float(step) for step in spacing_mm],
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 calls itself with an argument it deprecates
+        distance = compute_hausdorff_distance(
+            torch.from_numpy(prediction)[None, None],
+            torch.from_numpy(reference)[None, None],
+            include_background=True,
+            percentile=percentile,
+            spacing=[float(step) for step in spacing_mm],
+        )
     return float(distance.item())

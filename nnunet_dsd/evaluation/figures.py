@@ -1,0 +1,169 @@
+"""Figures of an evaluation: contours on slices, and scores per case. No pyplot, so no global state is touched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.evaluation.results import Evaluation, Score
+from nnunet_dsd.evaluation.structures import Structure
+from nnunet_dsd.files import whole_file
+
+# Okabe and Ito's palette without black: told apart with any colour vision, and visible on grey.
+PALETTE = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00", "#0072B2")
+INK, FAINT = "#222222", "#B8B8B8"
+COLUMNS = ("image", "reference", "prediction (dotted: reference)")
+
+
+@dataclass(frozen=True)
+class OverlayCase:
+    """One row of the overlay figure.
+
+    Attributes:
+        name: shown beside the row.
+        image: intensities, shape (Z, Y, X), or (Y, X).
+        reference: label image of the same shape.
+        prediction: label image of the same shape.
+        spacing_mm: along the axes of the arrays.
+        caption: a second line beside the row, for example the case's scores.
+    """
+
+    name: str
+    image: NDArray[Any]
+    reference: NDArray[np.integer[Any]]
+    prediction: NDArray[np.integer[Any]]
+    spacing_mm: tuple[float, ...]
+    caption: str = ""
+
+
+def colour_of(index: int) -> str:
+    """Colour of the structure with this place in the list; repeats after seven."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def overlay_figure(cases: Sequence[OverlayCase], structures: Sequence[Structure]) -> Figure:
+    """Draw a row per case: a slice through the structures, the same with reference and with predicted contours.
+
+    Raises:
+        ShapeError: if there is no case, or a case's arrays differ in shape.
+    """
+    if not cases:
+        raise ShapeError("At least one case is needed for a figure of overlays; got none.")
+    figure = Figure(figsize=(9.6, 2.95 * len(cases) + 0.7), layout="constrained", facecolor="white")
+    axes = figure.subplots(len(cases), len(COLUMNS), squeeze=False)
+    for row, case in zip(axes, cases, strict=True):
+        _draw_row(row, case, structures)
+    for axis, title in zip(axes[0], COLUMNS, strict=True):
+        axis.set_title(title, fontsize=11, color=INK)
+    handles = [Line2D([], [], color=colour_of(index), lw=2.5) for index in range(len(structures))]
+    names = [structure.name for structure in structures]
+    figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), frameon=False, fontsize=11)
+    return figure
+
+
+def best_slice(reference: NDArray[np.integer[Any]], structures: Sequence[Structure]) -> int:
+    """Index along the first axis of the slice that shows most of every structure of the reference.
+
+    Each structure's area is taken relative to its largest slice; the slice whose smallest relative area is largest
+    wins, and the total decides between equals. Structures absent from the case do not count.
+    """
+    areas = [structure.mask(reference).sum(axis=(1, 2)) for structure in structures]
+    present = [area / area.max() for area in areas if area.any()]
+    if not present:
+        return reference.shape[0] // 2
+    return int(np.argmax(np.min(present, axis=0) + 1e-3 * np.sum(present, axis=0)))
+
+
+def scores_figure(evaluation: Evaluation) -> Figure:
+    """Draw Dice and HD95 of every case as dots, a column per structure, with the mean as a line."""
+    width = max(7.5, 2.0 + 1.1 * len(evaluation.structures))
+    figure = Figure(figsize=(width, 3.6), layout="constrained", facecolor="white")
+    dice_axis, distance_axis = figure.subplots(1, 2)
+    _draw_strip(dice_axis, evaluation, "dice", "{:.3f}")
+    dice_axis.set_title("Dice (higher is better)", fontsize=11, color=INK)
+    lowest = min((score.dice for score in evaluation.scores if not math.isnan(score.dice)), default=0.0)
+    dice_axis.set_ylim(min(0.7, math.floor(lowest * 10) / 10), 1.0)
+    _draw_strip(distance_axis, evaluation, "hd95_mm", "{:.1f} mm")
+    distance_axis.set_title("HD95 in mm (lower is better)", fontsize=11, color=INK)
+    distance_axis.set_ylim(bottom=0.0)
+    return figure
+
+
+def save_png(figure: Figure, path: Path, *, dpi: int = 130) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi)
+
+
+def _draw_row(row: NDArray[Any], case: OverlayCase, structures: Sequence[Structure]) -> None:
+    image, reference, prediction, aspect = _slices(case, structures)
+    low, high = np.percentile(image, [1.0, 99.0])
+    for axis in row:
+        axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+    _draw_contours(row[1], reference, structures)
+    _draw_contours(row[2], prediction, structures)
+    _draw_contours(row[2], reference, structures, dotted=True)
+    row[0].set_ylabel(f"{case.name}\n{case.caption}".strip(), fontsize=9, color=INK)
+
+
+def _slices(
+    case: OverlayCase, structures: Sequence[Structure]
+) -> tuple[NDArray[Any], NDArray[np.integer[Any]], NDArray[np.integer[Any]], float]:
+    if not case.image.shape == case.reference.shape == case.prediction.shape:
+        raise ShapeError(
+            f"Image, reference and prediction of {case.name} have the shapes {case.image.shape}, "
+            f"{case.reference.shape} and {case.prediction.shape}; they must be equal."
+        )
+    aspect = case.spacing_mm[-2] / case.spacing_mm[-1]
+    if case.image.ndim == 2:
+        return case.image, case.reference, case.prediction, aspect
+    index = best_slice(case.reference, structures)
+    return case.image[index], case.reference[index], case.prediction[index], aspect
+
+
+def _draw_contours(
+    axis: Axes, labels: NDArray[np.integer[Any]], structures: Sequence[Structure], *, dotted: bool = False
+) -> None:
+    for index, structure in enumerate(structures):
+        mask = structure.mask(labels)
+        if not mask.any():
+            continue
+        padded = np.pad(mask.astype(float), 1)
+        across, down = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
+        colour, style, thickness = ("white", "dotted", 1.1) if dotted else (colour_of(index), "solid", 2.0)
+        axis.contour(across, down, padded, levels=[0.5], colors=[colour], linestyles=style, linewidths=thickness)
+
+
+def _draw_strip(axis: Axes, evaluation: Evaluation, metric: str, form: str) -> None:
+    for index, structure in enumerate(evaluation.structures):
+        values = _defined(evaluation.of(structure.name), metric)
+        if not values:
+            continue
+        offsets = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
+        axis.scatter(index + offsets, values, s=34, color=colour_of(index), edgecolor="white", lw=0.7, zorder=3)
+        mean = float(np.mean(values))
+        axis.hlines(mean, index - 0.3, index + 0.3, color=INK, lw=1.6, zorder=4)
+        axis.annotate(form.format(mean), (index + 0.32, mean), va="center", fontsize=9, color=INK)
+    names = [structure.name for structure in evaluation.structures]
+    axis.set_xticks(range(len(names)), names)
+    axis.set_xlim(-0.5, len(names) - 0.2)
+    axis.grid(axis="y", color=FAINT, lw=0.5, alpha=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _defined(scores: Sequence[Score], metric: str) -> list[float]:
+    values = [float(getattr(score, metric)) for score in scores]
+    return [value for value in values if not math.isnan(value)]

@@ -1,0 +1,42 @@
+"""The errors both packages raise. Each message says what was got, what is allowed and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DistillationError(Exception):
+    """Base of every error this project raises on purpose; the command line prints it without a traceback."""
+
+
+class SettingsError(DistillationError, ValueError):
+    """Settings that are unknown or impossible; carries every problem found, not only the first."""
+
+    def __init__(self, problems: Sequence[str], *, source: str) -> None:
+        self.problems = tuple(problems)
+        listed = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{len(self.problems)} problem(s) in {source}:\n{listed}")
+
+
+class NetworkStructureError(DistillationError, ValueError):
+    """A network that is not the U-shape that was asked for, or levels that do not fit together."""
+
+
+class ShapeError(DistillationError, ValueError):
+    """Tensors whose shapes do not go together."""
+
+
+class RegistryError(DistillationError, LookupError):
+    """A trainer name that is unknown, or registered twice, or whose class cannot be loaded."""
+
+
+class CheckpointError(DistillationError, RuntimeError):
+    """A checkpoint that does not fit, is incomplete, or could not be written."""
+
+
+class DataError(DistillationError, ValueError):
+    """Input files that are missing, broken or contradict each other."""
+
+
+class SetupError(DistillationError, RuntimeError):
+    """Something outside the data is not in place: an environment variable, a folder, a program, free disk space."""

@@ -1,0 +1,93 @@
+"""`nnunet-dsd plan`: derive a plans file with settings of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nnunet_dsd.config import Settings, setting_choices, setting_type
+from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, read_plans, write_plans
+from nnunet_dsd.presets import PRESETS, find_preset
+
+SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: what to derive from, changes to the plans, and one option per setting."""
+    parser.add_argument("-d", "--dataset", required=True, help="data set number or name (in nnUNet_preprocessed)")
+    parser.add_argument("-c", "--configuration", nargs="+", required=True, help="configurations to change")
+    parser.add_argument("-p", "--plans", default="nnUNetPlans", help="plans to derive from (default: %(default)s)")
+    parser.add_argument("-o", "--output", required=True, help="name of the new plans, for nnUNetv2_train -p")
+    parser.add_argument(
+        "--preset", help="start from a named set: " + "; ".join(f"{k}: {v.summary}" for k, v in PRESETS.items())
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace plans of that name")
+    plan = parser.add_argument_group("changes to the plans themselves")
+    plan.add_argument("--batch-size", type=int, help="patches per step")
+    plan.add_argument("--patch-size", type=int, nargs="+", metavar="VOXELS", help="voxels per axis, as in the plans")
+    plan.add_argument("--width", type=float, help="factor on the feature channels of every stage")
+    settings = parser.add_argument_group("settings of the self-distillation block (default in brackets)")
+    for spec in dataclasses.fields(Settings):
+        _add_setting(settings, spec)
+
+
+def _add_setting(group: argparse._ArgumentGroup, spec: dataclasses.Field[Any]) -> None:
+    flag = f"--{spec.name.replace('_', '-')}"
+    text = f"{spec.metadata['help']} [{spec.default}]".replace("%", "%%")
+    choices, declared = setting_choices(spec.name), setting_type(spec.name)
+    if declared is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+    elif choices:
+        group.add_argument(flag, choices=choices, help=text)
+    else:
+        group.add_argument(flag, type=declared, metavar=declared.__name__.upper(), help=text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the derived plans and say how to use them."""
+    folder = dataset_folder(arguments.dataset)
+    plans = read_plans(folder, arguments.plans)
+    derived = derive_plans(plans, arguments.configuration, arguments.output, _changes(arguments))
+    path = write_plans(folder, derived, overwrite=arguments.overwrite)
+    console = Console()
+    console.print(_summary(derived, arguments.configuration))
+    console.print(f"written: {path}", soft_wrap=True, highlight=False)
+    console.print("train with:", style="bold")
+    for configuration in arguments.configuration:
+        command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr nnUNetTrainerDSD -p {arguments.output}"
+        console.print(f"  {command}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _changes(arguments: argparse.Namespace) -> PlanChanges:
+    given = {spec.name: getattr(arguments, spec.name) for spec in dataclasses.fields(Settings)}
+    settings = {name: value for name, value in given.items() if value is not None}
+    patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
+    batch_size = arguments.batch_size
+    if arguments.preset:
+        preset = find_preset(arguments.preset)
+        settings = {**preset.settings, **settings}
+        patch_size, batch_size = patch_size or preset.patch_size, batch_size or preset.batch_size
+    if patch_size is not None and len(patch_size) not in (2, 3):
+        raise SettingsError(
+            [f"patch size {patch_size} has {len(patch_size)} axes, expected 2 or 3"], source="--patch-size"
+        )
+    return PlanChanges(settings, batch_size=batch_size, patch_size=patch_size, width=arguments.width)
+
+
+def _summary(plans: dict[str, Any], configurations: list[str]) -> Table:
+    table = Table(title=f"plans '{plans['plans_name']}'", title_justify="left")
+    table.add_column("configuration")
+    table.add_column("setting")
+    table.add_column("value")
+    for name in configurations:
+        configuration = plans["configurations"][name]
+        rows = {key: configuration[key] for key in ("batch_size", "patch_size") if key in configuration}
+        for key, value in {**rows, **configuration["self_distillation"]}.items():
+            table.add_row(name, key, str(value))
+    return table

@@ -1,0 +1,1 @@
+"""The mathematics of distillation: pure PyTorch on bare tensors, no nnU-Net, no files."""

@@ -1,0 +1,180 @@
+"""Derive a plans file from nnU-Net's: our settings block, batch and patch size, network width."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_dsd.config import PLANS_KEY, read_settings
+from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
+from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
+
+MINIMUM_FEATURES = 4
+DERIVED_FROM_KEY = "self_distillation_derived_from"
+
+
+@dataclass(frozen=True)
+class PlanChanges:
+    """What to change in a configuration; None leaves nnU-Net's choice.
+
+    `patch_size` is in voxels per axis; `width` multiplies the feature channels of every stage.
+    """
+
+    settings: Mapping[str, Any]
+    batch_size: int | None = None
+    patch_size: tuple[int, ...] | None = None
+    width: float | None = None
+
+
+def dataset_folder(dataset: str) -> Path:
+    """Return a data set's folder in nnUNet_preprocessed.
+
+    Args:
+        dataset: Number, or name of the form `Dataset004_Hippocampus`.
+
+    Raises:
+        SetupError: if nnUNet_preprocessed is not set or no folder.
+        DataError: if there is no such data set there, or more than one of that number.
+    """
+    root = os.environ.get("nnUNet_preprocessed")
+    if not root or not Path(root).is_dir():
+        raise SetupError(
+            f"nnUNet_preprocessed is {repr(root) if root else 'not set'}, expected an existing folder: "
+            "export nnUNet_preprocessed=/path/to/nnUNet_preprocessed (see `nnunet-dsd doctor`)"
+        )
+    pattern = f"Dataset{int(dataset):03d}_*" if dataset.isdigit() else dataset
+    found = sorted(path for path in Path(root).glob(pattern) if path.is_dir())
+    if len(found) != 1:
+        what = f"{len(found)} data sets match '{dataset}'" if found else f"no data set '{dataset}'"
+        known = ", ".join(sorted(path.name for path in Path(root).glob("Dataset*"))) or "none"
+        raise DataError(f"{what} in {root}; there are: {known}. Run nnUNetv2_plan_and_preprocess -d {dataset} first")
+    return found[0]
+
+
+def read_plans(folder: Path, name: str) -> dict[str, Any]:
+    """Read a plans file by name.
+
+    Raises:
+        DataError: if it is missing or no JSON.
+    """
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        candidates = ", ".join(sorted(p.stem for p in folder.glob("*Plans*.json"))) or "none"
+        raise DataError(f"there is no plans file {path}; there are: {candidates}")
+    try:
+        plans: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is no valid JSON ({error}); plan the data set again") from error
+    return plans
+
+
+def derive_plans(
+    plans: Mapping[str, Any], configurations: Sequence[str], name: str, changes: PlanChanges
+) -> dict[str, Any]:
+    """Return a copy of nnU-Net's plans with our block and changes in the named configurations.
+
+    Preprocessed data are shared with the original plans: nothing that preprocessing depends on is changed.
+
+    Args:
+        plans: nnU-Net's plans.
+        configurations: Which of its configurations to change, for example `3d_fullres`.
+        name: The new plans' name.
+        changes: What to change.
+
+    Raises:
+        SettingsError: listing everything that is wrong.
+    """
+    problems = _name_problems(plans, configurations, name) + _change_problems(changes)
+    try:
+        block = read_settings(changes.settings).to_block()
+    except SettingsError as error:
+        problems += error.problems
+    if problems:
+        raise SettingsError(problems, source=f"the plans '{name}'")
+    derived = copy.deepcopy(dict(plans))
+    derived["plans_name"] = name
+    derived[DERIVED_FROM_KEY] = plans["plans_name"]
+    for configuration in configurations:
+        _change_configuration(derived["configurations"], configuration, block, changes)
+    return derived
+
+
+def write_plans(folder: Path, plans: Mapping[str, Any], *, overwrite: bool = False) -> Path:
+    """Write plans under their name, whole or not at all, and return the path.
+
+    Raises:
+        DataError: if other plans of that name exist and `overwrite` is false.
+    """
+    path = folder / f"{plans['plans_name']}.json"
+    text = json.dumps(plans, indent=4)
+    if path.exists() and not overwrite and json.loads(path.read_text(encoding="utf-8")) != plans:
+        raise DataError(f"{path} exists and says something else; choose another name with -o, or pass --overwrite")
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def _name_problems(plans: Mapping[str, Any], configurations: Sequence[str], name: str) -> list[str]:
+    known = plans["configurations"]
+    problems = [f"no configuration '{c}'; there are {', '.join(known)}" for c in configurations if c not in known]
+    if not re.fullmatch(r"\w[\w.-]*", name) or "__" in name:
+        problems.append(f"plans name '{name}' must be letters, digits, '.', '-' and single '_'")
+    if name == plans["plans_name"]:
+        problems.append(f"plans name '{name}' is that of the plans it derives from; choose another with -o")
+    return problems
+
+
+def _change_problems(changes: PlanChanges) -> list[str]:
+    problems = []
+    if changes.batch_size is not None and changes.batch_size < 1:
+        problems.append(f"batch size {changes.batch_size}, allowed is at least 1")
+    if changes.patch_size is not None and any(axis < 1 for axis in changes.patch_size):
+        problems.append(f"patch size {changes.patch_size}, allowed are at least 1 voxel per axis")
+    if changes.width is not None and not 0 < changes.width <= 8:
+        problems.append(f"width {changes.width:g}, allowed is more than 0 and at most 8")
+    return problems
+
+
+def _inherited(configurations: Mapping[str, Any], name: str, key: str) -> Any:
+    """Return a value of a configuration or of the first one it inherits from that has it."""
+    configuration = configurations[name]
+    while key not in configuration and "inherits_from" in configuration:
+        configuration = configurations[configuration["inherits_from"]]
+    return configuration.get(key)
+
+
+def _change_configuration(
+    configurations: dict[str, Any], name: str, block: Mapping[str, Any], changes: PlanChanges
+) -> None:
+    architecture = copy.deepcopy(_inherited(configurations, name, "architecture"))
+    patch_size = list(changes.patch_size or _inherited(configurations, name, "patch_size"))
+    if architecture and changes.width is not None:
+        _scale_width(architecture, changes.width, name)
+    if architecture and "strides" in architecture["arch_kwargs"]:
+        strides = architecture["arch_kwargs"]["strides"]
+        check_patch_size(cumulative_scales(strides, len(strides), dimensions=len(patch_size))[-1], patch_size)
+    configuration = configurations[name]
+    configuration[PLANS_KEY] = dict(block)
+    if changes.batch_size is not None:
+        configuration["batch_size"] = changes.batch_size
+    if changes.patch_size is not None:
+        configuration["patch_size"] = patch_size
+    if changes.width is not None:
+        configuration["architecture"] = architecture
+
+
+def _scale_width(architecture: dict[str, Any], width: float, configuration: str) -> None:
+    kwargs = architecture["arch_kwargs"]
+    if "features_per_stage" not in kwargs:
+        raise NetworkStructureError(
+            f"{architecture['network_class_name']} of {configuration} has no feature channels per stage, so --width "
+            "cannot scale it"
+        )
+    kwargs["features_per_stage"] = [max(MINIMUM_FEATURES, round(f * width)) for f in kwargs["features_per_stage"]]

@@ -1,0 +1,112 @@
+"""Checkpoints: stock weights in nnU-Net's form, our parts under keys of their own, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnunet_dsd.errors import CheckpointError
+
+HEADS_KEY = "distillation_heads"
+SETTINGS_KEY = "self_distillation_settings"
+
+
+def capture_checkpoint(write: Callable[[io.BytesIO], None]) -> dict[str, Any] | None:
+    """Return what nnU-Net's own `save_checkpoint` would write, or None where it writes nothing.
+
+    Args:
+        write: nnU-Net's method; torch.save takes a buffer where it takes a file name.
+    """
+    buffer = io.BytesIO()
+    write(buffer)
+    if buffer.tell() == 0:
+        return None
+    buffer.seek(0)
+    checkpoint: dict[str, Any] = torch.load(buffer, map_location="cpu", weights_only=False)
+    return checkpoint
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], filename: str | os.PathLike[str]) -> None:
+    """Write a checkpoint beside its place and move it there, so that a kill or a full disk leaves the old one whole.
+
+    Raises:
+        CheckpointError: if it could not be written; says how much room there is.
+    """
+    target = Path(filename)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        torch.save(dict(checkpoint), temporary)
+        _grant_usual_permissions(temporary)
+        os.replace(temporary, target)
+    except (OSError, RuntimeError) as error:
+        free = shutil.disk_usage(target.parent).free / 2**20
+        raise CheckpointError(
+            f"could not write {target} ({error}); {free:.0f} MiB are free there. An earlier checkpoint of that name is "
+            "unharmed: make room and continue the training with --c"
+        ) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _grant_usual_permissions(path: str) -> None:
+    """Give a temporary file the permissions an ordinary new file would have."""
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(path, 0o666 & ~mask)
+
+
+def read_checkpoint(filename: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        CheckpointError: if it is missing, truncated or no nnU-Net checkpoint.
+    """
+    try:
+        checkpoint = torch.load(filename, map_location="cpu", weights_only=False)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint at {filename}") from error
+    except Exception as error:  # torch raises many kinds for a truncated or foreign file
+        raise CheckpointError(
+            f"{filename} cannot be read as a checkpoint ({type(error).__name__}: {error}); it may be cut short. "
+            "Use another of the fold's checkpoints, for example checkpoint_best.pth"
+        ) from error
+    if not isinstance(checkpoint, dict) or "network_weights" not in checkpoint:
+        raise CheckpointError(f"{filename} is not an nnU-Net checkpoint: it has no 'network_weights'")
+    return checkpoint
+
+
+def check_weights_fit(
+    weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], *, source: str
+) -> None:
+    """Refuse weights of another architecture.
+
+    Args:
+        weights: The checkpoint's weights; a leading `module.` of old data-parallel checkpoints is ignored.
+        expected: The network's own state dict.
+        source: What the weights were read from, for the message.
+
+    Raises:
+        CheckpointError: naming the first keys that are missing, unknown or of another shape.
+    """
+    found = {key.removeprefix("module."): value for key, value in weights.items()}
+    problems = [f"'{key}' is missing" for key in expected if key not in found]
+    problems += [f"'{key}' is not part of this network" for key in found if key not in expected]
+    problems += [
+        f"'{key}' has shape {tuple(found[key].shape)}, this network needs {tuple(value.shape)}"
+        for key, value in expected.items()
+        if key in found and found[key].shape != value.shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:3])
+        raise CheckpointError(
+            f"{source} belongs to another architecture: {len(problems)} weights do not fit ({shown}). Train with the "
+            "plans and configuration that the checkpoint was made with (they are in its results folder's plans.json)"
+        )

@@ -1,0 +1,48 @@
+"""The figure of the loss terms over the epochs, drawn next to nnU-Net's progress.png."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+GROUPS = (
+    ("ground truth", ("output", "decoder_"), "Dice + cross-entropy"),
+    ("between encoders", ("encoder_kl_", "encoder_l2_"), "T² KL (nats) or L2"),
+    ("between decoders", ("decoder_kl_", "decoder_l2_"), "T² KL (nats) or L2"),
+    ("encoder teacher", ("encoder_teacher_",), "entropy (nats), Dice (fraction)"),
+)
+
+
+def draw_loss_terms(terms: Mapping[str, Sequence[float]], filename: str | os.PathLike[str]) -> None:
+    """Draw the unweighted loss terms by epoch, one panel per kind, and write the PNG whole.
+
+    Args:
+        terms: Values per epoch by term name.
+        filename: Where to write.
+    """
+    panels = [(title, _members(terms, title), unit) for title, _, unit in GROUPS]
+    panels = [panel for panel in panels if panel[1]]
+    figure = Figure(figsize=(9, 2.6 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (title, members, unit) in zip(axes, panels, strict=True):
+        for name, values in members.items():
+            axis.plot(range(len(values)), values, marker="." if len(values) < 3 else None, label=name)
+        axis.set(title=title, ylabel=unit)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small", ncols=2)
+    axes[-1].set_xlabel("epoch")
+    temporary = Path(f"{filename}.part")
+    figure.savefig(temporary, format="png", dpi=110)
+    os.replace(temporary, filename)
+
+
+def _members(terms: Mapping[str, Sequence[float]], title: str) -> dict[str, Sequence[float]]:
+    return {name: values for name, values in terms.items() if _group_of(name) == title}
+
+
+def _group_of(name: str) -> str:
+    matching = [(len(prefix), title) for title, prefixes, _ in GROUPS for prefix in prefixes if name.startswith(prefix)]
+    return max(matching)[1]

@@ -1,0 +1,143 @@
+"""A trainer whose budget, optimiser and seed come from the plans, and whose checkpoints are written whole."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from torch import nn
+from torch._dynamo import OptimizedModule
+
+from nnunet_dsd.config import PLANS_KEY, Settings, read_settings
+from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
+from nnunet_dsd.trainers.checkpoint import (
+    SETTINGS_KEY,
+    capture_checkpoint,
+    check_weights_fit,
+    read_checkpoint,
+    write_checkpoint,
+)
+from nnunet_dsd.trainers.schedules import EpochSchedule, learning_rate
+
+STOCK_TRAINER = "nnUNetTrainer"
+
+
+class PlannedTrainer(nnUNetTrainer):
+    """nnU-Net's trainer with its settings read from the plans (see `nnunet_dsd.config.Settings`).
+
+    Subclasses are tables: `defaults` is what a variant uses where the plans are silent, `fixed` what makes it the
+    variant it is and no plans file can change. Parameters are nnU-Net's own and must keep their names.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    nnunet_deep_supervision: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        fold: int,
+        dataset_json: dict[str, Any],
+        device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature
+    ) -> None:
+        block = PlansManager(plans).get_configuration(configuration).configuration.get(PLANS_KEY)
+        settings = read_settings(block, defaults=self.defaults, fixed=self.fixed)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.settings: Settings = settings
+        self.num_epochs = settings.epochs
+        self.num_iterations_per_epoch = settings.iterations_per_epoch
+        self.num_val_iterations_per_epoch = settings.validation_iterations_per_epoch
+        self.save_every = settings.save_every
+        self.initial_lr = settings.learning_rate
+        self.weight_decay = settings.weight_decay
+        self.enable_deep_supervision = self.nnunet_deep_supervision
+
+    def initialize(self) -> None:
+        """Build network, optimiser and loss; seeded where the settings say so."""
+        if self.settings.seed is not None:
+            seed_everything(self.settings.seed + self.local_rank)
+        # nnU-Net calls this attribute of the instance; inference calls the plain method of the class.
+        self.__dict__["build_network_architecture"] = self._build_training_network
+        super().initialize()
+        self.print_to_log_file("Self-distillation settings that differ from the defaults:", self.settings.to_block())
+
+    def _build_training_network(
+        self,
+        plans_manager: Any,
+        configuration_manager: Any,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """Build the network to train; inference calls the class's own plain `build_network_architecture`."""
+        network: nn.Module = type(self).build_network_architecture(
+            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
+        if not enable_deep_supervision:
+            freeze_deep_supervision_layers(network)
+        return network
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, EpochSchedule]:
+        """Return the optimiser and the schedule that the settings name."""
+        if self.settings.optimiser == "adamw":
+            optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+                self.network.parameters(), lr=self.initial_lr, weight_decay=self.weight_decay
+            )
+        else:
+            optimizer, _ = super().configure_optimizers()
+        return optimizer, EpochSchedule(optimizer, learning_rate(self.settings))
+
+    def bare_network(self) -> nn.Module:
+        """Return the network without its data-parallel and compile wrappers."""
+        network = self.network.module if self.is_ddp else self.network
+        return network._orig_mod if isinstance(network, OptimizedModule) else network
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write nnU-Net's checkpoint plus our keys, whole or not at all."""
+        checkpoint = capture_checkpoint(super().save_checkpoint)
+        if checkpoint is None:
+            return
+        if self.uses_stock_network():
+            checkpoint["trainer_name"] = STOCK_TRAINER
+        checkpoint[SETTINGS_KEY] = self.settings.to_block()
+        checkpoint.update(self.extra_checkpoint_parts())
+        write_checkpoint(checkpoint, filename)
+
+    def uses_stock_network(self) -> bool:
+        """Tell whether stock nnU-Net can rebuild this trainer's network from the plans alone."""
+        return type(self).build_network_architecture is nnUNetTrainer.build_network_architecture
+
+    def extra_checkpoint_parts(self) -> dict[str, Any]:
+        """Return what this trainer's checkpoints hold beside nnU-Net's own parts."""
+        return {}
+
+    def load_checkpoint(self, filename_or_checkpoint: str | os.PathLike[str]) -> None:
+        """Continue from a checkpoint of this trainer.
+
+        Raises:
+            CheckpointError: if it is broken, of another architecture, or lacks parts this trainer needs.
+        """
+        if not self.was_initialized:
+            self.initialize()
+        checkpoint = read_checkpoint(filename_or_checkpoint)
+        source = str(filename_or_checkpoint)
+        check_weights_fit(checkpoint["network_weights"], self.bare_network().state_dict(), source=source)
+        self.restore_extra_parts(checkpoint, source)
+        super().load_checkpoint(str(filename_or_checkpoint))
+
+    def restore_extra_parts(self, checkpoint: Mapping[str, Any], source: str) -> None:
+        """Take back what `extra_checkpoint_parts` wrote."""
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch; nnU-Net's augmentation worker processes draw their own random states."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

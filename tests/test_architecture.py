@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 EVERYWHERE = {"nnunet_dsd", "nnunet_dsd.errors", "nnunet_dsd.files"}
-# Which parts of nnunet_dsd a part may import besides itself and EVERYWHERE; docs and DESIGN give the reasons.
+# Which parts of nnunet_dsd a part may import besides itself and EVERYWHERE. A part that is new must be named here.
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "plugin": {"registry"},
     "datasets": set(),
     "evaluation": {"datasets"},
-    "demo": {"datasets", "evaluation"},
+    "demo": {"datasets", "evaluation", "registry"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -1,6 +1,7 @@
 """What the start-up files do to a Python process, from a wheel and from an editable install."""
 
 import os
+import pkgutil
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,11 @@ def test_uninstalling_leaves_nothing_behind(wheel, make_environment):
 
 def test_the_start_file_names_the_function_that_the_pth_file_calls():
     folder = Path(startup.__file__).parent
-    start = (folder / "nnunet_dsd_search_path.start").read_text().split()
-    assert start == ["nnunet_dsd.plugin.startup:extend_search_path"]
-    assert (folder / "nnunet_dsd_search_path.pth").read_text().count("\n") == 1
+    (reference,) = (folder / "nnunet_dsd_search_path.start").read_text().split()
+    assert pkgutil.resolve_name(reference) is startup.extend_search_path
+    (line,) = (folder / "nnunet_dsd_search_path.pth").read_text().splitlines()
+    assert line.startswith("import nnunet_dsd.plugin.startup as startup;")
+    assert line.endswith("startup.extend_search_path()")
 
 
 def test_extending_twice_changes_nothing():

@@ -78,10 +78,10 @@ def best_slice(reference: NDArray[np.integer[Any]], structures: Sequence[Structu
     wins, and the total decides between equals. Structures absent from the case do not count.
     """
     areas = [structure.mask(reference).sum(axis=(1, 2)) for structure in structures]
-    present = [area / area.max() for area in areas if area.any()]
-    if not present:
-        return reference.shape[0] // 2
-    return int(np.argmax(np.min(present, axis=0) + 1e-3 * np.sum(present, axis=0)))
+    present = np.array([area / area.max() for area in areas if area.any()])
+    if not present.size:
+        return int(reference.shape[0] // 2)
+    return int(np.argmax(present.min(axis=0) + 1e-3 * present.sum(axis=0)))
 
 
 def scores_figure(evaluation: Evaluation) -> Figure:

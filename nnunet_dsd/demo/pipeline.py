@@ -1,0 +1,100 @@
+"""A whole demo run, from the first check to the report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+
+from nnunet_dsd.demo.assessment import assess, score_table
+from nnunet_dsd.demo.display import Display, clock
+from nnunet_dsd.demo.folder import DemoFolder, check_disk_space, open_demo_folder, remove
+from nnunet_dsd.demo.lock import locked
+from nnunet_dsd.demo.report import write_report
+from nnunet_dsd.demo.runner import run_steps
+from nnunet_dsd.demo.settings import DemoSettings
+from nnunet_dsd.demo.steps import Step, nnunet_steps
+from nnunet_dsd.errors import SetupError
+from nnunet_dsd.evaluation.export import read_evaluation_json
+from nnunet_dsd.registry import find_trainer
+
+
+def run_demo(settings: DemoSettings, *, console: Console, clean: bool = False, restart: bool = False) -> DemoFolder:
+    """Run the demo, or what an earlier run left to do.
+
+    Args:
+        settings: what to run.
+        console: where to show it.
+        clean: delete data, model and predictions at the end.
+        restart: delete everything an earlier run left before starting.
+
+    Returns:
+        The folder with the results.
+
+    Raises:
+        DistillationError: if something is not in place, or a step fails.
+    """
+    find_trainer(settings.trainer)
+    check_device(settings.device)
+    folder = open_demo_folder(settings.folder)
+    with locked(folder.root / ".lock"):
+        if restart:
+            remove((*folder.intermediate, *folder.kept))
+        check_disk_space(folder)
+        seconds = _run(settings, folder, console)
+        _show_results(folder, console, sum(seconds.values()))
+        if clean:
+            remove(folder.intermediate)
+            console.print("data, model and predictions were deleted (--clean); report, scores and logs are kept")
+    return folder
+
+
+def check_device(device: str) -> None:
+    """Refuse a GPU that torch cannot use.
+
+    Raises:
+        SetupError: if there is none.
+    """
+    if device != "cuda":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SetupError("--device cuda was asked for, but torch finds no usable GPU here; use --device cpu.")
+
+
+def child_environment(folder: DemoFolder) -> Mapping[str, str]:
+    """Environment of the commands: folders within the demo's own, and few worker processes unless asked otherwise."""
+    gentle = {"nnUNet_n_proc_DA": "2", "nnUNet_compile": "f", "MPLBACKEND": "Agg"}
+    return {**{name: os.environ.get(name, value) for name, value in gentle.items()}, **folder.environment}
+
+
+def _run(settings: DemoSettings, folder: DemoFolder, console: Console) -> dict[str, float]:
+    steps = (*nnunet_steps(settings, folder), _assessment(folder))
+    console.print(f"[bold]nnunet-dsd demo[/] in {escape(str(folder.root))}", soft_wrap=True, highlight=False)
+    for name, value in folder.environment.items():
+        console.print(f"  [dim]$ export {name}={escape(value)}[/]", soft_wrap=True, highlight=False)
+    seconds = run_steps(steps, folder, Display(console, steps=len(steps)), environment=child_environment(folder))
+    write_report(settings, folder, steps, seconds)
+    return seconds
+
+
+def _assessment(folder: DemoFolder) -> Step:
+    outputs = (folder.scores_csv, folder.scores_json, folder.overlays, folder.scores_figure)
+    return Step(
+        name="evaluate",
+        title="evaluate: Dice, HD95, figures",
+        outputs=outputs,
+        owned=outputs,
+        work=lambda: assess(folder),
+    )
+
+
+def _show_results(folder: DemoFolder, console: Console, seconds: float) -> None:
+    console.print()
+    console.print(score_table(read_evaluation_json(folder.scores_json)))
+    console.print(f"overlays: {escape(str(folder.overlays))}", soft_wrap=True, highlight=False)
+    console.print(f"report:   {escape(str(folder.report))}", soft_wrap=True, highlight=False)
+    console.print(f"{clock(seconds)} minutes in all", highlight=False)

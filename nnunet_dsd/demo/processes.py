@@ -1,0 +1,96 @@
+"""Running a program with its output in a log file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from nnunet_dsd.errors import DistillationError
+
+TAIL_LINES = 20
+GRACE_SECONDS = 10
+
+
+class StepFailedError(DistillationError, RuntimeError):
+    """A step's program ended with an error; the message holds the end of its log."""
+
+
+def run_logged(
+    argv: Sequence[str], *, log: Path, environment: Mapping[str, str], on_line: Callable[[str], None]
+) -> None:
+    """Run a program to its end; its output goes to `log`, appended, and line by line to `on_line`.
+
+    If this process is interrupted or told to terminate, the program and its workers are ended too.
+
+    Raises:
+        StepFailedError: if the program returns another status than 0.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    merged = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+    with log.open("a", encoding="utf-8") as file, _terminated_like_interrupted():
+        process = subprocess.Popen(
+            argv,
+            env=merged,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            close_fds=False,  # hands on the lock of the folder, see `lock.py`
+        )
+        try:
+            for line in process.stdout or ():
+                file.write(line)
+                file.flush()
+                on_line(line.rstrip("\n"))
+            status = process.wait()
+        except BaseException:
+            end_group(process)
+            raise
+    if status != 0:
+        raise StepFailedError(failure_message(status, log))
+
+
+def failure_message(status: int, log: Path) -> str:
+    """Say how a program ended, with the last lines of its log and the log's path."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    listed = "\n".join(f"  | {line}" for line in lines)
+    return (
+        f"the step {how}. The last lines of its log:\n{listed}\nThe whole log: {log}\n"
+        "Run the same command again to continue here."
+    )
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End a program started in a session of its own, together with its worker processes."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let a request to terminate (SIGTERM) end this process by way of its `finally` blocks."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    try:
+        previous = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: leave signals to whoever runs us
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nnunet_dsd.config import BottleneckInit
 from nnunet_dsd.errors import NetworkStructureError
@@ -49,10 +51,21 @@ class BottleneckModule(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return full-resolution logits `(B, classes, *S)` of features `(B, channels, *S / scale)`."""
+        if math.prod(self.steps[0]) == 1:
+            return self._forward_at_full_resolution(features)
         logits: Tensor = self.project(features)
         for step in self.steps:
             logits = self.deconvolve[_key(step)](logits)
         return logits
+
+    def _forward_at_full_resolution(self, features: Tensor) -> Tensor:
+        """Apply both 1x1 layers as the one they amount to, which saves a pass over full-resolution maps."""
+        deconvolution = self.deconvolve[_key(self.steps[0])]
+        mixing = deconvolution.get_parameter("weight").flatten(1).t()
+        projection, bias = self.project.get_parameter("weight"), self.project.get_parameter("bias")
+        weight = (mixing @ projection.flatten(1)).view_as(projection)
+        convolve = functional.conv2d if projection.ndim == 4 else functional.conv3d
+        return convolve(features, weight, mixing @ bias + deconvolution.get_parameter("bias"))
 
 
 def upsampling_steps(scale: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -106,6 +106,6 @@ def check_patch_size(total_scale: Sequence[int], patch_size: Sequence[int]) -> N
         usable = tuple(max(2, round(p / s)) * s for p, s in zip(patch_size, total_scale, strict=True))
         raise NetworkStructureError(
             f"patch size {tuple(patch_size)} does not fit a network that downsamples by {tuple(total_scale)}: "
-            f"each axis must be a multiple of the downsampling, with more than one voxel left at the coarsest stage. The nearest "
+            f"each axis must be a multiple of it, with more than one voxel left at the coarsest stage. The nearest "
             f"that fits is {usable}: give it with `nnunet-dsd plan --patch-size`, or plan a network with fewer stages"
         )

@@ -1,0 +1,27 @@
+"""`nnunet-dsd export`: a copy of a model that needs nothing but stock nnU-Net."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "write a stock-only copy of a trained model and check that it predicts the same"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: which model, which folds, where to."""
+    parser.add_argument("model", type=Path, help="results folder TRAINER__PLANS__CONFIGURATION")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="new folder for the copy")
+    parser.add_argument("-f", "--folds", nargs="+", help="folds to copy (default: all that have the checkpoint)")
+    parser.add_argument("-chk", "--checkpoint", default="checkpoint_final.pth", help="default: %(default)s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export the model and name what was written."""
+    from nnunet_dsd.trainers.export import export_model
+
+    written = export_model(arguments.model, arguments.output, folds=arguments.folds, checkpoint=arguments.checkpoint)
+    for path in written:
+        print(f"written, outputs equal: {path}")
+    print(f"predict with: nnUNetv2_predict_from_modelfolder -i IMAGES -o PREDICTIONS -m {arguments.output}")
+    return 0

@@ -1,0 +1,190 @@
+"""Stock-only copies of finished models: what nnU-Net without this package can load, checked to give equal outputs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from torch import nn
+
+from nnunet_dsd.errors import CheckpointError, DataError
+from nnunet_dsd.networks.heads import HEADS_NAME, HeadChoice, attach_heads
+from nnunet_dsd.networks.staged import describe_staged_network
+from nnunet_dsd.registry import find_trainer
+from nnunet_dsd.trainers.checkpoint import (
+    HEADS_KEY,
+    SETTINGS_KEY,
+    check_weights_fit,
+    read_checkpoint,
+    write_checkpoint,
+)
+from nnunet_dsd.trainers.distilled import LOG_PREFIX
+from nnunet_dsd.trainers.planned import STOCK_TRAINER
+
+MODEL_FILES = ("plans.json", "dataset.json", "dataset_fingerprint.json")
+FOLD_FILES = ("progress.png", "loss_terms.png", "debug.json")
+
+
+def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = None, checkpoint: str) -> list[Path]:
+    """Write a stock-only copy of a model folder and return the checkpoints written.
+
+    Args:
+        model: A results folder `TRAINER__PLANS__CONFIGURATION` with `plans.json` and `fold_*`.
+        output: Folder of the copy; must not hold a model yet.
+        folds: Which folds, for example "0" or "all"; None takes every fold that has the checkpoint.
+        checkpoint: File name of the checkpoint in each fold.
+
+    Raises:
+        DataError: if the folder is no model folder or lacks a fold.
+        CheckpointError: if a checkpoint cannot be a stock one, or the copy's output differs.
+    """
+    plans, dataset = _read_model(model)
+    sources = _fold_checkpoints(model, folds, checkpoint)
+    if output.exists() and any(output.iterdir()):
+        raise DataError(f"{output} is not empty; choose a new folder for the stock-only copy")
+    output.mkdir(parents=True, exist_ok=True)
+    for name in MODEL_FILES:
+        if (model / name).is_file():
+            shutil.copyfile(model / name, output / name)
+    written = []
+    for source in sources:
+        target = output / source.parent.name / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        export_checkpoint(source, target, plans=plans, dataset_json=dataset)
+        _copy_fold_files(source.parent, target.parent)
+        written.append(target)
+    return written
+
+
+def export_checkpoint(source: Path, target: Path, *, plans: dict[str, Any], dataset_json: dict[str, Any]) -> None:
+    """Write a stock-only copy of one checkpoint and check that its network's output is bitwise that of the original.
+
+    Raises:
+        CheckpointError: if stock nnU-Net cannot rebuild the network, or the outputs differ.
+    """
+    original = read_checkpoint(source)
+    _require_stock_architecture(original["trainer_name"], source)
+    configuration = original["init_args"]["configuration"]
+    stock = _build_stock(plans, configuration, dataset_json)
+    check_weights_fit(_without_heads(original["network_weights"]), stock.state_dict(), source=str(source))
+    write_checkpoint(stock_only(original, stock), target)
+    stock.load_state_dict(read_checkpoint(target)["network_weights"])
+    trained = _build_trained(plans, configuration, dataset_json, original)
+    patch = PlansManager(plans).get_configuration(configuration).patch_size
+    channels = _input_channels(plans, configuration, dataset_json)
+    if not outputs_equal(trained, stock, torch.randn(1, channels, *patch, generator=torch.Generator().manual_seed(0))):
+        target.unlink()
+        raise CheckpointError(f"the stock copy of {source} gave another output than the original; nothing was exported")
+
+
+def stock_only(checkpoint: Mapping[str, Any], stock: nn.Module) -> dict[str, Any]:
+    """Return a checkpoint without anything of this package: weights, optimiser state and log as stock nnU-Net's.
+
+    Args:
+        checkpoint: The checkpoint as read.
+        stock: The stock network, whose parameters come first in the optimiser's order.
+    """
+    exported = {key: value for key, value in checkpoint.items() if key not in (HEADS_KEY, SETTINGS_KEY)}
+    exported["network_weights"] = _without_heads(checkpoint["network_weights"])
+    exported["trainer_name"] = STOCK_TRAINER
+    exported["logging"] = {k: v for k, v in checkpoint["logging"].items() if not k.startswith(LOG_PREFIX)}
+    exported["optimizer_state"] = _stock_optimiser(checkpoint["optimizer_state"], len(list(stock.parameters())))
+    return exported
+
+
+@torch.no_grad()
+def outputs_equal(first: nn.Module, second: nn.Module, image: torch.Tensor) -> bool:
+    """Tell whether two networks in eval mode give bitwise the same output for `image` `(B, C, *S)`."""
+    return torch.equal(first.eval()(image), second.eval()(image))
+
+
+def _stock_optimiser(state: Mapping[str, Any] | None, parameters: int) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    groups = copy.deepcopy(state["param_groups"])
+    for group in groups:
+        group["params"] = [index for index in group["params"] if index < parameters]
+    return {"state": {k: v for k, v in state["state"].items() if k < parameters}, "param_groups": groups}
+
+
+def _without_heads(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in weights.items() if HEADS_NAME not in key.split(".")}
+
+
+def _require_stock_architecture(trainer_name: str, source: Path) -> None:
+    if trainer_name == STOCK_TRAINER:
+        return
+    trainer: Any = find_trainer(trainer_name).load()
+    if trainer.build_network_architecture is not nnUNetTrainer.build_network_architecture:
+        raise CheckpointError(
+            f"{source} holds a network that only {trainer_name} can build, so no stock-only copy of it can be made; "
+            "predict with this package installed"
+        )
+
+
+def _input_channels(plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]) -> int:
+    manager = PlansManager(plans)
+    return int(determine_num_input_channels(manager, manager.get_configuration(configuration), dataset_json))
+
+
+def _build_stock(plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]) -> nn.Module:
+    manager = PlansManager(plans)
+    network: nn.Module = nnUNetTrainer.build_network_architecture(
+        manager,
+        manager.get_configuration(configuration),
+        _input_channels(plans, configuration, dataset_json),
+        manager.get_label_manager(dataset_json).num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
+    return network
+
+
+def _build_trained(
+    plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any], checkpoint: Mapping[str, Any]
+) -> nn.Module:
+    """Build the network as it was trained, heads included, with the original checkpoint's weights."""
+    network = _build_stock(plans, configuration, dataset_json)
+    if HEADS_KEY in checkpoint:
+        classes = PlansManager(plans).get_label_manager(dataset_json).num_segmentation_heads
+        attach_heads(network, describe_staged_network(network), classes, HeadChoice())
+    network.load_state_dict(_without_heads(checkpoint["network_weights"]))
+    return network
+
+
+def _read_model(model: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    missing = [name for name in ("plans.json", "dataset.json") if not (model / name).is_file()]
+    if missing:
+        raise DataError(
+            f"{model} is no nnU-Net model folder: it lacks {' and '.join(missing)}. Expected a folder such as "
+            "nnUNet_results/Dataset004_Hippocampus/nnUNetTrainerDSD__nnUNetPlans__3d_fullres"
+        )
+    return json.loads((model / "plans.json").read_text()), json.loads((model / "dataset.json").read_text())
+
+
+def _fold_checkpoints(model: Path, folds: Sequence[str] | None, checkpoint: str) -> list[Path]:
+    if folds is None:
+        found = sorted(model.glob(f"fold_*/{checkpoint}"))
+        if not found:
+            raise DataError(f"no fold of {model} has a {checkpoint}; name another with -chk")
+        return found
+    paths = [model / f"fold_{fold}" / checkpoint for fold in folds]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise DataError(f"missing: {', '.join(missing)}; finish these folds or name others with -f")
+    return paths
+
+
+def _copy_fold_files(source: Path, target: Path) -> None:
+    for name in FOLD_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+    if (source / "validation").is_dir():
+        shutil.copytree(source / "validation", target / "validation", dirs_exist_ok=True)

@@ -11,7 +11,7 @@ from nnunet_dsd import __version__
 from nnunet_dsd.demo.assessment import score_rows
 from nnunet_dsd.demo.display import clock
 from nnunet_dsd.demo.folder import DemoFolder
-from nnunet_dsd.demo.report_page import cards, code, page, paragraph, picture, section, table
+from nnunet_dsd.demo.report_page import cards, code, page, paragraph, picture, section, side_by_side, table
 from nnunet_dsd.demo.settings import TEST_CASES, DemoSettings
 from nnunet_dsd.demo.steps import Step
 from nnunet_dsd.evaluation.export import read_evaluation_json
@@ -39,7 +39,7 @@ def write_report(
         cards(_headline(evaluation, seconds)),
         section("Scores on the test cases", _scores(evaluation), picture(folder.scores_figure, "A dot per test case.")),
         section("Predictions", picture(folder.overlays, "The slice that shows most of both structures, per case.")),
-        section("Training", *_training(settings, folder)),
+        section("Training", _training(settings, folder)),
         section("Commands", *_commands(folder, steps, seconds)),
         section("Made with", paragraph(_versions())),
     ]
@@ -65,9 +65,9 @@ def _scores(evaluation: Evaluation) -> str:
     return table(("structure", "Dice", "HD95 (mm)", "cases"), score_rows(evaluation)) + paragraph(note, soft=True)
 
 
-def _training(settings: DemoSettings, folder: DemoFolder) -> tuple[str, ...]:
+def _training(settings: DemoSettings, folder: DemoFolder) -> str:
     fold = folder.fold(settings.trainer)
-    return (
+    return side_by_side(
         picture(fold / "progress.png", "nnU-Net's own progress.png: losses, validation Dice, time and learning rate."),
         picture(fold / "loss_terms.png", "Every term of the loss by epoch, without its weight (loss_terms.png)."),
     )

@@ -24,6 +24,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: left; padding: 8px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 pre { background: #1f2328; color: #e6edf3; padding: 14px 16px; border-radius: 8px; overflow-x: auto; font-size: 13px; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 20px; align-items: start; }
 figure { margin: 0 0 18px; } img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: 14px; margin-top: 6px; }
 """
@@ -76,6 +77,11 @@ def picture(path: Path, caption: str) -> str:
         f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{content}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def side_by_side(*parts: str) -> str:
+    """Return parts next to each other where the window is wide enough."""
+    return f'<div class="pair">{"".join(parts)}</div>'
 
 
 def code(text: str) -> str:

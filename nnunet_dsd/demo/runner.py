@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nnunet_dsd.demo.display import Display
@@ -102,10 +103,20 @@ def _do(step: Step, log: Path, display: Display, number: int, environment: Mappi
         if command is not None:
             run_logged(command.argv(), log=log, environment=environment, on_line=on_line)
         elif step.work is not None:
-            step.work()
+            _work(step.work, step.title, log)
     missing = [str(output) for output in step.outputs if not output.exists()]
     if missing:
         raise SetupError(f"The step {step.name} ended without error but did not write {', '.join(missing)}; see {log}.")
+
+
+def _work(work: Callable[[], None], title: str, log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        work()
+    except Exception:
+        log.write_text(f"{title}\n{traceback.format_exc()}", encoding="utf-8")
+        raise
+    log.write_text(f"{title}\ndone, within the demo's own process\n", encoding="utf-8")
 
 
 def _seconds(path: Path) -> float:

@@ -35,7 +35,7 @@ class DemoSettings:
 
     folder: Path = DEFAULT_FOLDER
     epochs: int = 10
-    iterations: int = 40
+    iterations: int = 50
     cases: int = 20
     trainer: str = "nnUNetTrainerDSD"
     seed: int = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
+
+CHUNK_BYTES = 2**22
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,32 @@ def read_volume(path: Path) -> Volume:
     """Read an image.
 
     Raises:
-        DataError: if the file is missing or SimpleITK cannot read it.
+        DataError: if the file is missing, cut off, or SimpleITK cannot read it.
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist.")
+    if path.suffix == ".gz":
+        require_whole_gzip(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise DataError(f"{path} could not be read as an image; it may be damaged. SimpleITK says: {error}") from error
     geometry = Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     return Volume(sitk.GetArrayFromImage(image), geometry, path)
+
+
+def require_whole_gzip(path: Path) -> None:
+    """Check that a compressed file is complete: SimpleITK reads a cut-off NIfTI without complaint, the rest as zeros.
+
+    Raises:
+        DataError: if it ends early or its checksum is wrong.
+    """
+    try:
+        with gzip.open(path) as file:
+            while file.read(CHUNK_BYTES):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path} could not be read to its end; it is cut off or damaged ({error}).") from error
 
 
 def read_labels(path: Path) -> Volume:

@@ -1,0 +1,64 @@
+"""Evaluations as CSV and JSON, and back."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from nnunet_dsd.errors import DataError
+from nnunet_dsd.evaluation.export import read_evaluation_json, write_csv, write_evaluation_json
+from nnunet_dsd.evaluation.results import Evaluation, Score
+from nnunet_dsd.evaluation.structures import Structure
+
+EVALUATION = Evaluation(
+    (Structure("head", (1,)), Structure("whole", (1, 2))),
+    (
+        Score("a", "head", 0.5, 2.0, 10, 12),
+        Score("a", "whole", math.nan, math.nan, 0, 0),
+        Score("b", "head", 0.9, math.nan, 10, 12),
+        Score("b", "whole", 0.25, 4.5, 3, 4),
+    ),
+)
+
+
+def test_csv_has_a_row_per_case_and_structure_and_empty_cells_for_undefined_values(tmp_path: Path) -> None:
+    write_csv(tmp_path / "scores.csv", EVALUATION)
+    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    assert len(rows) == 4
+    assert rows[0] == {
+        "case": "a",
+        "structure": "head",
+        "dice": "0.5",
+        "hd95_mm": "2.0",
+        "prediction_voxels": "10",
+        "reference_voxels": "12",
+    }
+    assert rows[1]["dice"] == rows[1]["hd95_mm"] == ""
+
+
+def test_json_summarises_and_is_strict_json(tmp_path: Path) -> None:
+    write_evaluation_json(tmp_path / "scores.json", EVALUATION)
+    content = json.loads((tmp_path / "scores.json").read_text(), parse_constant=pytest.fail)
+    head = content["summary"]["head"]
+    assert head["dice"]["mean"] == pytest.approx(0.7)
+    assert head["dice"]["deviation"] == pytest.approx(math.sqrt(0.08))
+    assert (head["hd95_mm"]["defined"], head["hd95_mm"]["undefined"]) == (1, 1)
+    assert content["summary"]["whole"]["dice"]["deviation"] is None
+
+
+def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
+    write_evaluation_json(tmp_path / "scores.json", EVALUATION)
+    again = read_evaluation_json(tmp_path / "scores.json")
+    assert again.structures == EVALUATION.structures
+    assert str(again.scores) == str(EVALUATION.scores)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"summary": {}, "scores": [{"dice": 1}]}'])
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "scores.json").write_text(text)
+    with pytest.raises(DataError, match="no evaluation written by nnunet-dsd"):
+        read_evaluation_json(tmp_path / "scores.json")

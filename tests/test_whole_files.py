@@ -1,0 +1,46 @@
+"""Files and folders are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnunet_dsd.files import whole_file, whole_folder, write_json
+
+
+def test_a_failed_write_keeps_the_previous_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(TypeError), whole_file(path) as temporary:
+        temporary.write_text(3)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_temporary_file_keeps_the_ending(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "image.nii.gz") as temporary:
+        assert temporary.name.endswith(".nii.gz")
+        temporary.write_text("x")
+    assert (tmp_path / "image.nii.gz").read_text() == "x"
+
+
+def test_a_folder_appears_only_when_complete(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "set") as temporary:
+        (temporary / "a").write_text("x")
+        assert not (tmp_path / "set").exists()
+    assert (tmp_path / "set" / "a").read_text() == "x"
+
+
+def test_a_folder_with_content_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "mine").write_text("x")
+    with pytest.raises(OSError, match="not empty"), whole_folder(tmp_path / "set"):
+        pass
+    assert (tmp_path / "set" / "mine").read_text() == "x"
+
+
+def test_json_without_a_number_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"dice": float("nan")})
+    assert list(tmp_path.iterdir()) == []

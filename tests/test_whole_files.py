@@ -12,8 +12,14 @@ from nnunet_dsd.files import whole_file, whole_folder, write_json
 def test_a_failed_write_keeps_the_previous_content(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with pytest.raises(TypeError), whole_file(path) as temporary:
-        temporary.write_text(3)
+
+    def stop_in_the_middle() -> None:
+        with whole_file(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stop_in_the_middle()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

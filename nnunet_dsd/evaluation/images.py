@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ def read_volume(path: Path) -> Volume:
         raise DataError(f"{path} does not exist.")
     if path.suffix == ".gz":
         require_whole_gzip(path)
+    elif path.suffix == ".nii":
+        require_whole_nifti(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -71,6 +74,24 @@ def require_whole_gzip(path: Path) -> None:
                 pass
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} could not be read to its end; it is cut off or damaged ({error}).") from error
+
+
+def require_whole_nifti(path: Path) -> None:
+    """Check that an uncompressed NIfTI file is as long as its header says, for the same reason.
+
+    Raises:
+        DataError: if it is shorter, or has no readable header.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        bits = int(reader.GetMetaData("bitpix")) * math.prod(reader.GetSize())
+        expected = float(reader.GetMetaData("vox_offset")) + bits / 8
+    except RuntimeError as error:
+        raise DataError(f"{path} could not be read as NIfTI; it may be damaged. SimpleITK says: {error}") from error
+    if path.stat().st_size < expected:
+        raise DataError(f"{path} has {path.stat().st_size} bytes of {expected:.0f}; it is cut off or damaged.")
 
 
 def read_labels(path: Path) -> Volume:

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.cases import evaluate_arrays, evaluate_files, evaluate_folders
+from nnunet_dsd.evaluation.images import read_labels
 from nnunet_dsd.evaluation.results import summarise
 from nnunet_dsd.evaluation.structures import Structure, label_set, read_label_set
 
@@ -126,10 +127,13 @@ def test_probabilities_are_no_labels(tmp_path: Path) -> None:
         evaluate_files(soft, reference, LABELS, case="x")
 
 
-@pytest.mark.parametrize("keep", [10, 100, -4])
-def test_a_file_that_is_cut_off_is_refused_and_not_read_as_zeros(tmp_path: Path, keep: int) -> None:
-    reference = write(tmp_path / "ref.nii.gz", two_boxes())
-    broken = tmp_path / "broken.nii.gz"
+@pytest.mark.parametrize(
+    ("ending", "keep"), [("nii.gz", 10), ("nii.gz", 100), ("nii.gz", -4), ("nii", 900), ("nii", -1)]
+)
+def test_a_file_that_is_cut_off_is_refused_and_not_read_as_zeros(tmp_path: Path, ending: str, keep: int) -> None:
+    reference = write(tmp_path / f"ref.{ending}", two_boxes())
+    assert read_labels(reference).array.sum() > 0
+    broken = tmp_path / f"broken.{ending}"
     broken.write_bytes(reference.read_bytes()[:keep])
     with pytest.raises(DataError, match="cut off or damaged"):
         evaluate_files(broken, reference, LABELS, case="x")

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 EPOCH = re.compile(r": Epoch (\d+)\s*$")
 PSEUDO_DICE = re.compile(r"Pseudo dice \[(.*)\]")
-PREDICTING = re.compile(r"^predicting (\S+)|^Predicting (\S+):")
-NUMBER = re.compile(r"(?:np\.float\d+\()?([0-9.]+|nan)\)?")
+PREDICTING = re.compile(r"\bpredicting (\S+)$|^Predicting (\S+):")
+NUMBER = re.compile(r"\d*\.\d+|\bnan\b")
 
 
 def clock(seconds: float) -> str:
@@ -31,7 +31,7 @@ def describe_line(line: str, epochs: int) -> tuple[str, int | None]:
     if match := EPOCH.search(line):
         return f"epoch {int(match[1]) + 1} of {epochs}", int(match[1])
     if match := PSEUDO_DICE.search(line):
-        values = [f"{float(value):.2f}" for value in NUMBER.findall(re.sub(r"float\d+", "float", match[1]))]
+        values = [f"{float(value):.2f}" for value in NUMBER.findall(match[1])]
         return f"validation Dice {', '.join(values)}", None
     if match := PREDICTING.search(line):
         return f"predicting {match[1] or match[2]}", None
@@ -95,4 +95,5 @@ class Display:
         return f"{number}/{self.steps} {escape(title)}"
 
     def _line(self, mark: str, number: int, title: str, note: str) -> None:
-        self.console.print(f"{mark} {self._label(number, title)}  [dim]{note}[/]", soft_wrap=True, highlight=False)
+        end = f"  [dim]{note}[/]" if note else ""
+        self.console.print(f"{mark} {self._label(number, title)}{end}", soft_wrap=True, highlight=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Step:
         """Return the command that goes on where an earlier run of this step stopped, as far as it can."""
         if self.command is None or not any(path.is_file() for path in self.resume_from):
             return self.command
-        return Command((*self.command.words, self.resume_flag))
+        return replace(self.command, words=(*self.command.words, self.resume_flag))
 
 
 def nnunet_steps(settings: DemoSettings, folder: DemoFolder) -> tuple[Step, ...]:

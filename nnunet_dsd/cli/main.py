@@ -27,7 +27,7 @@ class Subcommand(Protocol):
 
 
 def load_subcommand(name: str) -> Subcommand:
-    """Import the module of one subcommand; the others stay unloaded."""
+    """Import the module of one subcommand; heavy libraries wait until it runs."""
     return cast(Subcommand, importlib.import_module(f"nnunet_dsd.cli.{name}_command"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -87,12 +88,12 @@ class DistilledTrainer(PlannedTrainer):
     def _open_log_entries(self) -> None:
         entries = self.logger.local_logger.my_fantastic_logging
         for name in self.loss.term_names():
-            entries.setdefault(LOG_PREFIX + name, [])
+            entries.setdefault(LOG_PREFIX + name, [math.nan] * self.current_epoch)
 
     def on_train_epoch_start(self) -> None:
         """Start an epoch with the weights of the ramp."""
         super().on_train_epoch_start()
-        self.loss.set_progress((self.current_epoch + 1) / self.num_epochs)
+        self.loss.begin_epoch((self.current_epoch + 1) / self.num_epochs)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do nnU-Net's training step and report the loss terms beside the loss."""

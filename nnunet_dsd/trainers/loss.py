@@ -43,9 +43,13 @@ class DualDistillationLoss(nn.Module):
         self.last_terms: dict[str, Tensor] = {}
         self._calls = 0
 
-    def set_progress(self, progress: float) -> None:
-        """Set the fraction of the training done, which the ramp of alpha and beta follows."""
+    def begin_epoch(self, progress: float) -> None:
+        """Start an epoch: set the fraction of the training done at its end, which the ramp of alpha and beta follows.
+
+        The encoder teacher is looked at in the first step of each epoch and every tenth after it.
+        """
         self.weights = term_weights(self.settings, levels=self.levels, progress=progress)
+        self._calls = 0
 
     def forward(self, output: DistillationOutput | Tensor, target: Tensor) -> Tensor:
         """Return the scalar loss of `output` against `target` `(B, 1, *S)`, or `(B, R, *S)` with regions."""

@@ -1,0 +1,203 @@
+"""MkDocs hook: fills tables and help texts of the pages from the code, so that they cannot go stale.
+
+A page asks for one with a comment of its own line, `<!-- table: settings -->` or `<!-- help: plan -->`. A comment
+that asks for something unknown stops the build. `python docs/reference_tables.py` prints everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nnunet_dsd.cli.main import SUBCOMMANDS, load_subcommand
+from nnunet_dsd.config import Settings, read_settings, setting_choices, setting_type
+from nnunet_dsd.presets import PRESETS
+from nnunet_dsd.registry import all_trainers
+
+DOCS = Path(__file__).parent
+REQUEST = re.compile(r"^<!-- (?P<kind>table|help|value): (?P<name>[\w-]+) -->$", re.MULTILINE)
+EVIDENCE = "<!-- evidence -->"
+EVIDENCE_PAGE = "explanation/evidence-hippocampus.md"
+HELP_WIDTH = 100
+# Settings that carry one of the paper's symbols; all others have none.
+SYMBOLS = {
+    "temperature": "T (Eq. 2, 4)",
+    "alpha": "α (Eq. 5)",  # noqa: RUF001 - the paper's symbol
+    "beta": "β (Eq. 5)",
+    "eta": "η (Eq. 3)",
+    "eta_decay": "ηᵢ = η · decayⁱ",
+    "teacher": "teacher of Eq. 5, Table 6",
+}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill what a page asks for; MkDocs calls this for each page."""
+    return fill(markdown)
+
+
+def fill(markdown: str) -> str:
+    """Return a page with every request answered.
+
+    Raises:
+        KeyError: if a page asks for something unknown.
+    """
+    return REQUEST.sub(lambda found: answer(found["kind"], found["name"]), markdown).replace(EVIDENCE, evidence())
+
+
+def answer(kind: str, name: str) -> str:
+    """Return one table, help text or value as Markdown."""
+    if kind == "help":
+        return f"```text\n{help_text(name)}```"
+    return GENERATORS[name]()
+
+
+def evidence() -> str:
+    """Return a link to the measurements, or a sentence that there are none yet."""
+    if (DOCS / EVIDENCE_PAGE).is_file():
+        return f"The measurements behind the defaults: [evidence on Hippocampus]({Path(EVIDENCE_PAGE).name})."
+    return "The measurements behind the defaults are under way and not published here yet."
+
+
+def help_text(subcommand: str) -> str:
+    """Return what `nnunet-dsd SUBCOMMAND --help` prints, at a fixed width."""
+    if subcommand not in SUBCOMMANDS:
+        raise KeyError(subcommand)
+    module = load_subcommand(subcommand)
+
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        return argparse.HelpFormatter(prog, width=HELP_WIDTH)
+
+    parser = argparse.ArgumentParser(
+        prog=f"nnunet-dsd {subcommand}", description=module.SUMMARY, formatter_class=formatter
+    )
+    module.add_arguments(parser)
+    return parser.format_help()
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is written in a plans file."""
+    words = {None: "none", True: "true", False: "false"}
+    text = (
+        words[value]
+        if value is None or isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else value
+    )
+    return f"`{text}`"
+
+
+def allowed(spec: dataclasses.Field[Any]) -> str:
+    """Return which values a setting takes."""
+    choices = setting_choices(spec.name)
+    if choices:
+        return ", ".join(f"`{choice}`" for choice in choices)
+    if setting_type(spec.name) is bool:
+        return "`true`, `false`"
+    low, high = spec.metadata["low"], spec.metadata["high"]
+    limits = [] if low == -math.inf else [f"{'>' if spec.metadata['open_low'] else '≥'} {low:g}"]
+    limits += [] if high == math.inf else [f"≤ {high:.10g}"]
+    return ", ".join(limits) or "any"
+
+
+def settings_table() -> str:
+    """Return every setting with type, default, allowed values, meaning and symbol."""
+    rows = []
+    for spec in dataclasses.fields(Settings):
+        kind = "word" if setting_choices(spec.name) else setting_type(spec.name).__name__
+        optional = " or none" if spec.default is None else ""
+        meaning = spec.metadata["help"]
+        symbol = SYMBOLS.get(spec.name, "")
+        rows.append((f"`{spec.name}`", kind + optional, shown(spec.default), allowed(spec), meaning, symbol))
+    return table(("name", "type", "default", "allowed", "meaning", "symbol"), rows)
+
+
+def presets_table() -> str:
+    """Return every preset with what it sets beyond the defaults."""
+    rows = []
+    for name, preset in PRESETS.items():
+        changed = differing(preset.settings)
+        texts = [f"{key} {shown(value)}" for key, value in changed.items()]
+        texts += [f"batch size `{preset.batch_size}`"] if preset.batch_size else []
+        texts += [f"patch size `{' '.join(map(str, preset.patch_size))}`"] if preset.patch_size else []
+        rows.append((f"`{name}`", preset.summary, ", ".join(texts)))
+    return table(("preset", "what it is", "differs from the defaults in"), rows)
+
+
+def differing(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some settings that are not the default."""
+    defaults = {spec.name: spec.default for spec in dataclasses.fields(Settings)}
+    return {name: value for name, value in settings.items() if value != defaults[name]}
+
+
+def paper_table() -> str:
+    """Return where the default loss and training differ from the paper's on Hippocampus."""
+    defaults = Settings()
+    rows = [
+        (f"`{name}`", shown(value), shown(getattr(defaults, name)))
+        for name, value in differing(PRESETS["paper-hippocampus"].settings).items()
+    ]
+    return table(("setting", "paper (Hippocampus)", "default here"), rows)
+
+
+def trainers_table() -> str:
+    """Return every registered segmentation trainer with what its settings are and which of them are fixed."""
+    rows = []
+    for entry in all_trainers("segmentation"):
+        trainer: Any = entry.load()
+        fixed = ", ".join(f"{key} {shown(value)}" for key, value in trainer.fixed.items())
+        own = ", ".join(f"{key} {shown(value)}" for key, value in trainer.defaults.items())
+        rows.append((f"`{entry.name}`", entry.summary, fixed or "none", own or "none"))
+    return table(("trainer", "what it is", "fixed settings", "defaults of its own"), rows)
+
+
+def trainer_effects_table() -> str:
+    """Return the weights and the teacher that each distilled trainer uses where the plans are silent."""
+    rows = []
+    for entry in all_trainers("segmentation"):
+        trainer: Any = entry.load()
+        if not hasattr(trainer, "describe_network"):
+            continue
+        used = read_settings(None, defaults=trainer.defaults, fixed=trainer.fixed)
+        values = (used.eta, used.alpha, used.beta, used.feature_l2)
+        rows.append((f"`{entry.name}`", *(f"{value:g}" for value in values), used.teacher))
+    return table(("trainer", "η", "α", "β", "L2", "teacher"), rows)  # noqa: RUF001
+
+
+def default_formula() -> str:
+    """Return the default loss of a network with four stages, as the training log prints it."""
+    from nnunet_dsd.distillation.objective import term_weights
+    from nnunet_dsd.distillation.terms import formula
+
+    text = formula(term_weights(Settings(), levels=3)).replace(" + ", "\n+ ")
+    return f"```text\n{text}\n```"
+
+
+GENERATORS: Mapping[str, Callable[[], str]] = {
+    "settings": settings_table,
+    "presets": presets_table,
+    "paper": paper_table,
+    "trainers": trainers_table,
+    "trainer-effects": trainer_effects_table,
+    "default-formula": default_formula,
+}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("COLUMNS", str(HELP_WIDTH))
+    for generator in GENERATORS.values():
+        print(generator(), end="\n\n")
+    for subcommand in SUBCOMMANDS:
+        print(help_text(subcommand))

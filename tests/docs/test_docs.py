@@ -1,0 +1,236 @@
+"""The pages and the README say what the code says: settings, trainers, commands, terms, messages, links."""
+
+import argparse
+import ast
+import importlib.util
+import re
+import shlex
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from nnunet_dsd.cli.main import SUBCOMMANDS, build_parser, load_subcommand
+from nnunet_dsd.config import Settings, setting_names
+from nnunet_dsd.presets import PRESETS
+from nnunet_dsd.trainers.catalog import ENTRIES
+
+REPOSITORY = Path(__file__).parents[2]
+DOCS = REPOSITORY / "docs"
+PAGES = [*sorted(DOCS.rglob("*.md")), REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md"]
+ROOT_FILES = [REPOSITORY / name for name in ("mkdocs.yml", "CITATION.cff", ".ci/run")]
+# Placeholders that are shell syntax or variables in the examples, and what they stand for.
+EXAMPLE_VALUES = {"$trainer": "DSD", "$fold": "0", "$T": "2"}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """The MkDocs hook that fills the pages."""
+    spec = importlib.util.spec_from_file_location("reference_tables", DOCS / "reference_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shell_lines(text):
+    """Every line of the shell blocks of a page, continued lines joined, comments dropped."""
+    for block in re.findall(r"```bash[^\n]*\n(.*?)```", text, re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            for sign, value in EXAMPLE_VALUES.items():
+                line = line.replace(sign, value)
+            yield line
+
+
+def commands(text, program):
+    """Every call of a program in the shell blocks of a page, as words, wherever it stands in its line."""
+    for line in shell_lines(text):
+        for part in re.split(r"&&|;|\||&$|\$\(|\)", line.strip()):
+            words = shlex.split(part.strip(' "'), comments=True)
+            while words and ("=" in words[0] or words[0] in ("do", "then", "eval", "export")):
+                words = words[1:]
+            if words and re.fullmatch(program, words[0]):
+                yield words
+
+
+def without_code(text):
+    """A page without its code, where brackets are no links."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def anchors(text):
+    """The anchors of a page's headings, as MkDocs makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def message_templates():
+    """Every string in the code, with `…` where a value is put in."""
+    for path in (REPOSITORY / "nnunet_dsd").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+@each_page
+def test_every_command_of_ours_parses(page):
+    parser = build_parser()
+    for words in commands(page.read_text(), "nnunet-dsd"):
+        if "--help" in words or "--version" in words:
+            continue
+        try:
+            parser.parse_args(words[1:])
+        except SystemExit:
+            pytest.fail(f"does not parse: {shlex.join(words)}")
+
+
+def test_the_pages_hold_commands_of_ours_at_all():
+    assert sum(len(list(commands(page.read_text(), "nnunet-dsd"))) for page in PAGES) > 20
+
+
+@each_page
+def test_every_command_mentioned_in_a_sentence_exists(page):
+    for name, rest in re.findall(r"`nnunet-dsd ([a-z]+)([^`]*)`", page.read_text()):
+        assert name in SUBCOMMANDS
+        parser = argparse.ArgumentParser()
+        load_subcommand(name).add_arguments(parser)
+        known = parser.format_help()
+        assert [flag for flag in re.findall(r"(?<!\S)-[\w-]+", rest) if flag not in known] == []
+
+
+@each_page
+def test_every_command_of_nnunet_exists(page):
+    scripts = {script.name for script in entry_points(group="console_scripts")}
+    mentioned = set(re.findall(r"\bnnUNetv2_\w+", page.read_text()))
+    assert mentioned - scripts == set()
+
+
+@each_page
+def test_every_trainer_named_in_a_command_is_registered(page):
+    known = {entry.name for entry in ENTRIES} | {"nnUNetTrainer", "nnUNetTrainerShortTraining"}
+    for words in commands(page.read_text(), r"nnUNetv2_\w+"):
+        named = [word for word in words if word.startswith("nnUNetTrainer") and "__" not in word]
+        assert set(named) <= known
+
+
+@each_page
+def test_every_link_leads_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(text)):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = page if not name else (page.parent / name).resolve()
+        assert linked.is_file(), target
+        assert not anchor or anchor in anchors(linked.read_text()), target
+
+
+@pytest.mark.parametrize("path", [*PAGES, *ROOT_FILES], ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_no_developers_folder_and_no_registry_is_named(path):
+    text = path.read_text()
+    assert re.findall(r"(?<![\w.~])/(?:work|home|root|Users|scratch)/\S*", text) == []
+    assert re.findall(r"pypi\.\w+|pythonhosted|anaconda\.org", text) == []
+
+
+def test_every_page_is_in_the_navigation():
+    text = (REPOSITORY / "mkdocs.yml").read_text()
+    listed = re.findall(r"\S+\.md", text.partition("\nnav:")[2])
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
+def test_the_settings_table_has_every_setting(tables):
+    rows = tables.settings_table().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(setting_names())
+    assert all("`" in row.split(" | ")[2] for row in rows)
+    assert set(tables.SYMBOLS) <= set(setting_names())
+
+
+def test_a_default_is_shown_as_the_code_has_it(tables):
+    rows = {row.split("`")[1]: row.split(" | ")[2].strip("`") for row in tables.settings_table().splitlines()[2:]}
+    defaults = Settings()
+    assert float(rows["learning_rate"]) == defaults.learning_rate
+    assert int(rows["epochs"]) == defaults.epochs
+    assert rows["teacher"] == defaults.teacher
+    assert rows["detach_teacher"] == str(defaults.detach_teacher).lower()
+
+
+def test_the_presets_table_has_every_preset(tables):
+    assert [row.split("`")[1] for row in tables.presets_table().splitlines()[2:]] == list(PRESETS)
+
+
+def test_the_trainers_table_has_every_trainer(tables):
+    names = {row.split("`")[1] for row in tables.trainers_table().splitlines()[2:]}
+    assert {entry.name for entry in ENTRIES} <= names
+
+
+def test_the_readmes_trainers_are_those_of_the_catalogue():
+    rows = re.findall(r"^\| `(nnUNetTrainer\w+)` \| (.+) \|$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert dict(rows) == {entry.name: entry.summary for entry in ENTRIES}
+
+
+def test_the_ablation_page_has_every_trainer():
+    text = (DOCS / "how-to/run-the-ablations.md").read_text()
+    assert set(re.findall(r"^\| `(nnUNetTrainer\w+)` \|", text, re.MULTILINE)) == {entry.name for entry in ENTRIES}
+
+
+def test_the_command_page_asks_for_the_help_of_every_subcommand(tables):
+    text = (DOCS / "reference/cli.md").read_text()
+    assert set(re.findall(r"<!-- help: (\w+) -->", text)) == set(SUBCOMMANDS)
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(SUBCOMMANDS)
+    for name in SUBCOMMANDS:
+        assert tables.help_text(name).startswith(f"usage: nnunet-dsd {name} ")
+
+
+@each_page
+def test_every_request_of_a_page_is_answered(page, tables):
+    filled = tables.fill(page.read_text())
+    assert re.findall(r"^<!-- (?:table|help|value|evidence)\b.*-->$", filled, re.MULTILINE) == []
+
+
+def test_a_request_for_something_unknown_stops_the_build(tables):
+    for request in ("<!-- table: nothing -->", "<!-- help: nothing -->"):
+        with pytest.raises(KeyError):
+            tables.fill(request)
+
+
+def test_every_logged_term_is_documented():
+    from nnunet_dsd.distillation.objective import term_weights
+    from nnunet_dsd.trainers.loss import MONITORED
+
+    text = (DOCS / "reference/log-and-figures.md").read_text()
+    documented = {
+        name for row in re.findall(r"^\| (`.+?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    names = {*term_weights(Settings(feature_l2=1.0), levels=3), *MONITORED}
+    assert {re.sub(r"_\d+$", "_i", name) for name in names} == documented
+
+
+def test_the_checkpoint_page_names_our_keys():
+    from nnunet_dsd.trainers.checkpoint import HEADS_KEY, SETTINGS_KEY
+
+    text = (DOCS / "reference/checkpoint-format.md").read_text()
+    assert all(f"| `{key}` |" in text for key in (HEADS_KEY, SETTINGS_KEY))
+
+
+def quoted_messages():
+    """The messages of ours in the troubleshooting tables, first column, above nnU-Net's."""
+    text = (DOCS / "how-to/troubleshoot.md").read_text().partition("## From nnU-Net")[0]
+    return re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("message", quoted_messages())
+def test_every_quoted_message_is_one_of_the_codes(message):
+    assert any(message.strip("…").strip() in template for template in message_templates())
+
+
+def test_the_troubleshooting_page_quotes_messages_at_all():
+    assert len(quoted_messages()) > 30
+
+
+def test_the_tests_named_on_the_architecture_page_exist():
+    text = (DOCS / "development/architecture.md").read_text()
+    for name in re.findall(r"`(tests/[\w/]+\.py)`", text):
+        assert (REPOSITORY / name).is_file(), name

@@ -52,6 +52,11 @@ class DemoFolder:
         return self.root / "predictions"
 
     @property
+    def lock(self) -> Path:
+        """Held while a demo, or a program it started, works here."""
+        return self.root / ".lock"
+
+    @property
     def logs(self) -> Path:
         """Full output of every step."""
         return self.root / "logs"

@@ -1,40 +1,86 @@
-"""One demo at a time in a folder, counting programs that a killed demo left running."""
+"""One demo at a time in a folder; what a killed demo left running is ended before the next one starts.
+
+The lock is a file lock that the started programs inherit, so it is held as long as any of them lives. (nnU-Net's
+augmentation workers outlive a training that was killed.) The file names the demo's process and the process group of
+the program it runs; a group's number is not given to others while it has members, so ending it is safe.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnunet_dsd.errors import SetupError
 
+PATIENCE_SECONDS = 20.0
+
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock on `path`; the programs started meanwhile inherit it and hold it until they end.
+    """Hold the lock on `path`, once leftovers of a killed demo have ended.
 
     Raises:
-        SetupError: if another demo, or a program it left, holds the lock.
+        SetupError: if another demo holds it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     os.set_inheritable(descriptor, True)
     try:
-        _take(descriptor, path)
+        if not _take(descriptor):
+            _end_leftovers(path)
+            _wait_for(descriptor, path)
+        path.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield
+        path.write_text("", encoding="utf-8")
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path) -> None:
+def note_group(path: Path, group: int) -> None:
+    """Note the process group of the program that now runs, for a demo that finds the lock held."""
+    path.write_text(f"{os.getpid()}\n{group}\n", encoding="utf-8")
+
+
+def _take(descriptor: int) -> bool:
     try:
         import fcntl
     except ImportError:  # no such locks on Windows
-        return
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _end_leftovers(path: Path) -> None:
+    noted = [int(word) for word in path.read_text(encoding="utf-8").split()]
+    if len(noted) < 2 or _is_alive(noted[0]):
         raise SetupError(
-            f"Another demo is at work in {path.parent}, or a training that a killed demo left is still ending. "
-            "Wait for it, end it, or give another folder with -o."
-        ) from error
+            f"Another demo is at work in {path.parent}. Wait for it, end it, or give another folder with -o."
+        )
+    with suppress(ProcessLookupError):
+        os.killpg(noted[1], signal.SIGKILL)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _wait_for(descriptor: int, path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not _take(descriptor):
+        if time.monotonic() > deadline:
+            raise SetupError(
+                f"A program that a killed demo left still holds {path}. End it, or give another folder with -o."
+            )
+        time.sleep(0.2)

@@ -20,6 +20,10 @@ from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.registry import find_trainer
 
+# OMP_WAIT_POLICY: threads that wait by spinning make a step three times slower once other programs use the cores.
+# nnUNet_compile: compiling takes longer than this training.
+SMALL_MACHINE = {"nnUNet_n_proc_DA": "2", "OMP_WAIT_POLICY": "PASSIVE", "nnUNet_compile": "f", "MPLBACKEND": "Agg"}
+
 
 def run_demo(settings: DemoSettings, *, console: Console, clean: bool = False, restart: bool = False) -> DemoFolder:
     """Run the demo, or what an earlier run left to do.
@@ -39,7 +43,7 @@ def run_demo(settings: DemoSettings, *, console: Console, clean: bool = False, r
     find_trainer(settings.trainer)
     check_device(settings.device)
     folder = open_demo_folder(settings.folder)
-    with locked(folder.root / ".lock"):
+    with locked(folder.lock):
         if restart:
             remove((*folder.intermediate, *folder.kept))
         check_disk_space(folder)
@@ -66,9 +70,8 @@ def check_device(device: str) -> None:
 
 
 def child_environment(folder: DemoFolder) -> Mapping[str, str]:
-    """Environment of the commands: folders within the demo's own, and few worker processes unless asked otherwise."""
-    gentle = {"nnUNet_n_proc_DA": "2", "nnUNet_compile": "f", "MPLBACKEND": "Agg"}
-    return {**{name: os.environ.get(name, value) for name, value in gentle.items()}, **folder.environment}
+    """Environment of the commands: the demo's own folders, and settings for a small machine where the user has none."""
+    return {**{name: os.environ.get(name, value) for name, value in SMALL_MACHINE.items()}, **folder.environment}
 
 
 def _run(settings: DemoSettings, folder: DemoFolder, console: Console) -> dict[str, float]:

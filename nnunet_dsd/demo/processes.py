@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from nnunet_dsd.errors import DistillationError
 
 TAIL_LINES = 20
 GRACE_SECONDS = 10
+POLL_SECONDS = 0.2
 
 
 class StepFailedError(DistillationError, RuntimeError):
@@ -22,11 +25,17 @@ class StepFailedError(DistillationError, RuntimeError):
 
 
 def run_logged(
-    argv: Sequence[str], *, log: Path, environment: Mapping[str, str], on_line: Callable[[str], None]
+    argv: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+    on_line: Callable[[str], None],
+    on_start: Callable[[int], None] = lambda group: None,
 ) -> None:
     """Run a program to its end; its output goes to `log`, appended, and line by line to `on_line`.
 
-    If this process is interrupted or told to terminate, the program and its workers are ended too.
+    If this process is interrupted or told to terminate, the program and its workers are ended too. They are a process
+    group of their own, whose number goes to `on_start`.
 
     Raises:
         StepFailedError: if the program returns another status than 0.
@@ -46,7 +55,8 @@ def run_logged(
             close_fds=False,  # hands on the lock of the folder, see `lock.py`
         )
         try:
-            for line in process.stdout or ():
+            on_start(process.pid)
+            for line in _lines(process):
                 file.write(line)
                 file.flush()
                 on_line(line.rstrip("\n"))
@@ -56,6 +66,28 @@ def run_logged(
             raise
     if status != 0:
         raise StepFailedError(failure_message(status, log))
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Yield a program's lines as they come.
+
+    A thread reads them: a signal that arrives just before a blocking read would wait for the next line, which may be
+    minutes away.
+    """
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        with suppress(queue.Empty):
+            line = lines.get(timeout=POLL_SECONDS)
+            if line is None:
+                return
+            yield line
 
 
 def failure_message(status: int, log: Path) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from nnunet_dsd.demo.display import Display
 from nnunet_dsd.demo.folder import DemoFolder, remove
+from nnunet_dsd.demo.lock import note_group
 from nnunet_dsd.demo.markers import Marker, fingerprint, read_marker, write_marker
 from nnunet_dsd.demo.processes import run_logged
 from nnunet_dsd.demo.steps import Step
@@ -86,7 +88,7 @@ def _run(
     write_marker(path, started)
     begin = time.monotonic()
     try:
-        _do(step, log_path(folder, number, step), display, number, environment)
+        _do(step, number, folder, display, environment)
     except BaseException:
         spent = time.monotonic() - begin
         write_marker(path, Marker(started.fingerprint, "started", started.seconds + spent))
@@ -97,11 +99,13 @@ def _run(
     display.finished(number, step.title, spent)
 
 
-def _do(step: Step, log: Path, display: Display, number: int, environment: Mapping[str, str]) -> None:
+def _do(step: Step, number: int, folder: DemoFolder, display: Display, environment: Mapping[str, str]) -> None:
+    log = log_path(folder, number, step)
     command = step.command_to_continue()
+    note = partial(note_group, folder.lock)
     with display.running(number, step.title, command=str(command or ""), epochs=step.epochs) as on_line:
         if command is not None:
-            run_logged(command.argv(), log=log, environment=environment, on_line=on_line)
+            run_logged(command.argv(), log=log, environment=environment, on_line=on_line, on_start=note)
         elif step.work is not None:
             _work(step.work, step.title, log)
     missing = [str(output) for output in step.outputs if not output.exists()]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from nnunet_dsd.demo.folder import check_disk_space, open_demo_folder, remove
-from nnunet_dsd.demo.lock import locked
+from nnunet_dsd.demo.lock import locked, note_group
 from nnunet_dsd.errors import SetupError
 
 
@@ -68,11 +69,38 @@ def test_a_second_demo_in_the_folder_is_refused_until_the_first_ends(tmp_path: P
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
-def test_a_program_left_by_a_killed_demo_still_holds_the_lock(tmp_path: Path) -> None:
+def test_workers_that_a_killed_demo_left_are_ended_before_the_next_one_starts(tmp_path: Path) -> None:
+    folder = open_demo_folder(tmp_path / "demo")
+    worker = "import time; time.sleep(60)"
+    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {worker!r}], close_fds=False); print(1)"
+    demo = (
+        "import os; from functools import partial; from pathlib import Path; from nnunet_dsd.demo.lock import *\n"
+        "from nnunet_dsd.demo.processes import run_logged; import sys\n"
+        f"lock = Path({str(folder.lock)!r})\n"
+        f"with locked(lock): run_logged([sys.executable, '-c', {program!r}], log=lock.parent / 'log', "
+        "environment={}, on_line=lambda line: os.kill(os.getpid(), 9), on_start=partial(note_group, lock))"
+    )
+    killed = subprocess.run([sys.executable, "-c", demo], check=False, stderr=subprocess.PIPE, text=True)
+    assert killed.returncode == -9, killed.stderr
+    group = int(folder.lock.read_text().split()[1])
+    os.killpg(group, 0)
+    with locked(folder.lock), pytest.raises(ProcessLookupError):
+        wait_until_gone(group)
+    assert folder.lock.read_text() == ""
+
+
+def wait_until_gone(group: int) -> None:
+    for _ in range(50):
+        os.killpg(group, 0)
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
+def test_programs_of_a_demo_that_is_alive_are_not_ended(tmp_path: Path) -> None:
     with locked(tmp_path / ".lock"):
-        left = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
-    with pytest.raises(SetupError, match="killed demo left"):
-        locked(tmp_path / ".lock").__enter__()
-    left.communicate(b"\n")
-    with locked(tmp_path / ".lock"):
-        pass
+        program = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+        note_group(tmp_path / ".lock", program.pid)
+        with pytest.raises(SetupError, match="Another demo is at work"):
+            locked(tmp_path / ".lock").__enter__()
+        assert program.poll() is None
+        program.communicate(b"\n")

@@ -15,6 +15,7 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 
 from nnunet_dsd.config import PLANS_KEY, Settings, read_settings
+from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (
     SETTINGS_KEY,
@@ -76,10 +77,20 @@ class PlannedTrainer(nnUNetTrainer):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """Build the network to train; inference calls the class's own plain `build_network_architecture`."""
-        network: nn.Module = type(self).build_network_architecture(
-            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
-        )
+        """Build the network to train; inference calls the class's own plain `build_network_architecture`.
+
+        Raises:
+            NetworkStructureError: if the plans name an architecture that does not take nnU-Net's arguments.
+        """
+        try:
+            network: nn.Module = type(self).build_network_architecture(
+                plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+            )
+        except TypeError as error:  # such as Primus, which nnU-Net builds in trainers of its own
+            raise NetworkStructureError(
+                f"{configuration_manager.network_arch_class_name} cannot be built from these plans ({error}). Plan with "
+                "a U-shaped network such as PlainConvUNet or ResidualEncoderUNet, or train it with its own trainer"
+            ) from error
         if not enable_deep_supervision:
             freeze_deep_supervision_layers(network)
         return network

@@ -1,0 +1,89 @@
+"""Fixtures: data that nnU-Net planned and preprocessed once, and folders of its own for every test."""
+
+import json
+import multiprocessing
+import shutil
+
+import pytest
+import torch
+from trainer_workplace import (
+    CLASSES,
+    DATA_SETS,
+    CommandLine,
+    ThreadContext,
+    Workplace,
+    cascaded_plans,
+    plan_and_preprocess,
+    preprocess,
+    set_nnunet_folders,
+    write_raw_data,
+    write_small_plans,
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory):
+    """A folder with nnU-Net's `raw` and `preprocessed` of the data set with classes; tests only read it."""
+    folder = tmp_path_factory.mktemp("nnunet")
+    prepare(folder, CLASSES)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def all_label_kinds(data_folder):
+    """The data sets with an ignore label and with regions, in the same folder."""
+    for name in DATA_SETS:
+        if name != CLASSES:
+            prepare(data_folder, name, plan_like=CLASSES)
+
+
+@pytest.fixture
+def cascade_plans(nnunet):
+    """Plans with a low resolution and a cascade, preprocessed."""
+    plans = cascaded_plans(json.loads((nnunet.data / "preprocessed" / CLASSES / "nnUNetPlans.json").read_text()))
+    preprocess(CLASSES, plans, ["3d_lowres"])
+    return plans
+
+
+def prepare(folder, name, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        set_nnunet_folders(patch, folder, folder / "results")
+        patch.setenv("nnUNet_n_proc_DA", "1")  # 0 crashes nnU-Net's planner
+        patch.setattr(multiprocessing, "get_context", lambda method=None: ThreadContext)
+        write_raw_data(folder / "raw" / name, DATA_SETS[name])
+        plan_and_preprocess(name, **options)
+
+
+@pytest.fixture
+def nnunet(data_folder, tmp_path, monkeypatch):
+    """nnU-Net's folders of this test: shared data, results of its own; helper processes are threads."""
+    set_nnunet_folders(monkeypatch, data_folder, tmp_path / "results")
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: ThreadContext)
+    return Workplace(data_folder, tmp_path / "results")
+
+
+@pytest.fixture
+def without_progress_figure(monkeypatch):
+    """Spare a test nnU-Net's own figure, which takes seconds."""
+    from nnunetv2.training.logging.nnunet_logger import MetaLogger
+
+    monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda self, folder: None)
+
+
+@pytest.fixture
+def command_line(data_folder, tmp_path):
+    """Commands on a private copy of the preprocessed data, with small plans named `tiny`."""
+    for part in ("raw", "preprocessed"):
+        shutil.copytree(data_folder / part / CLASSES, tmp_path / part / CLASSES)
+    (tmp_path / "results").mkdir()
+    line = CommandLine(tmp_path, tmp_path / "results")
+    write_small_plans(line, "tiny")
+    return line

@@ -1,0 +1,122 @@
+"""Each trainer of the catalogue, on each kind of network, takes a step inside nnU-Net."""
+
+import pytest
+import torch
+from trainer_workplace import PLAIN, RESIDUAL, made_up_batch, read, stock_network
+
+from nnunet_dsd.networks.heads import HEADS_NAME
+from nnunet_dsd.trainers.catalog import ENTRIES
+
+NAMES = [entry.name for entry in ENTRIES]
+DISTILLED = [name for name in NAMES if name not in ("nnUNetTrainerBasic", "nnUNetTrainerStock")]
+NETWORKS = [("3d_fullres", PLAIN), ("3d_fullres", RESIDUAL), ("2d", PLAIN), ("2d", RESIDUAL)]
+
+every_network = pytest.mark.parametrize(("configuration", "network"), NETWORKS)
+every_trainer = pytest.mark.parametrize("name", NAMES)
+
+
+@every_network
+@every_trainer
+def test_a_step_moves_every_trainable_parameter_and_the_checkpoint_is_stock(nnunet, name, configuration, network):
+    trainer = nnunet.initialized(name, configuration=configuration, network=network)
+    before = {key: value.clone() for key, value in trainer.network.named_parameters() if value.requires_grad}
+
+    result = trainer.train_step(made_up_batch(trainer))
+
+    assert torch.isfinite(torch.as_tensor(result["loss"]))
+    without = [key for key, value in trainer.network.named_parameters() if value.requires_grad and value.grad is None]
+    # nnU-Net gives its coarsest deep supervision output weight 0; only its own training leaves a layer without one.
+    assert without == [] or (name == "nnUNetTrainerStock" and all("seg_layers.0" in key for key in without))
+    after = dict(trainer.network.named_parameters())
+    weights = [key for key in before if key.endswith("weight") and key not in without]
+    # Biases are left out: instance normalisation after a convolution takes its bias away again.
+    assert [key for key in weights if torch.equal(after[key], before[key])] == []
+    trainer.save_checkpoint(f"{trainer.output_folder}/checkpoint_final.pth")
+    checkpoint = read(f"{trainer.output_folder}/checkpoint_final.pth")
+    assert checkpoint["trainer_name"] == "nnUNetTrainer"
+    assert checkpoint["network_weights"].keys() == stock_network(trainer).state_dict().keys()
+
+
+@every_network
+@pytest.mark.parametrize("name", DISTILLED)
+def test_the_stock_network_with_the_trained_weights_gives_bitwise_the_same_output(nnunet, name, configuration, network):
+    trainer = nnunet.initialized(name, configuration=configuration, network=network)
+    batch = made_up_batch(trainer)
+    trainer.train_step(batch)
+    stock = stock_network(trainer)
+    stock.load_state_dict(trainer.network.state_dict())
+
+    trainer.set_deep_supervision_enabled(False)
+    with torch.no_grad():
+        ours, theirs = trainer.network.eval()(batch["data"]), stock.eval()(batch["data"])
+
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "present", "absent"),
+    [
+        ("nnUNetTrainerDSD", {"encoder_kl_", "decoder_kl_", "decoder_1"}, {"_l2_"}),
+        ("nnUNetTrainerDS", {"decoder_1"}, {"_kl_", "_l2_"}),
+        ("nnUNetTrainerSDD", {"decoder_kl_", "decoder_1"}, {"encoder", "_l2_"}),
+        ("nnUNetTrainerSDE", {"encoder_kl_", "decoder_1"}, {"decoder_kl_", "_l2_"}),
+        ("nnUNetTrainerDSDMean", {"encoder_kl_1", "encoder_kl_3", "decoder_kl_1", "decoder_kl_3"}, {"_l2_"}),
+        ("nnUNetTrainerDSDReversed", {"encoder_kl_3", "decoder_kl_1"}, {"encoder_kl_1", "decoder_kl_3"}),
+        ("nnUNetTrainerDSDFeatureL2", {"encoder_l2_1", "decoder_l2_3", "encoder_kl_1"}, set()),
+    ],
+)
+def test_each_ablation_has_its_own_loss_terms(nnunet, name, present, absent):
+    trainer = nnunet.initialized(name)
+    trainer.train_step(made_up_batch(trainer))
+    terms = list(trainer.loss.last_terms)
+    assert [part for part in present if not any(part in term for term in terms)] == []
+    monitored = ("encoder_teacher_entropy", "encoder_teacher_dice")
+    assert [term for term in terms if term not in monitored and any(part in term for part in absent)] == []
+
+
+def test_the_logged_terms_with_their_weights_add_up_to_the_loss(nnunet):
+    trainer = nnunet.initialized(settings={"alpha": 0.7, "beta": 0.3, "eta": 0.5, "temperature": 2.0})
+    result = trainer.train_step(made_up_batch(trainer))
+    terms, weights = trainer.loss.last_terms, trainer.loss.weights
+    assert set(weights) <= set(terms)
+    total = sum(weights[name] * float(terms[name]) for name in weights)
+    assert float(result["loss"]) == pytest.approx(total, rel=1e-5)
+
+
+def test_with_every_distillation_weight_at_zero_the_loss_is_the_baseline_s(nnunet):
+    off = {"alpha": 0.0, "beta": 0.0, "eta": 0.0}
+    ours = nnunet.initialized("nnUNetTrainerDSD", settings=off)
+    basic = nnunet.initialized("nnUNetTrainerBasic", settings=off)
+    batch = made_up_batch(ours)
+    first, second = (float(trainer.train_step(batch)["loss"]) for trainer in (ours, basic))
+    assert first == second
+
+
+def test_the_stock_trainer_takes_bitwise_nnunet_s_own_steps(nnunet):
+    ours, theirs = (nnunet.initialized(name) for name in ("nnUNetTrainerStock", "nnUNetTrainer"))
+    theirs.network.load_state_dict(ours.network.state_dict())
+    for seed in range(3):
+        batch = made_up_batch(ours, seed)
+        assert float(ours.train_step(batch)["loss"]) == float(theirs.train_step(batch)["loss"])
+    assert all(torch.equal(a, b) for a, b in zip(ours.network.parameters(), theirs.network.parameters(), strict=True))
+
+
+def test_segmentation_layers_that_only_deep_supervision_uses_keep_their_weights(nnunet):
+    trainer = nnunet.initialized()
+    unused = list(trainer.network.decoder.seg_layers)[:-1]
+    before = [layer.weight.clone() for layer in unused]
+    for seed in range(2):
+        trainer.train_step(made_up_batch(trainer, seed))
+    assert all(torch.equal(layer.weight, weight) for layer, weight in zip(unused, before, strict=True))
+
+
+def test_no_captured_features_are_left_after_a_step(nnunet):
+    trainer = nnunet.initialized()
+    trainer.train_step(made_up_batch(trainer))
+    assert getattr(trainer.network, HEADS_NAME)._features == {}
+
+
+def test_the_network_takes_a_batch_of_one(nnunet):
+    trainer = nnunet.initialized()
+    trainer.batch_size = 1
+    assert torch.isfinite(torch.as_tensor(trainer.train_step(made_up_batch(trainer))["loss"]))

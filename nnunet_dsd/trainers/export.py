@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
 from nnunet_dsd.errors import CheckpointError, DataError
+from nnunet_dsd.files import whole_folder
 from nnunet_dsd.networks.heads import HEADS_NAME, HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.registry import find_trainer
@@ -38,7 +39,7 @@ def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = Non
 
     Args:
         model: A results folder `TRAINER__PLANS__CONFIGURATION` with `plans.json` and `fold_*`.
-        output: Folder of the copy; must not hold a model yet.
+        output: Folder of the copy, written whole or not at all; must not exist yet, or be empty.
         folds: Which folds, for example "0" or "all"; None takes every fold that has the checkpoint.
         checkpoint: File name of the checkpoint in each fold.
 
@@ -50,18 +51,16 @@ def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = Non
     sources = _fold_checkpoints(model, folds, checkpoint)
     if output.exists() and any(output.iterdir()):
         raise DataError(f"{output} is not empty; choose a new folder for the stock-only copy")
-    output.mkdir(parents=True, exist_ok=True)
-    for name in MODEL_FILES:
-        if (model / name).is_file():
-            shutil.copyfile(model / name, output / name)
-    written = []
-    for source in sources:
-        target = output / source.parent.name / source.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        export_checkpoint(source, target, plans=plans, dataset_json=dataset)
-        _copy_fold_files(source.parent, target.parent)
-        written.append(target)
-    return written
+    with whole_folder(output) as partial:
+        for name in MODEL_FILES:
+            if (model / name).is_file():
+                shutil.copyfile(model / name, partial / name)
+        for source in sources:
+            fold = partial / source.parent.name
+            fold.mkdir()
+            export_checkpoint(source, fold / source.name, plans=plans, dataset_json=dataset)
+            _copy_fold_files(source.parent, fold)
+    return [output / source.parent.name / source.name for source in sources]
 
 
 def export_checkpoint(source: Path, target: Path, *, plans: dict[str, Any], dataset_json: dict[str, Any]) -> None:
@@ -96,7 +95,7 @@ def stock_only(checkpoint: Mapping[str, Any], stock: nn.Module) -> dict[str, Any
     exported["network_weights"] = _without_heads(checkpoint["network_weights"])
     exported["trainer_name"] = STOCK_TRAINER
     exported["logging"] = {k: v for k, v in checkpoint["logging"].items() if not k.startswith(LOG_PREFIX)}
-    exported["optimizer_state"] = _stock_optimiser(checkpoint["optimizer_state"], len(list(stock.parameters())))
+    exported["optimizer_state"] = _stock_optimiser(checkpoint["optimizer_state"], stock)
     return exported
 
 
@@ -106,9 +105,14 @@ def outputs_equal(first: nn.Module, second: nn.Module, image: torch.Tensor) -> b
     return torch.equal(first.eval()(image), second.eval()(image))
 
 
-def _stock_optimiser(state: Mapping[str, Any] | None, parameters: int) -> dict[str, Any] | None:
+def _stock_optimiser(state: Mapping[str, Any] | None, stock: nn.Module) -> dict[str, Any] | None:
     if state is None:
         return None
+    if any("momentum" not in group for group in state["param_groups"]):
+        # AdamW's state would stop stock nnU-Net's SGD at its first step: give it the state nnU-Net itself begins with.
+        sgd = torch.optim.SGD(stock.parameters(), lr=1e-2, weight_decay=3e-5, momentum=0.99, nesterov=True)
+        return sgd.state_dict()
+    parameters = len(list(stock.parameters()))
     groups = copy.deepcopy(state["param_groups"])
     for group in groups:
         group["params"] = [index for index in group["params"] if index < parameters]

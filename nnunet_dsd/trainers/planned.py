@@ -88,7 +88,7 @@ class PlannedTrainer(nnUNetTrainer):
             )
         except TypeError as error:  # such as Primus, which nnU-Net builds in trainers of its own
             raise NetworkStructureError(
-                f"{configuration_manager.network_arch_class_name} cannot be built from these plans ({error}). Plan with "
+                f"{configuration_manager.network_arch_class_name} cannot be built from these plans ({error}). Plan "
                 "a U-shaped network such as PlainConvUNet or ResidualEncoderUNet, or train it with its own trainer"
             ) from error
         if not enable_deep_supervision:

@@ -1,0 +1,98 @@
+"""Two processes that train together hold equal weights, whatever the variant; one pair runs all jobs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trainer_workplace import CLASSES, REGIONS_IGNORE, SETTINGS, read, same_weights, set_nnunet_folders, small_plans
+
+from nnunet_dsd.trainers.catalog import ENTRIES
+
+SCRIPT = Path(__file__).with_name("distributed_training.py")
+JOBS = {
+    f"{entry.name}_{kind}": {"trainer": entry.name, "batch_dice": kind == "batch_dice", "settings": {}}
+    for index, entry in enumerate(ENTRIES)
+    for kind in ("batch_dice", "sample_dice")[slice(None) if index == 0 else slice(index % 2, index % 2 + 1)]
+}
+JOBS |= {
+    "separate": {"trainer": "nnUNetTrainerDSD", "batch_dice": False, "settings": {"bottlenecks": "separate"}},
+    "feature_sdd": {"trainer": "nnUNetTrainerSDD", "batch_dice": True, "settings": {"feature_l2": 1e-3}},
+    "no_eta": {"trainer": "nnUNetTrainerDSD", "batch_dice": True, "settings": {"eta": 0.0}},
+    "regions_ignore": {"trainer": "nnUNetTrainerDSD", "batch_dice": True, "settings": {}, "dataset": REGIONS_IGNORE},
+}
+DISTILLED = [name for name in JOBS if not name.startswith(("nnUNetTrainerBasic", "nnUNetTrainerStock"))]
+
+
+@pytest.fixture(scope="module")
+def outcomes(data_folder, all_label_kinds, tmp_path_factory):
+    """What both processes report of each job: `[rank 0, rank 1]`."""
+    folder = tmp_path_factory.mktemp("data_parallel")
+    (folder / "jobs.json").write_text(
+        json.dumps({name: written_out(job, data_folder, folder) for name, job in JOBS.items()})
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        set_nnunet_folders(patch, data_folder, folder / "results")
+        patch.setenv("nnUNet_compile", "f")
+        processes = [
+            subprocess.Popen(
+                [sys.executable, SCRIPT, str(rank), str(folder)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+            for rank in range(2)
+        ]
+    texts = [process.communicate(timeout=500)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(texts)
+    return {name: [read(folder / f"{name}_{rank}.pth") for rank in range(2)] for name in JOBS}
+
+
+def written_out(job, data_folder, folder):
+    source = data_folder / "preprocessed" / job.get("dataset", CLASSES)
+    plans = folder / f"{source.name}.json"
+    plans.write_text(json.dumps(small_plans(json.loads((source / "nnUNetPlans.json").read_text()), block=SETTINGS)))
+    return {**job, "plans": str(plans), "dataset_json": str(source / "dataset.json")}
+
+
+def succeeded(outcome):
+    for report in outcome:
+        assert "error" not in report, report["error"]
+    return outcome
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_both_processes_hold_bitwise_equal_weights_after_three_steps(outcomes, job):
+    first, second = succeeded(outcomes[job])
+    assert first["batch_size"] == second["batch_size"] == 1
+    assert same_weights(first["initial"], second["initial"])
+    assert same_weights(first["weights"], second["weights"])
+    moved = [key for key, value in first["weights"].items() if not torch.equal(value, first["initial"][key])]
+    assert len(moved) > len(first["weights"]) / 2
+    assert [loss for loss in first["losses"] + second["losses"] if not np.isfinite(loss)] == []
+
+
+@pytest.mark.parametrize("job", DISTILLED)
+def test_the_logged_terms_are_the_mean_over_both_processes(outcomes, job):
+    first, second = succeeded(outcomes[job])
+    assert not np.allclose(first["terms"], second["terms"], equal_nan=True)
+    expected = np.nanmean(np.vstack([*first["terms"], *second["terms"]]), axis=0)
+    for name, value in zip(first["names"], expected, strict=True):
+        for report in (first, second):
+            assert report["log"][f"distillation/{name}"] == [pytest.approx(value, rel=1e-6)]
+    assert first["log"]["train_losses"] == [pytest.approx(np.mean(first["losses"] + second["losses"]), rel=1e-6)]
+
+
+@pytest.mark.parametrize("job", DISTILLED)
+def test_the_one_checkpoint_has_the_common_weights_and_heads(outcomes, job):
+    first, _ = succeeded(outcomes[job])
+    checkpoint = read(first["checkpoint"])
+    assert list(checkpoint["network_weights"]) == first["stock_keys"]
+    heads = {f"distillation_heads.{key}": value for key, value in checkpoint["distillation_heads"].items()}
+    stored = checkpoint["network_weights"] | heads
+    assert [key for key, value in first["weights"].items() if not torch.equal(stored[key], value)] == []

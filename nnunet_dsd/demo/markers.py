@@ -22,7 +22,7 @@ class Marker:
     Attributes:
         fingerprint: hash of the parameters of the step and of all steps before it.
         state: started, or finished.
-        seconds: time spent on it so far, over all attempts.
+        seconds: time spent on it so far, over all attempts but those that were killed outright.
     """
 
     fingerprint: str

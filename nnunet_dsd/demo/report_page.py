@@ -23,7 +23,8 @@ section { padding: 22px; margin-top: 20px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 8px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; white-space: nowrap; }
-pre { background: #1f2328; color: #e6edf3; padding: 14px 16px; border-radius: 8px; overflow-x: auto; font-size: 13px; }
+pre { background: #1f2328; color: #e6edf3; padding: 14px 16px; border-radius: 8px; font-size: 13px; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 20px; align-items: start; }
 figure { margin: 0 0 18px; } img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: 14px; margin-top: 6px; }

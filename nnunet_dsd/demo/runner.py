@@ -33,7 +33,7 @@ def run_steps(
         environment: added to that of the commands.
 
     Returns:
-        Seconds each step took over all its attempts, by name.
+        Seconds each step took, by name, over all its attempts but those that were killed outright.
     """
     seconds: dict[str, float] = {}
     previous = ""

@@ -45,6 +45,7 @@ def test_an_unknown_trainer_is_refused_before_anything_is_written(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_the_whole_demo_segments_the_phantom_and_is_skipped_the_second_time(tmp_path: Path) -> None:
     root = tmp_path / "demo"
     first = demo("-o", str(root))

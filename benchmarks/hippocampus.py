@@ -3,6 +3,7 @@
     python benchmarks/hippocampus.py prepare CASES       # once: nnU-Net raw data, planning, preprocessing
     python benchmarks/hippocampus.py run RESULTS.csv --seeds 1 2 3 --budget 10x100 --width 0.25 stock dsd ...
     python benchmarks/hippocampus.py table RESULTS.csv
+    python benchmarks/hippocampus.py figure RESULTS.csv -o curves.png
 
 CASES is a folder with `images/NAME.nii.gz` and `labels/NAME.nii.gz`. Every fifth case in order of names is set apart
 as test case. `run` uses nnU-Net's own data loading, augmentation, loop and sliding-window prediction (no mirroring),
@@ -179,6 +180,30 @@ def table(results: Path) -> None:
     Console(width=180).print(shown)
 
 
+def figure(results: Path, output: Path) -> None:
+    """Draw the learning curves (nnU-Net's pseudo Dice by epoch, mean over seeds) and each run's test Dice."""
+    from matplotlib.figure import Figure
+
+    with results.open() as file:
+        rows = list(csv.DictReader(file))
+    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    drawing = Figure(figsize=(11, 4.2), layout="constrained")
+    curves, scores = drawing.subplots(1, 2)
+    for position, variant in enumerate(variants):
+        group = [row for row in rows if row["variant"] == variant]
+        per_epoch = zip(*(json.loads(row["curve"]) for row in group), strict=True)
+        mean_curve = [statistics.fmean(values) for values in per_epoch]
+        label = variant.removeprefix("nnUNetTrainer").replace(",", "\n")
+        curves.plot(range(1, len(mean_curve) + 1), mean_curve, label=label)
+        scores.plot([position] * len(group), [100 * float(row["dice"]) for row in group], "o", color=f"C{position}")
+    curves.set(xlabel="epoch", ylabel="pseudo Dice on fold 0 (fraction)", title="while training")
+    curves.legend(fontsize="x-small")
+    scores.set(ylabel="Dice (%), mean of two structures", title="test cases, one point per seed")
+    scores.set_xticks(range(len(variants)), [str(index + 1) for index in range(len(variants))])
+    scores.set_xlabel("variant, in the order of the legend")
+    drawing.savefig(output, dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(dest="action", required=True)
@@ -195,11 +220,16 @@ def main() -> None:
     running.add_argument("--patch-size", type=int, nargs=3)
     running.add_argument("--device", default="cpu")
     actions.add_parser("table").add_argument("results", type=Path)
+    drawing = actions.add_parser("figure")
+    drawing.add_argument("results", type=Path)
+    drawing.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.action == "prepare":
         prepare(arguments.cases, arguments.processes)
     elif arguments.action == "run":
         run(arguments)
+    elif arguments.action == "figure":
+        figure(arguments.results, arguments.output)
     else:
         table(arguments.results)
 

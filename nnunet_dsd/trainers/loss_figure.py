@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib import style
 from matplotlib.figure import Figure
 
 GROUPS = (
-    ("ground truth", ("output", "decoder_"), "Dice + cross-entropy"),
+    ("ground truth", ("output", "decoder_", "encoder_"), "Dice + cross-entropy"),
     ("between encoders", ("encoder_kl_", "encoder_l2_"), "T² KL (nats) or L2"),
     ("between decoders", ("decoder_kl_", "decoder_l2_"), "T² KL (nats) or L2"),
     ("encoder teacher", ("encoder_teacher_",), "entropy (nats), Dice (fraction)"),
@@ -24,7 +25,14 @@ def draw_loss_terms(terms: Mapping[str, Sequence[float]], filename: str | os.Pat
         filename: Where to write.
     """
     panels = [(title, _members(terms, title), unit) for title, _, unit in GROUPS]
-    panels = [panel for panel in panels if panel[1]]
+    with style.context("default"):  # nnU-Net's progress plot leaves huge fonts behind in the global style
+        figure = _draw([panel for panel in panels if panel[1]])
+        temporary = Path(f"{filename}.part")
+        figure.savefig(temporary, format="png", dpi=110)
+    os.replace(temporary, filename)
+
+
+def _draw(panels: Sequence[tuple[str, Mapping[str, Sequence[float]], str]]) -> Figure:
     figure = Figure(figsize=(9, 2.6 * len(panels)), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (title, members, unit) in zip(axes, panels, strict=True):
@@ -34,9 +42,7 @@ def draw_loss_terms(terms: Mapping[str, Sequence[float]], filename: str | os.Pat
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small", ncols=2)
     axes[-1].set_xlabel("epoch")
-    temporary = Path(f"{filename}.part")
-    figure.savefig(temporary, format="png", dpi=110)
-    os.replace(temporary, filename)
+    return figure
 
 
 def _members(terms: Mapping[str, Sequence[float]], title: str) -> dict[str, Sequence[float]]:

@@ -172,10 +172,18 @@ def _check(spec: dataclasses.Field[Any], value: Any) -> list[str]:
     return _check_number(spec, declared, value)
 
 
+def _is_finite(value: float) -> bool:
+    """Tell whether a number is one a float can hold; JSON may hold longer ones."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _check_number(spec: dataclasses.Field[Any], declared: type, value: Any) -> list[str]:
     kinds = (int,) if declared is int else (int, float)
     low, high, open_low = spec.metadata["low"], spec.metadata["high"], spec.metadata["open_low"]
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, kinds) or not _is_finite(value):
         kind = "a whole number" if declared is int else "a finite number"
         return [f"{spec.name}: got {value!r}, expected {kind}"]
     if value < low or value > high or (open_low and value == low):

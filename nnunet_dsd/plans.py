@@ -48,11 +48,12 @@ def dataset_folder(dataset: str) -> Path:
             f"nnUNet_preprocessed is {repr(root) if root else 'not set'}, expected an existing folder: "
             "export nnUNet_preprocessed=/path/to/nnUNet_preprocessed (see `nnunet-dsd doctor`)"
         )
-    pattern = f"Dataset{int(dataset):03d}_*" if dataset.isdigit() else dataset
-    found = sorted(path for path in Path(root).glob(pattern) if path.is_dir())
+    prefix = f"Dataset{int(dataset):03d}_" if dataset.isdecimal() else None
+    folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
+    found = [path for path in folders if (path.name.startswith(prefix) if prefix else path.name == dataset)]
     if len(found) != 1:
         what = f"{len(found)} data sets match '{dataset}'" if found else f"no data set '{dataset}'"
-        known = ", ".join(sorted(path.name for path in Path(root).glob("Dataset*"))) or "none"
+        known = ", ".join(path.name for path in folders if path.name.startswith("Dataset")) or "none"
         raise DataError(f"{what} in {root}; there are: {known}. Run nnUNetv2_plan_and_preprocess -d {dataset} first")
     return found[0]
 
@@ -61,16 +62,18 @@ def read_plans(folder: Path, name: str) -> dict[str, Any]:
     """Read a plans file by name.
 
     Raises:
-        DataError: if it is missing or no JSON.
+        DataError: if it is missing, no JSON or no plans.
     """
     path = folder / f"{name}.json"
     if not path.is_file():
         candidates = ", ".join(sorted(p.stem for p in folder.glob("*Plans*.json"))) or "none"
         raise DataError(f"there is no plans file {path}; there are: {candidates}")
     try:
-        plans: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        plans: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no text at all
         raise DataError(f"{path} is no valid JSON ({error}); plan the data set again") from error
+    if not isinstance(plans, dict) or not {"plans_name", "configurations"} <= plans.keys():
+        raise DataError(f"{path} is no nnU-Net plans file: it lacks 'plans_name' or 'configurations'; give one with -p")
     return plans
 
 
@@ -101,7 +104,7 @@ def derive_plans(
     derived["plans_name"] = name
     derived[DERIVED_FROM_KEY] = plans["plans_name"]
     for configuration in configurations:
-        _change_configuration(derived["configurations"], configuration, block, changes)
+        _change_configuration(derived["configurations"], plans["configurations"], configuration, block, changes)
     return derived
 
 
@@ -113,12 +116,19 @@ def write_plans(folder: Path, plans: Mapping[str, Any], *, overwrite: bool = Fal
     """
     path = folder / f"{plans['plans_name']}.json"
     text = json.dumps(plans, indent=4)
-    if path.exists() and not overwrite and json.loads(path.read_text(encoding="utf-8")) != plans:
+    if path.exists() and not overwrite and not _holds(path, plans):
         raise DataError(f"{path} exists and says something else; choose another name with -o, or pass --overwrite")
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+def _holds(path: Path, plans: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")) == plans)
+    except ValueError:
+        return False
 
 
 def _name_problems(plans: Mapping[str, Any], configurations: Sequence[str], name: str) -> list[str]:
@@ -151,15 +161,21 @@ def _inherited(configurations: Mapping[str, Any], name: str, key: str) -> Any:
 
 
 def _change_configuration(
-    configurations: dict[str, Any], name: str, block: Mapping[str, Any], changes: PlanChanges
+    configurations: dict[str, Any],
+    original: Mapping[str, Any],
+    name: str,
+    block: Mapping[str, Any],
+    changes: PlanChanges,
 ) -> None:
-    architecture = copy.deepcopy(_inherited(configurations, name, "architecture"))
-    patch_size = list(changes.patch_size or _inherited(configurations, name, "patch_size"))
+    """Change one configuration; inherited values are the original's, whose parent may have been changed already."""
+    architecture = copy.deepcopy(_inherited(original, name, "architecture"))
+    planned_patch_size = _inherited(original, name, "patch_size")
+    patch_size = list(changes.patch_size or planned_patch_size)
     if architecture and changes.width is not None:
         _scale_width(architecture, changes.width, name)
     if architecture and "strides" in architecture["arch_kwargs"]:
         strides = architecture["arch_kwargs"]["strides"]
-        check_patch_size(cumulative_scales(strides, len(strides), dimensions=len(patch_size))[-1], patch_size)
+        check_patch_size(cumulative_scales(strides, len(strides), dimensions=len(planned_patch_size))[-1], patch_size)
     configuration = configurations[name]
     configuration[PLANS_KEY] = dict(block)
     if changes.batch_size is not None:

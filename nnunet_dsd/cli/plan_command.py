@@ -72,7 +72,8 @@ def _changes(arguments: argparse.Namespace) -> PlanChanges:
     if arguments.preset:
         preset = find_preset(arguments.preset)
         settings = {**preset.settings, **settings}
-        patch_size, batch_size = patch_size or preset.patch_size, batch_size or preset.batch_size
+        patch_size = patch_size or preset.patch_size
+        batch_size = preset.batch_size if batch_size is None else batch_size
     if patch_size is not None and len(patch_size) not in (2, 3):
         raise SettingsError(
             [f"patch size {patch_size} has {len(patch_size)} axes, expected 2 or 3"], source="--patch-size"

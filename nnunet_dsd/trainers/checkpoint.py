@@ -40,20 +40,28 @@ def write_checkpoint(checkpoint: Mapping[str, Any], filename: str | os.PathLike[
         CheckpointError: if it could not be written; says how much room there is.
     """
     target = Path(filename)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
         torch.save(dict(checkpoint), temporary)
         _grant_usual_permissions(temporary)
         os.replace(temporary, target)
     except (OSError, RuntimeError) as error:
-        free = shutil.disk_usage(target.parent).free / 2**20
         raise CheckpointError(
-            f"could not write {target} ({error}); {free:.0f} MiB are free there. An earlier checkpoint of that name is "
+            f"could not write {target} ({error}); {_room(target.parent)}. An earlier checkpoint of that name is "
             "unharmed: make room and continue the training with --c"
         ) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _room(folder: Path) -> str:
+    """Say how much room a folder has."""
+    if not folder.is_dir():
+        return f"the folder {folder} does not exist"
+    return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free there"
 
 
 def _grant_usual_permissions(path: str) -> None:

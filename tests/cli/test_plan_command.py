@@ -1,0 +1,153 @@
+"""`nnunet-dsd plan`: from the command line to the plans file."""
+
+import dataclasses
+import json
+
+import pytest
+from example_plans import example_plans
+
+from nnunet_dsd.cli.main import main
+from nnunet_dsd.config import PLANS_KEY, Settings, read_settings, setting_choices, setting_names, setting_type
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = tmp_path / "Dataset099_Example"
+    folder.mkdir()
+    (folder / "nnUNetPlans.json").write_text(json.dumps(example_plans()))
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    return folder
+
+
+def plan(*options, output="Mine", configurations=("3d_fullres",)):
+    return main(["plan", "-d", "99", "-c", *configurations, "-o", output, *options])
+
+
+def written(folder, name="Mine"):
+    return json.loads((folder / f"{name}.json").read_text())["configurations"]
+
+
+def test_the_command_of_the_readme_writes_its_settings(folder, capsys):
+    assert plan("--temperature", "2", "--alpha", "0.5", output="nnUNetPlans_T2") == 0
+    block = written(folder, "nnUNetPlans_T2")["3d_fullres"][PLANS_KEY]
+    settings = read_settings(block)
+    assert (settings.temperature, settings.alpha) == (2.0, 0.5)
+    printed = capsys.readouterr().out
+    assert f"written: {folder / 'nnUNetPlans_T2.json'}" in printed
+    assert "nnUNetv2_train 99 3d_fullres 0 -tr nnUNetTrainerDSD -p nnUNetPlans_T2" in printed
+
+
+def test_every_configuration_gets_its_training_command(folder, capsys):
+    assert plan(configurations=("2d", "3d_cascade_fullres")) == 0
+    printed = capsys.readouterr().out
+    assert "nnUNetv2_train 99 2d 0" in printed
+    assert "nnUNetv2_train 99 3d_cascade_fullres 0" in printed
+
+
+def another_value(spec):
+    """A value of a setting that is allowed and not its default."""
+    choices = setting_choices(spec.name)
+    if choices:
+        return next(word for word in choices if word != spec.default)
+    if setting_type(spec.name) is bool:
+        return not spec.default
+    if setting_type(spec.name) is int:
+        return (spec.default or 0) + 1
+    return spec.default / 2 if spec.default else 0.25
+
+
+@pytest.mark.parametrize("spec", dataclasses.fields(Settings), ids=lambda spec: spec.name)
+def test_every_setting_has_an_option_that_reaches_the_plans(folder, spec):
+    value, flag = another_value(spec), spec.name.replace("_", "-")
+    given = [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    assert plan(*given) == 0
+    assert written(folder)["3d_fullres"][PLANS_KEY] == {spec.name: value}
+
+
+def test_batch_patch_and_width_change_the_plans_themselves(folder, capsys):
+    assert plan("--batch-size", "3", "--patch-size", "16", "24", "32", "--width", "0.5") == 0
+    configuration = written(folder)["3d_fullres"]
+    assert (configuration["batch_size"], configuration["patch_size"]) == (3, [16, 24, 32])
+    assert configuration["architecture"]["arch_kwargs"]["features_per_stage"] == [16, 32, 64, 128]
+    assert "[16, 24, 32]" in capsys.readouterr().out
+
+
+def test_a_preset_is_a_start_that_single_options_change(folder):
+    assert plan("--preset", "paper-hippocampus", "--epochs", "5", "--batch-size", "2") == 0
+    configuration = written(folder)["3d_fullres"]
+    settings = read_settings(configuration[PLANS_KEY])
+    assert (settings.epochs, settings.optimiser, settings.learning_rate) == (5, "adamw", 1e-4)
+    assert (configuration["batch_size"], configuration["patch_size"]) == (2, [32, 32, 32])
+
+
+def test_a_switch_of_a_preset_can_be_turned_off(folder):
+    assert plan("--preset", "paper", "--no-dice-background") == 0
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).dice_background is False
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--temperature", "0"], ["temperature: got 0.0", "more than 0"]),
+        (["--temperature", "nan"], ["temperature: got nan", "finite"]),
+        (["--alpha", "-1", "--epochs", "0"], ["2 problem(s)", "alpha: got -1.0", "epochs: got 0"]),
+        (["--batch-size", "0"], ["batch size 0"]),
+        (["--batch-size", "0", "--preset", "paper-hippocampus"], ["batch size 0"]),
+        (["--patch-size", "32"], ["1 axes, expected 2 or 3"]),
+        (["--patch-size", "64", "64"], ["2 axes"]),
+        (["--patch-size", "8", "8", "8"], ["does not fit", "(16, 16, 16)"]),
+        (["--preset", "nature"], ["unknown preset 'nature'", "paper-mmwhs"]),
+        (["-p", "nnUNetResEncUNetMPlans"], ["no plans file", "there are: nnUNetPlans"]),
+    ],
+)
+def test_what_cannot_be_is_refused_on_stderr_without_traceback_and_nothing_is_written(folder, capsys, options, words):
+    assert plan(*options) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("nnunet-dsd plan: ")
+    assert all(word in printed.err for word in words)
+    assert [path.name for path in folder.iterdir()] == ["nnUNetPlans.json"]
+
+
+def test_unknown_data_sets_and_configurations_are_answered_with_what_exists(folder, capsys):
+    assert main(["plan", "-d", "98", "-c", "2d", "-o", "Mine"]) == 1
+    assert "there are: Dataset099_Example" in capsys.readouterr().err
+    assert plan(configurations=("3d_highres",)) == 1
+    assert "there are 2d, 3d_lowres, 3d_fullres, 3d_cascade_fullres" in capsys.readouterr().err
+
+
+def test_a_missing_environment_variable_is_one_line_not_a_traceback(folder, capsys, monkeypatch):
+    monkeypatch.delenv("nnUNet_preprocessed")
+    assert plan() == 1
+    assert "nnUNet_preprocessed is not set" in capsys.readouterr().err
+
+
+def test_overwriting_must_be_asked_for(folder, capsys):
+    assert plan("--temperature", "2.5") == 0
+    assert plan("--temperature", "3.5") == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).temperature == 2.5
+    assert plan("--temperature", "3.5", "--overwrite") == 0
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).temperature == 3.5
+
+
+def test_the_plans_derived_from_are_left_as_they_were(folder):
+    before = (folder / "nnUNetPlans.json").read_bytes()
+    assert plan("--width", "0.5", "--epochs", "3") == 0
+    assert (folder / "nnUNetPlans.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [["--teacher", "me"], ["--epochs", "2.5"], ["--seed", "x"]])
+def test_words_the_parser_knows_to_be_wrong_are_usage_errors(folder, capsys, options):
+    with pytest.raises(SystemExit) as stop:
+        plan(*options)
+    assert stop.value.code == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_help_shows_every_setting(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["plan", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"--{name.replace('_', '-')}" in text for name in setting_names())

@@ -1,0 +1,69 @@
+"""The named sets of settings, held against the paper's."""
+
+import pytest
+
+from nnunet_dsd.config import read_settings
+from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.presets import PRESETS, find_preset
+
+PAPER_LOSS = {
+    "temperature": 3.0,
+    "alpha": 1.0,
+    "beta": 1.0,
+    "eta": 1.0,
+    "eta_decay": 1.0,
+    "reduction": "sum",
+    "teacher": "deepest",
+    "detach_teacher": False,
+    "distillation_ramp": 0.0,
+    "encoder_supervision": 0.0,
+    "bottlenecks": "shared",
+    "dice_background": True,
+}
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-mmwhs", "paper-brats", "paper-hippocampus"])
+def test_the_papers_loss_is_in_each_of_its_presets_word_for_word(name):
+    block = find_preset(name).settings
+    assert {key: block[key] for key in PAPER_LOSS} == PAPER_LOSS
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "schedule", "patch"),
+    [
+        ("paper-mmwhs", 1e-3, "step", (96, 96, 96)),
+        ("paper-brats", 1e-3, "step", (128, 128, 128)),
+        ("paper-hippocampus", 1e-4, "constant", (32, 32, 32)),
+    ],
+)
+def test_the_papers_training_is_adamw_for_300_epochs_of_batch_one(name, rate, schedule, patch):
+    preset = find_preset(name)
+    settings = read_settings(preset.settings)
+    assert (settings.optimiser, settings.weight_decay, settings.epochs) == ("adamw", 1e-5, 300)
+    assert (settings.learning_rate, settings.schedule) == (rate, schedule)
+    assert (preset.batch_size, preset.patch_size) == (1, patch)
+
+
+def test_the_paper_preset_leaves_nnunets_optimiser_and_plans_alone():
+    preset = find_preset("paper")
+    assert not {"optimiser", "learning_rate", "schedule", "epochs", "weight_decay"} & set(preset.settings)
+    assert (preset.batch_size, preset.patch_size) == (None, None)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_allowed_and_has_a_line_of_summary(name):
+    read_settings(PRESETS[name].settings)
+    assert PRESETS[name].summary.strip()
+    assert "\n" not in PRESETS[name].summary
+
+
+def test_an_unknown_preset_is_refused_with_those_there_are():
+    with pytest.raises(SettingsError) as refusal:
+        find_preset("papr")
+    assert "unknown preset 'papr'" in str(refusal.value)
+    assert all(name in str(refusal.value) for name in PRESETS)
+
+
+def test_presets_cannot_be_changed_by_accident():
+    with pytest.raises(TypeError):
+        PRESETS["mine"] = PRESETS["paper"]

@@ -1,0 +1,60 @@
+"""Learning rates by epoch: nnU-Net's, and the paper's two."""
+
+import pytest
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+
+from nnunet_dsd.config import Settings
+from nnunet_dsd.trainers.schedules import EpochSchedule, learning_rate
+
+
+def rates(epochs, **choices):
+    rate = learning_rate(Settings(epochs=epochs, **choices))
+    return [rate(epoch) for epoch in range(epochs)]
+
+
+def optimiser(groups=1):
+    return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(groups)], lr=7.0)
+
+
+def test_poly_is_what_nnunets_own_scheduler_sets():
+    mine = rates(20, schedule="poly", learning_rate=0.01)
+    stock = optimiser()
+    scheduler, theirs = PolyLRScheduler(stock, 0.01, 20), []
+    for epoch in range(20):
+        scheduler.step(epoch)
+        theirs.append(stock.param_groups[0]["lr"])
+    assert mine == pytest.approx(theirs, rel=1e-12)
+    assert mine[0] == 0.01
+    assert mine[10] == pytest.approx(0.01 * 0.5**0.9)
+
+
+def test_step_halves_after_every_sixth_of_300_epochs_as_torchs_step_schedule_does():
+    mine = rates(300, schedule="step", learning_rate=1e-3)
+    other = optimiser()
+    other.param_groups[0]["lr"] = 1e-3
+    scheduler, theirs = torch.optim.lr_scheduler.StepLR(other, step_size=50, gamma=0.5), []
+    for _ in range(300):
+        theirs.append(other.param_groups[0]["lr"])
+        other.step()
+        scheduler.step()
+    assert mine == pytest.approx(theirs, rel=1e-12)
+    assert (mine[49], mine[50], mine[299]) == pytest.approx((1e-3, 5e-4, 1e-3 / 32))
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 5, 7])
+def test_step_works_with_few_epochs(epochs):
+    assert rates(epochs, schedule="step", learning_rate=1.0) == pytest.approx([0.5**e for e in range(epochs)])
+
+
+def test_constant_never_changes():
+    assert rates(9, schedule="constant", learning_rate=1e-4) == [1e-4] * 9
+
+
+def test_the_rate_of_an_epoch_is_the_same_whatever_was_before_so_that_a_resumed_training_is_where_it_was():
+    target = optimiser(groups=2)
+    schedule = EpochSchedule(target, learning_rate(Settings(epochs=10, schedule="poly", learning_rate=1.0)))
+    for epoch in (9, 0, 5):
+        schedule.step(epoch)
+    assert schedule.get_last_lr() == pytest.approx([0.5**0.9] * 2)
+    assert [group["lr"] for group in target.param_groups] == schedule.get_last_lr()

@@ -28,6 +28,10 @@ Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["poly", "step", "constant"]
 
 
+LEARNING_RATES: dict[Optimiser, float] = {"sgd": 1e-2, "adamw": 1e-3}  # nnU-Net's; the paper's for MMWHS
+WEIGHT_DECAYS: dict[Optimiser, float] = {"sgd": 3e-5, "adamw": 1e-5}
+
+
 def _setting(
     default: Any, help_text: str, *, low: float = -math.inf, high: float = math.inf, open_low: bool = False
 ) -> Any:
@@ -62,6 +66,9 @@ class Settings:
     distillation_ramp: float = _setting(
         0.0, "fraction of the training over which alpha and beta grow linearly to their value", low=0, high=1
     )
+    encoder_supervision: float = _setting(
+        0.0, "weight of the ground truth on the deepest encoder, while alpha > 0; not in the paper", low=0
+    )
     feature_l2: float = _setting(0.0, "weight of the L2 distance between pooled, projected features", low=0)
     bottlenecks: Sharing = _setting(
         "shared", "shared: encoder and decoder of one scale use one module; separate: each level has its own"
@@ -76,8 +83,10 @@ class Settings:
     validation_iterations_per_epoch: int = _setting(50, "validation steps per epoch", low=1)
     save_every: int = _setting(50, "epochs between two checkpoints to resume from", low=1)
     optimiser: Optimiser = _setting("sgd", "sgd: nnU-Net's, with Nesterov momentum 0.99; adamw: the paper's")
-    learning_rate: float = _setting(1e-2, "initial learning rate", low=0, open_low=True)
-    weight_decay: float = _setting(3e-5, "weight decay", low=0)
+    learning_rate: float | None = _setting(
+        None, "initial learning rate; none: 0.01 with sgd, 0.001 with adamw", low=0, open_low=True
+    )
+    weight_decay: float | None = _setting(None, "weight decay; none: 3e-5 with sgd, 1e-5 with adamw", low=0)
     schedule: Schedule = _setting(
         "poly", "poly: nnU-Net's; step: halved after every sixth of the epochs (paper, MMWHS); constant"
     )
@@ -91,8 +100,18 @@ class Settings:
         if problems:
             raise SettingsError(problems, source="the self-distillation settings")
 
-    def to_block(self) -> dict[str, Any]:
-        """Return the block for a plans file: only what differs from the defaults."""
+    @property
+    def initial_learning_rate(self) -> float:
+        """The learning rate asked for, or the optimiser's own."""
+        return LEARNING_RATES[self.optimiser] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def chosen_weight_decay(self) -> float:
+        """The weight decay asked for, or the optimiser's own."""
+        return WEIGHT_DECAYS[self.optimiser] if self.weight_decay is None else self.weight_decay
+
+    def differences(self) -> dict[str, Any]:
+        """Return the settings that differ from the defaults."""
         defaults = {spec.name: spec.default for spec in dataclasses.fields(self)}
         return {name: value for name, value in dataclasses.asdict(self).items() if value != defaults[name]}
 

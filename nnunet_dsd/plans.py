@@ -95,11 +95,12 @@ def derive_plans(
     """
     problems = _name_problems(plans, configurations, name) + _change_problems(changes)
     try:
-        block = read_settings(changes.settings).to_block()
+        settings = read_settings(changes.settings)
     except SettingsError as error:
         problems += error.problems
     if problems:
         raise SettingsError(problems, source=f"the plans '{name}'")
+    block = {name: getattr(settings, name) for name in changes.settings}  # what was asked for, defaults included
     derived = copy.deepcopy(dict(plans))
     derived["plans_name"] = name
     derived[DERIVED_FROM_KEY] = plans["plans_name"]

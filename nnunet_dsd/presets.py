@@ -19,6 +19,7 @@ _PAPER_LOSS: dict[str, Any] = {
     "teacher": "deepest",
     "detach_teacher": False,
     "distillation_ramp": 0.0,
+    "encoder_supervision": 0.0,
     "bottlenecks": "shared",
     "bottleneck_init": "random",
     "dice_background": True,

@@ -139,10 +139,10 @@ def test_the_block_wins_over_a_trainers_defaults_and_what_is_fixed_wins_over_bot
 
 
 def test_a_block_holds_only_what_differs_from_the_defaults():
-    assert Settings().to_block() == {}
+    assert Settings().differences() == {}
     defaults = dataclasses.asdict(Settings())
-    assert Settings(**defaults | NUMBERS).to_block() == {k: v for k, v in NUMBERS.items() if defaults[k] != v}
-    assert len(Settings(**NUMBERS).to_block()) >= 4
+    assert Settings(**defaults | NUMBERS).differences() == {k: v for k, v in NUMBERS.items() if defaults[k] != v}
+    assert len(Settings(**NUMBERS).differences()) >= 4
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_block_holds_only_what_differs_from_the_defaults():
 )
 def test_settings_survive_the_way_through_json(values):
     settings = Settings(**values)
-    again = read_settings(json.loads(json.dumps(settings.to_block())))
+    again = read_settings(json.loads(json.dumps(settings.differences())))
     assert again == settings
 
 
@@ -184,3 +184,11 @@ def test_every_setting_says_what_it_means():
     helps = [spec.metadata["help"] for spec in dataclasses.fields(Settings)]
     assert all(helps)
     assert len(set(helps)) == len(helps)
+
+
+@pytest.mark.parametrize(("optimiser", "rate", "decay"), [("sgd", 1e-2, 3e-5), ("adamw", 1e-3, 1e-5)])
+def test_each_optimiser_has_a_learning_rate_and_weight_decay_of_its_own(optimiser, rate, decay):
+    settings = Settings(optimiser=optimiser)
+    assert (settings.initial_learning_rate, settings.chosen_weight_decay) == (rate, decay)
+    asked = Settings(optimiser=optimiser, learning_rate=0.5, weight_decay=0.0)
+    assert (asked.initial_learning_rate, asked.chosen_weight_decay) == (0.5, 0.0)

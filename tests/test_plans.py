@@ -8,7 +8,7 @@ import pytest
 from example_plans import example_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config import PLANS_KEY, Settings
 from nnunet_dsd.errors import DataError, DistillationError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, read_plans, write_plans
 
@@ -32,6 +32,12 @@ def test_the_block_goes_into_the_named_configuration_and_nothing_else_changes():
     assert derived.pop("plans_name") == "nnUNetPlans_T2"
     assert derived.pop("self_distillation_derived_from") == plans.pop("plans_name")
     assert derived == plans
+
+
+def test_a_setting_asked_for_is_recorded_even_where_it_is_the_default():
+    changes = PlanChanges({"temperature": Settings().temperature})
+    derived = derive_plans(example_plans(), ["2d"], "nnUNetPlans_T3", changes)
+    assert derived["configurations"]["2d"][PLANS_KEY] == {"temperature": Settings().temperature}
 
 
 def test_several_configurations_get_the_block_each():

@@ -45,6 +45,11 @@ def student_indices(side: Side, teacher: TeacherChoice, levels: int) -> tuple[in
     return tuple(level for level in range(levels) if level != index)
 
 
+def stop_gradient(teacher: Tensor) -> Tensor:
+    """Return the teacher's values with a gradient of zero: not none, for which data-parallel training would wait."""
+    return teacher.detach() + 0.0 * teacher
+
+
 def side_divergences(
     maps: Sequence[Tensor],
     *,
@@ -72,7 +77,7 @@ def side_divergences(
     index = teacher_index(side, teacher, len(maps))
     teacher_map = mean_logits(maps, temperature=temperature, regions=regions) if index is None else maps[index]
     if detach_teacher:
-        teacher_map = teacher_map.detach()
+        teacher_map = stop_gradient(teacher_map)
     students = student_indices(side, teacher, len(maps))
     values = soft_kl_to_teacher(
         [maps[student] for student in students], teacher_map, temperature=temperature, mask=mask, regions=regions

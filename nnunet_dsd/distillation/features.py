@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nnunet_dsd.distillation.dual import Side, TeacherChoice, student_indices, teacher_index
+from nnunet_dsd.distillation.dual import Side, TeacherChoice, stop_gradient, student_indices, teacher_index
 
 
 def feature_distances(
@@ -25,6 +25,6 @@ def feature_distances(
     index = teacher_index(side, teacher, len(vectors))
     target = torch.stack([v.float() for v in vectors]).mean(0) if index is None else vectors[index].float()
     if detach_teacher:
-        target = target.detach()
+        target = stop_gradient(target)
     students = student_indices(side, teacher, len(vectors))
     return {student + 1: functional.mse_loss(vectors[student].float(), target) for student in students}

@@ -53,6 +53,8 @@ def dual_distillation_terms(
     terms = {"output": supervised_loss(output.main, target)}
     if settings.eta > 0:
         terms |= {f"decoder_{i}": supervised_loss(m, target) for i, m in enumerate(output.decoders, start=1)}
+    if _supervises_encoder(settings):
+        terms[f"encoder_{len(output.encoders)}"] = supervised_loss(output.encoders[-1], target)
     sides: tuple[tuple[Side, float, Sequence[Tensor], Sequence[Tensor]], ...] = (
         ("encoder", settings.alpha, output.encoders, output.encoder_vectors),
         ("decoder", settings.beta, output.decoders, output.decoder_vectors),
@@ -77,6 +79,14 @@ def dual_distillation_terms(
     return terms
 
 
+def _supervises_encoder(settings: Settings) -> bool:
+    """Tell whether the deepest encoder meets the ground truth, an addition to the paper that keeps it from collapsing.
+
+    Without it the encoder side is trained by divergences alone, which are zero whenever all encoders agree.
+    """
+    return settings.alpha > 0 and settings.encoder_supervision > 0
+
+
 def term_weights(settings: Settings, *, levels: int, progress: float = 1.0) -> dict[str, float]:
     """Return the weight of each term of the loss, in the order in which `dual_distillation_terms` names them.
 
@@ -91,6 +101,8 @@ def term_weights(settings: Settings, *, levels: int, progress: float = 1.0) -> d
     weights = {"output": 1.0}
     if settings.eta > 0:
         weights |= {f"decoder_{i}": settings.eta * settings.eta_decay**i for i in range(1, levels + 1)}
+    if _supervises_encoder(settings):
+        weights[f"encoder_{levels}"] = settings.encoder_supervision
     if settings.reduction == "mean":
         total = sum(weights.values())
         weights = {name: weight / total for name, weight in weights.items()}

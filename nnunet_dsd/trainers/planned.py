@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 from collections.abc import Mapping
@@ -56,8 +57,8 @@ class PlannedTrainer(nnUNetTrainer):
         self.num_iterations_per_epoch = settings.iterations_per_epoch
         self.num_val_iterations_per_epoch = settings.validation_iterations_per_epoch
         self.save_every = settings.save_every
-        self.initial_lr = settings.learning_rate
-        self.weight_decay = settings.weight_decay
+        self.initial_lr = settings.initial_learning_rate
+        self.weight_decay = settings.chosen_weight_decay
         self.enable_deep_supervision = self.nnunet_deep_supervision
 
     def initialize(self) -> None:
@@ -67,7 +68,7 @@ class PlannedTrainer(nnUNetTrainer):
         # nnU-Net calls this attribute of the instance; inference calls the plain method of the class.
         self.__dict__["build_network_architecture"] = self._build_training_network
         super().initialize()
-        self.print_to_log_file("Self-distillation settings that differ from the defaults:", self.settings.to_block())
+        self.print_to_log_file("Self-distillation settings that differ from the defaults:", self.settings.differences())
 
     def _build_training_network(
         self,
@@ -117,7 +118,7 @@ class PlannedTrainer(nnUNetTrainer):
             return
         if self.uses_stock_network():
             checkpoint["trainer_name"] = STOCK_TRAINER
-        checkpoint[SETTINGS_KEY] = self.settings.to_block()
+        checkpoint[SETTINGS_KEY] = dataclasses.asdict(self.settings)
         checkpoint.update(self.extra_checkpoint_parts())
         write_checkpoint(checkpoint, filename)
 

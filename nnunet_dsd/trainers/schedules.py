@@ -39,7 +39,7 @@ def learning_rate(settings: Settings) -> Callable[[int], float]:
     "poly" is nnU-Net's, `lr * (1 - epoch / epochs) ** 0.9`; "step" the paper's for MMWHS, halved after every
     `max(epochs // 6, 1)` epochs; "constant" the paper's for Hippocampus.
     """
-    start, epochs = settings.learning_rate, settings.epochs
+    start, epochs = settings.initial_learning_rate, settings.epochs
     if settings.schedule == "poly":
         return lambda epoch: start * (1 - epoch / epochs) ** 0.9
     if settings.schedule == "step":

@@ -151,7 +151,7 @@ def test_the_settings_table_has_every_setting(tables):
 def test_a_default_is_shown_as_the_code_has_it(tables):
     rows = {row.split("`")[1]: row.split(" | ")[2].strip("`") for row in tables.settings_table().splitlines()[2:]}
     defaults = Settings()
-    assert float(rows["learning_rate"]) == defaults.learning_rate
+    assert float(rows["temperature"]) == defaults.temperature
     assert int(rows["epochs"]) == defaults.epochs
     assert rows["teacher"] == defaults.teacher
     assert rows["detach_teacher"] == str(defaults.detach_teacher).lower()

@@ -51,14 +51,14 @@ class Settings:
     """
 
     temperature: float = _setting(3.0, "temperature T of the soft labels (Eq. 2)", low=0, open_low=True)
-    alpha: float = _setting(1.0, "weight of the divergences between encoders (Eq. 5)", low=0)
-    beta: float = _setting(1.0, "weight of the divergences between decoders (Eq. 5)", low=0)
+    alpha: float = _setting(0.1, "weight of the divergences between encoders (Eq. 5)", low=0)
+    beta: float = _setting(0.1, "weight of the divergences between decoders (Eq. 5)", low=0)
     eta: float = _setting(1.0, "weight of the ground truth on each decoder level (Eq. 3)", low=0)
     eta_decay: float = _setting(
-        1.0, "factor on eta per level away from the output: decoder i gets eta * decay^i", low=0, high=1, open_low=True
+        0.5, "factor on eta per level away from the output: decoder i gets eta * decay^i", low=0, high=1, open_low=True
     )
     reduction: Reduction = _setting(
-        "sum",
+        "mean",
         "sum: add up the terms as in the paper; mean: average the terms of each kind, so that depth does not matter",
     )
     teacher: TeacherChoice = _setting("deepest", "which level teaches the others on its side")

@@ -145,8 +145,9 @@ def differing(settings: Mapping[str, Any]) -> dict[str, Any]:
 def paper_table() -> str:
     """Return where the default loss and training differ from the paper's on Hippocampus."""
     defaults = Settings()
+    own = {"learning_rate": defaults.initial_learning_rate, "weight_decay": defaults.chosen_weight_decay}
     rows = [
-        (f"`{name}`", shown(value), shown(getattr(defaults, name)))
+        (f"`{name}`", shown(value), shown(own.get(name, getattr(defaults, name))))
         for name, value in differing(PRESETS["paper-hippocampus"].settings).items()
     ]
     return table(("setting", "paper (Hippocampus)", "default here"), rows)

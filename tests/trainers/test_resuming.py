@@ -198,16 +198,16 @@ def test_the_plans_in_a_checkpoint_hold_the_settings(nnunet):
 def test_a_training_killed_with_sigkill_continues(command_line, name):
     """The process dies in the middle of an epoch, without a chance to write anything."""
     write_small_plans(command_line, "long", epochs=200, iterations_per_epoch=10, schedule="constant")
-    process = command_line.start(TRAIN, *command_line_arguments(name, "long"))
     folder = fold_folder(command_line.results, name, "long")
     latest = folder / "checkpoint_latest.pth"
-    deadline = time.monotonic() + 300
-    while not latest.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert latest.exists()
-    time.sleep(0.5)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with command_line.running(TRAIN, *command_line_arguments(name, "long")) as process:
+        deadline = time.monotonic() + 300
+        while not latest.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert latest.exists(), process.said()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
     kept = read(latest)
     reached = kept["current_epoch"]
     assert 0 < reached < 200

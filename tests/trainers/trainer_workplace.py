@@ -1,13 +1,16 @@
 """What the tests of the trainers share: tiny data sets, small plans, trainers on them, commands in processes."""
 
+import contextlib
 import copy
 import json
 import multiprocessing
 import multiprocessing.pool
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -302,30 +305,34 @@ class CommandLine:
             **variables,
         }
 
-    def start(self, target, *arguments, **variables):
-        """Start `module:function` as its console script would and return the process."""
+    @contextlib.contextmanager
+    def running(self, target, *arguments, **variables):
+        """Start `module:function` as its console script would; yield the process; end it and all its helpers."""
         module, function = target.split(":")
         code = f"import sys; from {module} import {function}; sys.argv[0] = '{function}'; sys.exit({function}())"
-        # nnU-Net starts workers by spawn, which needs an importable main module; `-c` is one that is skipped.
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            env=self.environment(**variables),
-            cwd=self.results.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, *map(str, arguments)],
+                env=self.environment(**variables),
+                cwd=self.results.parent,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            process.said = lambda: (said.seek(0), said.read())[1]
+            try:
+                yield process
+            finally:
+                # nnU-Net's data loading processes outlive a parent that was killed.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def run(self, target, *arguments, expect=0, **variables):
-        process = self.start(target, *arguments, **variables)
-        output, _ = process.communicate(timeout=500)
-        assert (process.returncode == 0) == (expect == 0), output
-        return output
-
-    def train(self, *arguments, trainer="nnUNetTrainerDSD", dataset=CLASSES, plans="tiny", expect=0):
-        """`nnUNetv2_train DATASET ARGUMENTS -tr TRAINER -p PLANS -device cpu`."""
-        options = ("-tr", trainer, "-p", plans, "-device", "cpu")
-        return self.run(TRAIN, dataset, *arguments, *options, expect=expect)
+        with self.running(target, *arguments, **variables) as process:
+            process.wait(timeout=500)
+            assert (process.returncode == 0) == (expect == 0), process.said()
+            return process.said()
 
 
 TRAIN = "nnunetv2.run.run_training:run_training_entry"

@@ -77,7 +77,7 @@ def test_uninstalling_leaves_nothing_behind(wheel, make_environment):
 
 
 def test_the_start_file_names_the_function_that_the_pth_file_calls():
-    folder = Path(startup.__file__).parent
+    folder = REPOSITORY / "nnunet_dsd" / "plugin"
     (reference,) = (folder / "nnunet_dsd_search_path.start").read_text().split()
     assert pkgutil.resolve_name(reference) is startup.extend_search_path
     (line,) = (folder / "nnunet_dsd_search_path.pth").read_text().splitlines()

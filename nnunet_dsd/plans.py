@@ -13,6 +13,7 @@ from typing import Any
 
 from nnunet_dsd.config import PLANS_KEY, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
+from nnunet_dsd.files import write_text
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
 
 MINIMUM_FEATURES = 4
@@ -119,9 +120,7 @@ def write_plans(folder: Path, plans: Mapping[str, Any], *, overwrite: bool = Fal
     text = json.dumps(plans, indent=4)
     if path.exists() and not overwrite and not _holds(path, plans):
         raise DataError(f"{path} exists and says something else; choose another name with -o, or pass --overwrite")
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, text)
     return path
 
 

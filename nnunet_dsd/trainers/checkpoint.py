@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from nnunet_dsd.errors import CheckpointError
+from nnunet_dsd.files import whole_file
 
 HEADS_KEY = "distillation_heads"
 SETTINGS_KEY = "self_distillation_settings"
@@ -40,21 +40,16 @@ def write_checkpoint(checkpoint: Mapping[str, Any], filename: str | os.PathLike[
         CheckpointError: if it could not be written; says how much room there is.
     """
     target = Path(filename)
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        os.close(handle)
-        torch.save(dict(checkpoint), temporary)
-        _grant_usual_permissions(temporary)
-        os.replace(temporary, target)
+        if not target.parent.is_dir():
+            raise FileNotFoundError("its folder is gone")
+        with whole_file(target) as temporary:
+            torch.save(dict(checkpoint), temporary)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
             f"could not write {target} ({error}); {_room(target.parent)}. An earlier checkpoint of that name is "
             "unharmed: make room and continue the training with --c"
         ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _room(folder: Path) -> str:
@@ -62,13 +57,6 @@ def _room(folder: Path) -> str:
     if not folder.is_dir():
         return f"the folder {folder} does not exist"
     return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB are free there"
-
-
-def _grant_usual_permissions(path: str) -> None:
-    """Give a temporary file the permissions an ordinary new file would have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(path, 0o666 & ~mask)
 
 
 def read_checkpoint(filename: str | os.PathLike[str]) -> dict[str, Any]:

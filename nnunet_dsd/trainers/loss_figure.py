@@ -9,6 +9,8 @@ from pathlib import Path
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from nnunet_dsd.files import whole_file
+
 GROUPS = (
     ("ground truth", ("output", "decoder_", "encoder_"), "Dice + cross-entropy"),
     ("between encoders", ("encoder_kl_", "encoder_l2_"), "T² KL (nats) or L2"),
@@ -27,9 +29,8 @@ def draw_loss_terms(terms: Mapping[str, Sequence[float]], filename: str | os.Pat
     panels = [(title, _members(terms, title), unit) for title, _, unit in GROUPS]
     with style.context("default"):  # nnU-Net's progress plot leaves huge fonts behind in the global style
         figure = _draw([panel for panel in panels if panel[1]])
-        temporary = Path(f"{filename}.part")
-        figure.savefig(temporary, format="png", dpi=110)
-    os.replace(temporary, filename)
+        with whole_file(Path(filename)) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
 
 
 def _draw(panels: Sequence[tuple[str, Mapping[str, Sequence[float]], str]]) -> Figure:

@@ -48,22 +48,17 @@ class DistilledTrainer(PlannedTrainer):
         """Return the levels of this trainer's network; a trainer for another architecture overrides this."""
         return describe_staged_network(network)
 
-    def _build_training_network(
-        self,
-        plans_manager: Any,
-        configuration_manager: Any,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        network = super()._build_training_network(
-            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
-        )
+    def prepare_network(self, network: nn.Module, classes: int) -> None:
+        """Attach the heads that the settings need.
+
+        Raises:
+            NetworkStructureError: if the network is no U-shape, or the patch does not fit it.
+        """
+        super().prepare_network(network, classes)
         shape = self.describe_network(network)
-        check_patch_size(shape.total_scale, configuration_manager.patch_size)
+        check_patch_size(shape.total_scale, self.configuration_manager.patch_size)
         self.levels = len(shape.encoders)
-        attach_heads(network, shape, num_output_channels, heads_for(self.settings))
-        return network
+        attach_heads(network, shape, classes, heads_for(self.settings))
 
     def _build_loss(self) -> nn.Module:
         """Wrap nnU-Net's own loss at full resolution."""

@@ -92,9 +92,18 @@ class PlannedTrainer(nnUNetTrainer):
                 f"{configuration_manager.network_arch_class_name} cannot be built from these plans ({error}). Plan "
                 "a U-shaped network such as PlainConvUNet or ResidualEncoderUNet, or train it with its own trainer"
             ) from error
-        if not enable_deep_supervision:
-            freeze_deep_supervision_layers(network)
+        self.prepare_network(network, num_output_channels)
         return network
+
+    def prepare_network(self, network: nn.Module, classes: int) -> None:
+        """Make a freshly built plain network ready for training, in place.
+
+        Args:
+            network: The network, not compiled and not wrapped.
+            classes: Its output channels.
+        """
+        if not self.enable_deep_supervision:
+            freeze_deep_supervision_layers(network)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, EpochSchedule]:
         """Return the optimiser and the schedule that the settings name."""

@@ -1,7 +1,6 @@
 """Fixtures: data that nnU-Net planned and preprocessed once, and folders of its own for every test."""
 
 import json
-import multiprocessing
 import shutil
 
 import pytest
@@ -10,12 +9,12 @@ from trainer_workplace import (
     CLASSES,
     DATA_SETS,
     CommandLine,
-    ThreadContext,
     Workplace,
     cascaded_plans,
     plan_and_preprocess,
     preprocess,
     set_nnunet_folders,
+    use_threads,
     write_raw_data,
     write_small_plans,
 )
@@ -57,7 +56,7 @@ def prepare(folder, name, **options):
     with pytest.MonkeyPatch.context() as patch:
         set_nnunet_folders(patch, folder, folder / "results")
         patch.setenv("nnUNet_n_proc_DA", "1")  # 0 crashes nnU-Net's planner
-        patch.setattr(multiprocessing, "get_context", lambda method=None: ThreadContext)
+        use_threads(patch)
         write_raw_data(folder / "raw" / name, DATA_SETS[name])
         plan_and_preprocess(name, **options)
 
@@ -66,7 +65,7 @@ def prepare(folder, name, **options):
 def nnunet(data_folder, tmp_path, monkeypatch):
     """nnU-Net's folders of this test: shared data, results of its own; helper processes are threads."""
     set_nnunet_folders(monkeypatch, data_folder, tmp_path / "results")
-    monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: ThreadContext)
+    use_threads(monkeypatch)
     return Workplace(data_folder, tmp_path / "results")
 
 

@@ -61,6 +61,12 @@ class ThreadContext:
     Pool = staticmethod(multiprocessing.pool.ThreadPool)
 
 
+def use_threads(patch):
+    """Let nnU-Net's helpers be threads of this process."""
+    patch.setattr(multiprocessing, "get_context", lambda method=None: ThreadContext)
+    patch.setattr("nnunetv2.utilities.utils.Pool", multiprocessing.pool.ThreadPool)
+
+
 def set_nnunet_folders(patch, data, results):
     patch.setenv("nnUNet_raw", str(data / "raw"))
     patch.setenv("nnUNet_preprocessed", str(data / "preprocessed"))
@@ -107,6 +113,7 @@ def nested_balls(rng):
 def plan_and_preprocess(name, plan_like=None):
     """Run nnU-Net's fingerprint, planning (or take over another data set's plans, which is quicker), preprocessing."""
     number = int(name[7:10])
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
     from nnunetv2.experiment_planning.plan_and_preprocess_api import (
         extract_fingerprint_dataset,
         plan_experiment_dataset,
@@ -116,7 +123,14 @@ def plan_and_preprocess(name, plan_like=None):
         move_plans_between_datasets,
     )
 
-    extract_fingerprint_dataset(number, num_processes=1, verbose=False, show_progress_bar=False)
+    class QuickExtractor(DatasetFingerprintExtractor):
+        """nnU-Net's own with fewer than its hundred million intensity samples, which take seconds."""
+
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            self.num_foreground_voxels_for_intensitystats = 10_000
+
+    extract_fingerprint_dataset(number, QuickExtractor, 1, verbose=False, show_progress_bar=False)
     if plan_like is None:
         plan_experiment_dataset(number)
     else:

@@ -94,34 +94,71 @@ def derive_plans(
     Raises:
         SettingsError: listing everything that is wrong.
     """
-    problems = _name_problems(plans, configurations, name) + _change_problems(changes)
-    try:
-        settings = read_settings(changes.settings)
-    except SettingsError as error:
-        problems += error.problems
-    if problems:
-        raise SettingsError(problems, source=f"the plans '{name}'")
-    block = {name: getattr(settings, name) for name in changes.settings}  # what was asked for, defaults included
+    impossible = _change_problems(changes)
+    problems = _name_problems(plans, configurations, name) + impossible
+    original = plans["configurations"]
+    blocks: dict[str, dict[str, Any]] = {}
+    for configuration in (c for c in configurations if c in original):
+        try:
+            blocks[configuration] = _merged_block(original, configuration, changes.settings)
+        except SettingsError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+            blocks[configuration] = {}
     derived = copy.deepcopy(dict(plans))
     derived["plans_name"] = name
     derived[DERIVED_FROM_KEY] = plans["plans_name"]
-    for configuration in configurations:
-        _change_configuration(derived["configurations"], plans["configurations"], configuration, block, changes)
+    for configuration, block in blocks.items() if not impossible else ():
+        try:
+            _change_configuration(derived["configurations"], original, configuration, block, changes)
+        except NetworkStructureError as error:
+            if not problems and len(blocks) == 1:
+                raise
+            problems.append(f"{configuration}: {error}")
+    if problems:
+        raise SettingsError(problems, source=f"the plans '{name}'")
     return derived
+
+
+def heirs(plans: Mapping[str, Any], configuration: str) -> list[str]:
+    """Return the configurations that inherit from one, directly or not, and so share its block and its changes."""
+    configurations = plans["configurations"]
+    children = [name for name, value in configurations.items() if value.get("inherits_from") == configuration]
+    return children + [heir for child in children for heir in heirs(plans, child)]
+
+
+def _merged_block(configurations: Mapping[str, Any], configuration: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was asked for, defaults included, on top of the block that the plans hold already."""
+    merged = {**(_inherited(configurations, configuration, PLANS_KEY) or {}), **given}
+    settings = read_settings(merged)
+    return {name: getattr(settings, name) for name in merged}
 
 
 def write_plans(folder: Path, plans: Mapping[str, Any], *, overwrite: bool = False) -> Path:
     """Write plans under their name, whole or not at all, and return the path.
 
     Raises:
-        DataError: if other plans of that name exist and `overwrite` is false.
+        DataError: if other plans of that name exist and `overwrite` is false, or if they are not derived ones.
     """
     path = folder / f"{plans['plans_name']}.json"
+    if path.exists() and _is_original(path):
+        raise DataError(f"{path} are nnU-Net's own plans and are not overwritten; choose another name with -o")
     text = json.dumps(plans, indent=4)
     if path.exists() and not overwrite and not _holds(path, plans):
         raise DataError(f"{path} exists and says something else; choose another name with -o, or pass --overwrite")
-    write_text(path, text)
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise SetupError(f"could not write {path}: {error}; make the folder writable, or make room") from error
     return path
+
+
+def _is_original(path: Path) -> bool:
+    """Tell whether a file holds plans that this package did not derive."""
+    try:
+        plans = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(plans, dict) and "plans_name" in plans and DERIVED_FROM_KEY not in plans
 
 
 def _holds(path: Path, plans: Mapping[str, Any]) -> bool:
@@ -171,7 +208,11 @@ def _change_configuration(
     architecture = copy.deepcopy(_inherited(original, name, "architecture"))
     planned_patch_size = _inherited(original, name, "patch_size")
     patch_size = list(changes.patch_size or planned_patch_size)
-    if architecture and changes.width is not None:
+    if changes.width is not None:
+        if not architecture:
+            raise NetworkStructureError(
+                f"{name} was planned by an older nnU-Net and names no architecture; plan it again"
+            )
         _scale_width(architecture, changes.width, name)
     if architecture and "strides" in architecture["arch_kwargs"]:
         strides = architecture["arch_kwargs"]["strides"]

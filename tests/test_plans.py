@@ -10,7 +10,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_dsd.config import PLANS_KEY, Settings
 from nnunet_dsd.errors import DataError, DistillationError, NetworkStructureError, SettingsError, SetupError
-from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, read_plans, write_plans
+from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 
 BLOCK = {"temperature": 2.25, "alpha": 0.375}
 HALVED = [16, 32, 64, 128]
@@ -115,7 +115,7 @@ def test_plans_can_be_derived_from_derived_plans():
     first = derive(["2d"])
     second = derive_plans(first, ["2d"], "nnUNetPlans_T3", PlanChanges({"temperature": 3.25}))
     assert second["self_distillation_derived_from"] == "nnUNetPlans_T2"
-    assert second["configurations"]["2d"][PLANS_KEY] == {"temperature": 3.25}
+    assert second["configurations"]["2d"][PLANS_KEY] == BLOCK | {"temperature": 3.25}
     assert first["configurations"]["2d"][PLANS_KEY] == BLOCK
 
 
@@ -283,3 +283,33 @@ def test_a_broken_file_of_that_name_is_kept_unless_overwriting_is_asked_for(tmp_
     assert path.read_text() == "{"
     write_plans(tmp_path, derive(["2d"]), overwrite=True)
     assert read_plans(tmp_path, "nnUNetPlans_T2") == derive(["2d"])
+
+
+def test_nnunets_own_plans_are_never_overwritten(tmp_path):
+    own = example_plans()
+    path = tmp_path / f"{own['plans_name']}.json"
+    path.write_text(json.dumps(own))
+    derived = derive_plans(derive(["2d"]), ["2d"], own["plans_name"], PlanChanges({}))
+    with pytest.raises(DataError, match="nnU-Net's own plans"):
+        write_plans(tmp_path, derived, overwrite=True)
+    assert json.loads(path.read_text()) == own
+
+
+def test_heirs_are_the_configurations_that_share_a_block():
+    assert heirs(example_plans(), "3d_fullres") == ["3d_cascade_fullres"]
+    assert heirs(example_plans(), "2d") == []
+
+
+def test_a_bad_patch_is_reported_together_with_a_bad_setting():
+    changes = PlanChanges({"temperature": 0}, patch_size=(31, 32, 32))
+    with pytest.raises(SettingsError) as caught:
+        derive_plans(example_plans(), ["3d_fullres", "3d_lowres"], "nnUNetPlans_bad", changes)
+    assert "temperature" in str(caught.value)
+    assert "3d_fullres: patch size (31, 32, 32)" in str(caught.value)
+
+
+def test_a_width_for_plans_of_an_older_nnunet_is_refused():
+    plans = example_plans()
+    del plans["configurations"]["2d"]["architecture"]
+    with pytest.raises(NetworkStructureError, match="plan it again"):
+        derive(["2d"], plans=plans, width=0.5)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from nnunet_dsd.config import Settings, setting_choices, setting_type
 from nnunet_dsd.errors import SettingsError
-from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, read_plans, write_plans
+from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, find_preset
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
@@ -57,6 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     console.print(_summary(derived, arguments.configuration))
     console.print(f"written: {path}", soft_wrap=True, highlight=False)
+    for configuration in arguments.configuration:
+        others = [name for name in heirs(derived, configuration) if name not in arguments.configuration]
+        if others:
+            console.print(f"what {configuration} got also holds for {', '.join(others)}, which inherits from it")
     console.print("train with:", style="bold")
     for configuration in arguments.configuration:
         command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr nnUNetTrainerDSD -p {arguments.output}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import shutil
@@ -11,11 +12,13 @@ from typing import Any
 
 import torch
 
+from nnunet_dsd.config import Settings
 from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.files import whole_file
 
 HEADS_KEY = "distillation_heads"
 SETTINGS_KEY = "self_distillation_settings"
+BUDGET_SETTINGS = ("epochs", "iterations_per_epoch", "validation_iterations_per_epoch", "save_every", "seed")
 
 
 def capture_checkpoint(write: Callable[[io.BytesIO], None]) -> dict[str, Any] | None:
@@ -106,3 +109,28 @@ def check_weights_fit(
             f"{source} belongs to another architecture: {len(problems)} weights do not fit ({shown}). Train with the "
             "plans and configuration that the checkpoint was made with (they are in its results folder's plans.json)"
         )
+
+
+def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, source: str) -> str:
+    """Refuse to continue an unfinished training with another loss or optimiser; return what else has changed.
+
+    The budget may change, and a finished training may be validated with whatever settings.
+
+    Args:
+        checkpoint: The checkpoint as read; one without our settings passes.
+        settings: The settings to continue with.
+        source: What the checkpoint was read from, for the message.
+
+    Raises:
+        CheckpointError: listing the settings that must not change.
+    """
+    before, now = checkpoint.get(SETTINGS_KEY, {}), dataclasses.asdict(settings)
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    refused = [name for name in changed if name not in BUDGET_SETTINGS]
+    if refused and checkpoint["current_epoch"] < before["epochs"]:
+        listed = "; ".join(f"{name} was {before[name]}, is {now[name]}" for name in refused)
+        raise CheckpointError(
+            f"{source} was made with other settings: {listed}. Continue with the plans the training began with, or "
+            "give them these settings with `nnunet-dsd plan`"
+        )
+    return "; ".join(f"{name} was {before[name]}, is {now[name]}" for name in changed)

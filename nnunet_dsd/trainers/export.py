@@ -31,7 +31,7 @@ from nnunet_dsd.trainers.distilled import LOG_PREFIX
 from nnunet_dsd.trainers.planned import STOCK_TRAINER
 
 MODEL_FILES = ("plans.json", "dataset.json", "dataset_fingerprint.json")
-FOLD_FILES = ("progress.png", "loss_terms.png", "debug.json")
+FOLD_FILES = ("progress.png", "debug.json")
 
 
 def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = None, checkpoint: str) -> list[Path]:
@@ -49,7 +49,7 @@ def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = Non
     """
     plans, dataset = _read_model(model)
     sources = _fold_checkpoints(model, folds, checkpoint)
-    if output.exists() and any(output.iterdir()):
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} is not empty; choose a new folder for the stock-only copy")
     with whole_folder(output) as partial:
         for name in MODEL_FILES:
@@ -60,6 +60,7 @@ def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = Non
             fold.mkdir()
             export_checkpoint(source, fold / source.name, plans=plans, dataset_json=dataset)
             _copy_fold_files(source.parent, fold)
+        _copy_postprocessing(model, partial)
     return [output / source.parent.name / source.name for source in sources]
 
 
@@ -184,6 +185,14 @@ def _fold_checkpoints(model: Path, folds: Sequence[str] | None, checkpoint: str)
     if missing:
         raise DataError(f"missing: {', '.join(missing)}; finish these folds or name others with -f")
     return paths
+
+
+def _copy_postprocessing(model: Path, target: Path) -> None:
+    """Copy what nnU-Net determined over several folds, where the copy has all of them."""
+    for results in model.glob("crossval_results_folds_*"):
+        folds = results.name.removeprefix("crossval_results_folds_").split("_")
+        if all((target / f"fold_{fold}").is_dir() for fold in folds):
+            shutil.copytree(results, target / results.name)
 
 
 def _copy_fold_files(source: Path, target: Path) -> None:

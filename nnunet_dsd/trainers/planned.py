@@ -16,11 +16,12 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 
 from nnunet_dsd.config import PLANS_KEY, Settings, read_settings
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.errors import NetworkStructureError, SettingsError
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (
     SETTINGS_KEY,
     capture_checkpoint,
+    check_settings_fit,
     check_weights_fit,
     read_checkpoint,
     write_checkpoint,
@@ -34,11 +35,13 @@ class PlannedTrainer(nnUNetTrainer):
     """nnU-Net's trainer with its settings read from the plans (see `nnunet_dsd.config.Settings`).
 
     Subclasses are tables: `defaults` is what a variant uses where the plans are silent, `fixed` what makes it the
-    variant it is and no plans file can change. Parameters are nnU-Net's own and must keep their names.
+    variant it is and no plans file can change, and `needed` the settings that must not be 0. Parameters are nnU-Net's
+    own and must keep their names.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {}
     fixed: ClassVar[Mapping[str, Any]] = {}
+    needed: ClassVar[tuple[str, ...]] = ()
     nnunet_deep_supervision: ClassVar[bool] = True
 
     def __init__(
@@ -51,6 +54,10 @@ class PlannedTrainer(nnUNetTrainer):
     ) -> None:
         block = PlansManager(plans).get_configuration(configuration).configuration.get(PLANS_KEY)
         settings = read_settings(block, defaults=self.defaults, fixed=self.fixed)
+        absent = [name for name in self.needed if not getattr(settings, name)]
+        if absent:
+            problems = [f"{name}: got 0, which {type(self).__name__} would be nothing without" for name in absent]
+            raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings: Settings = settings
         self.num_epochs = settings.epochs
@@ -113,7 +120,9 @@ class PlannedTrainer(nnUNetTrainer):
             )
         else:
             optimizer, _ = super().configure_optimizers()
-        return optimizer, EpochSchedule(optimizer, learning_rate(self.settings))
+        return optimizer, EpochSchedule(
+            optimizer, learning_rate(self.settings.schedule, start=self.initial_lr, epochs=self.num_epochs)
+        )
 
     def bare_network(self) -> nn.Module:
         """Return the network without its data-parallel and compile wrappers."""
@@ -150,15 +159,20 @@ class PlannedTrainer(nnUNetTrainer):
         checkpoint = read_checkpoint(filename_or_checkpoint)
         source = str(filename_or_checkpoint)
         check_weights_fit(checkpoint["network_weights"], self.bare_network().state_dict(), source=source)
+        changed = check_settings_fit(checkpoint, self.settings, source=source)
+        if changed:
+            self.print_to_log_file("Settings that differ from the checkpoint's:", changed)
         self.restore_extra_parts(checkpoint, source)
         super().load_checkpoint(str(filename_or_checkpoint))
+        if self.settings.seed is not None:  # not the numbers of the first epochs once more
+            seed_everything(self.settings.seed + self.local_rank + 1000 * self.current_epoch)
 
     def restore_extra_parts(self, checkpoint: Mapping[str, Any], source: str) -> None:
         """Take back what `extra_checkpoint_parts` wrote."""
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch; nnU-Net's augmentation worker processes draw their own random states."""
+    """Seed Python, NumPy and torch in this process; nnU-Net's augmentation workers seed NumPy anew for themselves."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch.optim import Optimizer
 
-from nnunet_dsd.config import Settings
+from nnunet_dsd.config import Schedule
 
 PAPER_STEPS = 6
 PAPER_GAMMA = 0.5
@@ -33,16 +33,20 @@ class EpochSchedule:
         return [group["lr"] for group in self.optimizer.param_groups]
 
 
-def learning_rate(settings: Settings) -> Callable[[int], float]:
-    """Return the learning rate by epoch that the settings ask for.
+def learning_rate(schedule: Schedule, *, start: float, epochs: int) -> Callable[[int], float]:
+    """Return the learning rate by epoch.
 
     "poly" is nnU-Net's, `lr * (1 - epoch / epochs) ** 0.9`; "step" the paper's for MMWHS, halved after every
     `max(epochs // 6, 1)` epochs; "constant" the paper's for Hippocampus.
+
+    Args:
+        schedule: Which of them.
+        start: Learning rate of epoch 0.
+        epochs: Length of the training.
     """
-    start, epochs = settings.initial_learning_rate, settings.epochs
-    if settings.schedule == "poly":
+    if schedule == "poly":
         return lambda epoch: start * (1 - epoch / epochs) ** 0.9
-    if settings.schedule == "step":
+    if schedule == "step":
         width = max(epochs // PAPER_STEPS, 1)
         return lambda epoch: start * PAPER_GAMMA ** (epoch // width)
     return lambda epoch: start

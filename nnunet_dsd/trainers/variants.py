@@ -13,19 +13,19 @@ class nnUNetTrainerDSD(DistilledTrainer):
 class nnUNetTrainerDS(DistilledTrainer):
     """Deep supervision only: every decoder map at full resolution against the labels, no distillation."""
 
-    fixed = {"alpha": 0.0, "beta": 0.0}
+    fixed = {"alpha": 0.0, "beta": 0.0, "feature_l2": 0.0}
 
 
 class nnUNetTrainerSDD(DistilledTrainer):
     """Self-distillation between decoders only, with deep supervision."""
 
-    fixed = {"alpha": 0.0}
+    fixed = {"alpha": 0.0, "feature_l2": 0.0}
 
 
 class nnUNetTrainerSDE(DistilledTrainer):
     """Self-distillation between encoders only, with deep supervision."""
 
-    fixed = {"beta": 0.0}
+    fixed = {"beta": 0.0, "feature_l2": 0.0}
 
 
 class nnUNetTrainerDSDMean(DistilledTrainer):
@@ -44,6 +44,7 @@ class nnUNetTrainerDSDFeatureL2(DistilledTrainer):
     """Dual self-distillation with an L2 distance between features added (weight 1e-4, as in the authors' code)."""
 
     defaults = {"feature_l2": 1e-4}
+    needed = ("feature_l2",)
 
 
 class nnUNetTrainerBasic(PlannedTrainer):

@@ -186,9 +186,13 @@ def test_ending_the_demo_ends_the_program_and_its_workers(tmp_path: Path, number
         f"run_logged([sys.executable, '-c', {child!r}], log=Path({str(tmp_path / 'log')!r}), environment={{}}, "
         "on_line=lambda line: print(line, flush=True))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", outer], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it, and so would this
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", outer], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     worker_pid = int(process.stdout.readline())
     process.send_signal(number)
     assert process.wait(30) != 0

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+# Python 3.10 has no scheme of that name; there the ordinary one lays out virtual environments
+SCHEME = "venv" if "venv" in sysconfig.get_scheme_names() else "nt" if os.name == "nt" else "posix_prefix"
 EXAMPLE_PAGE = REPOSITORY / "docs" / "how-to" / "add-a-trainer.md"
 INHERITED_AND_MISLEADING = ("nnUNet_extTrainer", "NNUNET_DSD_NO_AUTOLOAD", "PYTHONPATH", "PYTHONSAFEPATH")
 
@@ -20,7 +22,7 @@ class Environment:
 
     def __init__(self, folder):
         venv.create(folder, with_pip=False, symlinks=os.name != "nt")
-        scheme = sysconfig.get_paths("venv", vars={"base": str(folder), "platbase": str(folder)})
+        scheme = sysconfig.get_paths(SCHEME, vars={"base": str(folder), "platbase": str(folder)})
         self.packages = Path(scheme["purelib"])
         self.scripts = Path(scheme["scripts"])
         self.python = self.scripts / Path(sys.executable).name.replace("python3.exe", "python.exe")

@@ -1,5 +1,6 @@
 """Checkpoints are written whole or not at all, and what does not fit is refused in words."""
 
+import dataclasses
 import errno
 import os
 import stat
@@ -9,8 +10,16 @@ import pytest
 import torch
 from torch import nn
 
+from nnunet_dsd.config import Settings
 from nnunet_dsd.errors import CheckpointError
-from nnunet_dsd.trainers.checkpoint import capture_checkpoint, check_weights_fit, read_checkpoint, write_checkpoint
+from nnunet_dsd.trainers.checkpoint import (
+    SETTINGS_KEY,
+    capture_checkpoint,
+    check_settings_fit,
+    check_weights_fit,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 
 def checkpoint(value=1.0):
@@ -181,3 +190,25 @@ def test_weights_of_another_architecture_are_refused_naming_what_does_not_fit(fo
     assert f"{count} weights do not fit" in message
     assert words in message
     assert "plans" in message
+
+
+def saved_with(epoch, **settings):
+    return {"current_epoch": epoch, SETTINGS_KEY: dataclasses.asdict(Settings(epochs=10, **settings))}
+
+
+def test_an_unfinished_training_is_not_continued_with_another_loss_or_optimiser():
+    checkpoint = saved_with(4, temperature=2.0, optimiser="sgd")
+    with pytest.raises(CheckpointError, match=r"temperature was 2\.0, is 3\.0; optimiser was sgd, is adamw"):
+        check_settings_fit(checkpoint, Settings(epochs=10, temperature=3.0, optimiser="adamw"), source="here")
+
+
+def test_another_budget_is_allowed_and_said():
+    said = check_settings_fit(saved_with(4, seed=1), Settings(epochs=20, seed=1), source="here")
+    assert said == "epochs was 10, is 20"
+    assert check_settings_fit(saved_with(4), Settings(epochs=10), source="here") == ""
+
+
+def test_a_finished_training_and_a_checkpoint_of_stock_nnunet_pass_with_any_settings():
+    other = Settings(epochs=10, temperature=4.5)
+    assert "temperature" in check_settings_fit(saved_with(10, temperature=2.0), other, source="here")
+    assert check_settings_fit({"current_epoch": 4}, other, source="here") == ""

@@ -14,6 +14,7 @@ from trainer_workplace import CLASSES, REGIONS_IGNORE, SETTINGS, read, same_weig
 from nnunet_dsd.trainers.catalog import ENTRIES
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
+DETACHED = {"detach_teacher": True, "bottlenecks": "separate", "eta": 0.0}
 JOBS = {
     f"{entry.name}_{kind}": {"trainer": entry.name, "batch_dice": kind == "batch_dice", "settings": {}}
     for index, entry in enumerate(ENTRIES)
@@ -21,7 +22,8 @@ JOBS = {
 }
 JOBS |= {
     "separate": {"trainer": "nnUNetTrainerDSD", "batch_dice": False, "settings": {"bottlenecks": "separate"}},
-    "feature_sdd": {"trainer": "nnUNetTrainerSDD", "batch_dice": True, "settings": {"feature_l2": 1e-3}},
+    "features": {"trainer": "nnUNetTrainerDSD", "batch_dice": True, "settings": {"alpha": 0.0, "feature_l2": 1e-3}},
+    "detached": {"trainer": "nnUNetTrainerDSD", "batch_dice": False, "settings": DETACHED},
     "no_eta": {"trainer": "nnUNetTrainerDSD", "batch_dice": True, "settings": {"eta": 0.0}},
     "regions_ignore": {"trainer": "nnUNetTrainerDSD", "batch_dice": True, "settings": {}, "dataset": REGIONS_IGNORE},
 }

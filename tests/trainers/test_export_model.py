@@ -58,7 +58,7 @@ def test_the_copy_is_stock_only_and_predicts_the_same(trained, model, tmp_path, 
     assert {HEADS_KEY, SETTINGS_KEY}.isdisjoint(copy)
     assert [key for key in copy["logging"] if "distillation" in key] == []
     assert same_weights(copy["network_weights"], trained.bare_network().state_dict())
-    for name in ("plans.json", "dataset.json", "dataset_fingerprint.json", "fold_0/loss_terms.png"):
+    for name in ("plans.json", "dataset.json", "dataset_fingerprint.json", "fold_0/debug.json"):
         assert (tmp_path / "copy" / name).read_bytes() == (model / name).read_bytes()
 
 
@@ -108,7 +108,7 @@ def test_a_model_without_the_checkpoint_is_refused(model, tmp_path):
 def test_an_output_folder_that_holds_something_is_refused(model, tmp_path):
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "mine.txt").write_text("keep")
-    with pytest.raises(DataError, match="not empty"):
+    with pytest.raises(DataError, match="empty"):
         export_model(model, tmp_path / "copy", checkpoint=FINAL)
     assert [path.name for path in (tmp_path / "copy").iterdir()] == ["mine.txt"]
 

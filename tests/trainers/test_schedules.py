@@ -4,12 +4,11 @@ import pytest
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 
-from nnunet_dsd.config import Settings
 from nnunet_dsd.trainers.schedules import EpochSchedule, learning_rate
 
 
 def rates(epochs, **choices):
-    rate = learning_rate(Settings(epochs=epochs, **choices))
+    rate = learning_rate(choices["schedule"], start=choices["learning_rate"], epochs=epochs)
     return [rate(epoch) for epoch in range(epochs)]
 
 
@@ -53,7 +52,7 @@ def test_constant_never_changes():
 
 def test_the_rate_of_an_epoch_is_the_same_whatever_was_before_so_that_a_resumed_training_is_where_it_was():
     target = optimiser(groups=2)
-    schedule = EpochSchedule(target, learning_rate(Settings(epochs=10, schedule="poly", learning_rate=1.0)))
+    schedule = EpochSchedule(target, learning_rate("poly", start=1.0, epochs=10))
     for epoch in (9, 0, 5):
         schedule.step(epoch)
     assert schedule.get_last_lr() == pytest.approx([0.5**0.9] * 2)

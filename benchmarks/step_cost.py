@@ -14,7 +14,7 @@ import gc
 import multiprocessing
 import os
 import platform
-import resource
+import re
 import statistics
 import sys
 import tempfile
@@ -191,17 +191,23 @@ def peak_memory(trainer_name: str, arguments: argparse.Namespace, classes: int, 
         return pool.apply(_peak_memory_here, (trainer_name, arguments, classes, dimensions))
 
 
+def peak_resident_mib() -> float:
+    """Return this process's peak resident set; not getrusage's, which a child inherits from its parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024
+
+
 def _peak_memory_here(trainer_name: str, arguments: argparse.Namespace, classes: int, dimensions: int) -> float:
     trainer_class = nnUNetTrainer if trainer_name == "nnUNetTrainer" else find_trainer(trainer_name).load()
     with sandbox():
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        before = peak_resident_mib()
         trainer = build_trainer(trainer_class, arguments, classes, dimensions)
         batch = make_batch(trainer, classes)
         for _ in range(3):
             trainer.train_step(batch)
     if trainer.device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    return peak_resident_mib() - before
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -10,6 +10,20 @@ import numpy as np
 from scipy import special
 
 SMOOTH = 1e-5
+# Every setting the whole loss depends on, with the paper's values.
+PAPER = {
+    "temperature": 3.0,
+    "alpha": 1.0,
+    "beta": 1.0,
+    "eta": 1.0,
+    "eta_decay": 1.0,
+    "reduction": "sum",
+    "teacher": "deepest",
+    "detach_teacher": False,
+    "distillation_ramp": 0.0,
+    "encoder_supervision": 0.0,
+    "feature_l2": 0.0,
+}
 
 
 def as_array(tensor):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import oracle
 import pytest
 import torch
+from oracle import PAPER
 from torch.nn import functional
 
 from nnunet_dsd.config import Settings
@@ -12,19 +13,6 @@ from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weig
 from nnunet_dsd.distillation.terms import weighted_sum
 from nnunet_dsd.errors import NetworkStructureError
 
-PAPER = {
-    "temperature": 3.0,
-    "alpha": 1.0,
-    "beta": 1.0,
-    "eta": 1.0,
-    "eta_decay": 1.0,
-    "reduction": "sum",
-    "teacher": "deepest",
-    "detach_teacher": False,
-    "distillation_ramp": 0.0,
-    "encoder_supervision": 0.0,
-    "feature_l2": 0.0,
-}
 CHOICES = [
     PAPER,
     PAPER | {"temperature": 1.0, "alpha": 0.5, "beta": 2.0, "eta": 0.25},

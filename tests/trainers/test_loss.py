@@ -10,6 +10,7 @@ import pytest
 import torch
 from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from oracle import PAPER
 from scipy import special
 from tiny_networks import CASE_NAMES, CASES
 
@@ -20,41 +21,30 @@ from nnunet_dsd.trainers import variants
 from nnunet_dsd.trainers.distilled import DistilledTrainer, heads_for
 from nnunet_dsd.trainers.loss import MONITOR_EVERY, DualDistillationLoss, counting_voxels, informativeness
 
-PAPER = {
-    "temperature": 3.0,
-    "alpha": 1.0,
-    "beta": 1.0,
-    "eta": 1.0,
-    "eta_decay": 1.0,
-    "reduction": "sum",
-    "teacher": "deepest",
-    "detach_teacher": False,
-    "distillation_ramp": 0.0,
-    "encoder_supervision": 0.0,
-    "feature_l2": 0.0,
+TRAINING = PAPER | {
     "bottlenecks": "shared",
     "bottleneck_init": "random",
 }
 STEPS = [
-    (PAPER, 1.0),
-    (PAPER | {"temperature": 1.0, "alpha": 0.5, "beta": 2.0, "eta": 0.25}, 1.0),
-    (PAPER | {"bottlenecks": "separate", "temperature": 4.0}, 1.0),
-    (PAPER | {"bottleneck_init": "nearest", "detach_teacher": True}, 1.0),
-    (PAPER | {"teacher": "mean", "alpha": 3.0}, 1.0),
-    (PAPER | {"teacher": "reversed", "beta": 3.0}, 1.0),
-    (PAPER | {"alpha": 0.0}, 1.0),
-    (PAPER | {"beta": 0.0}, 1.0),
-    (PAPER | {"alpha": 0.0, "beta": 0.0}, 1.0),
-    (PAPER | {"eta": 0.0, "reduction": "mean"}, 1.0),
-    (PAPER | {"reduction": "mean", "eta_decay": 0.5, "temperature": 2.0}, 1.0),
-    (PAPER | {"distillation_ramp": 0.5, "eta_decay": 0.8, "alpha": 2.0}, 0.2),
-    (PAPER | {"feature_l2": 2.0, "teacher": "mean"}, 1.0),
-    (PAPER | {"encoder_supervision": 0.5, "reduction": "mean", "eta_decay": 0.5}, 1.0),
+    (TRAINING, 1.0),
+    (TRAINING | {"temperature": 1.0, "alpha": 0.5, "beta": 2.0, "eta": 0.25}, 1.0),
+    (TRAINING | {"bottlenecks": "separate", "temperature": 4.0}, 1.0),
+    (TRAINING | {"bottleneck_init": "nearest", "detach_teacher": True}, 1.0),
+    (TRAINING | {"teacher": "mean", "alpha": 3.0}, 1.0),
+    (TRAINING | {"teacher": "reversed", "beta": 3.0}, 1.0),
+    (TRAINING | {"alpha": 0.0}, 1.0),
+    (TRAINING | {"beta": 0.0}, 1.0),
+    (TRAINING | {"alpha": 0.0, "beta": 0.0}, 1.0),
+    (TRAINING | {"eta": 0.0, "reduction": "mean"}, 1.0),
+    (TRAINING | {"reduction": "mean", "eta_decay": 0.5, "temperature": 2.0}, 1.0),
+    (TRAINING | {"distillation_ramp": 0.5, "eta_decay": 0.8, "alpha": 2.0}, 0.2),
+    (TRAINING | {"feature_l2": 2.0, "teacher": "mean"}, 1.0),
+    (TRAINING | {"encoder_supervision": 0.5, "reduction": "mean", "eta_decay": 0.5}, 1.0),
 ]
 
 
 def step_name(step):
-    changes = " ".join(f"{key}={value}" for key, value in step[0].items() if value != PAPER[key])
+    changes = " ".join(f"{key}={value}" for key, value in step[0].items() if value != TRAINING[key])
     return changes or "paper"
 
 
@@ -176,14 +166,14 @@ def test_the_loss_of_a_whole_step_equals_the_oracle_on_features_tapped_by_the_te
 
 @pytest.mark.parametrize("case", CASES, ids=CASE_NAMES)
 def test_in_float32_the_loss_of_a_whole_step_equals_the_oracle_on_the_networks_maps(case):
-    settings = Settings(**PAPER)
+    settings = Settings(**TRAINING)
     output, labels = network_with_heads(case, settings)(case.images()), case.labels()
     maps = {
         "main": oracle.as_array(output.main),
         "encoders": [oracle.as_array(item) for item in output.encoders],
         "decoders": [oracle.as_array(item) for item in output.decoders],
     }
-    expected, _ = oracle.whole_loss(maps, eq_1(labels, background=False, batch_dice=True), PAPER)
+    expected, _ = oracle.whole_loss(maps, eq_1(labels, background=False, batch_dice=True), TRAINING)
     value = distilled_loss(case, settings, dice_ce(batch_dice=True))(output, labels)
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(expected, rel=1e-6)
@@ -191,7 +181,7 @@ def test_in_float32_the_loss_of_a_whole_step_equals_the_oracle_on_the_networks_m
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[2]], ids=[CASE_NAMES[1], CASE_NAMES[2]])
 def test_ignored_voxels_count_in_no_term(case):
-    settings, ignored = Settings(**PAPER), case.classes
+    settings, ignored = Settings(**TRAINING), case.classes
     network = network_with_heads(case, settings, dtype=torch.float64)
     images, labels = case.images(dtype=torch.float64), case.labels()
     labels[torch.rand(labels.shape) < 0.4] = ignored
@@ -199,14 +189,14 @@ def test_ignored_voxels_count_in_no_term(case):
     expected, _ = oracle.whole_loss(
         maps_by_hand(case, network, images),
         eq_1(labels, background=False, batch_dice=False, ignore_label=ignored),
-        PAPER,
+        TRAINING,
         mask=labels.numpy() != ignored,
     )
     assert loss(network(images), labels).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_with_every_voxel_ignored_all_divergences_are_zero_and_nothing_is_nan():
-    case, settings = CASES[0], Settings(**PAPER)
+    case, settings = CASES[0], Settings(**TRAINING)
     network = network_with_heads(case, settings)
     loss = distilled_loss(case, settings, dice_ce(ignore_label=9), ignore_label=9)
     value = loss(network(case.images()), torch.full((2, 1, *case.patch), 9.0))
@@ -218,7 +208,7 @@ def test_with_every_voxel_ignored_all_divergences_are_zero_and_nothing_is_nan():
 
 @pytest.mark.parametrize("masked", [False, True], ids=["all voxels", "ignored voxels"])
 def test_with_regions_every_term_is_a_bernoulli_one(masked):
-    case, settings = CASES[2], Settings(**PAPER | {"temperature": 2.0})
+    case, settings = CASES[2], Settings(**TRAINING | {"temperature": 2.0})
     network = network_with_heads(case, settings, dtype=torch.float64)
     images = case.images(dtype=torch.float64)
     regions = (torch.rand(2, case.classes, *case.patch) < 0.3).double()
@@ -231,7 +221,7 @@ def test_with_regions_every_term_is_a_bernoulli_one(masked):
     expected, _ = oracle.whole_loss(
         maps_by_hand(case, network, images),
         lambda logits: oracle.dice_and_binary_cross_entropy(logits, regions.numpy(), batch_dice=False, mask=mask),
-        PAPER | {"temperature": 2.0},
+        TRAINING | {"temperature": 2.0},
         mask=mask,
         regions=True,
     )
@@ -241,7 +231,7 @@ def test_with_regions_every_term_is_a_bernoulli_one(masked):
 @pytest.mark.parametrize("case", CASES, ids=CASE_NAMES)
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_with_every_weight_zero_loss_and_gradients_are_the_stock_ones(case, reduction):
-    settings = Settings(**PAPER | {"alpha": 0.0, "beta": 0.0, "eta": 0.0, "reduction": reduction})
+    settings = Settings(**TRAINING | {"alpha": 0.0, "beta": 0.0, "eta": 0.0, "reduction": reduction})
     network, stock = network_with_heads(case, settings), copy.deepcopy(stock_network(case)).train()
     labels = case.labels()
     value = distilled_loss(case, settings)(network(case.images()), labels)
@@ -257,7 +247,7 @@ def test_with_every_weight_zero_loss_and_gradients_are_the_stock_ones(case, redu
 
 
 def test_plain_logits_get_the_supervised_loss_alone():
-    case, settings = CASES[0], Settings(**PAPER)
+    case, settings = CASES[0], Settings(**TRAINING)
     logits, labels = torch.randn(2, case.classes, *case.patch), case.labels()
     expected = oracle.dice_and_cross_entropy(
         oracle.as_array(logits), labels[:, 0].numpy(), background=False, batch_dice=False
@@ -303,7 +293,7 @@ CHANGES = [
 )
 def test_every_trainable_parameter_gets_a_gradient_in_every_ablation(trainer, changes):
     variant = ABLATIONS[trainer]
-    settings = Settings(**PAPER | dict(variant.defaults) | changes | dict(variant.fixed))
+    settings = Settings(**TRAINING | dict(variant.defaults) | changes | dict(variant.fixed))
     without = []
     for case in (CASES[1], CASES[4]):
         network = network_with_heads(case, settings)
@@ -316,7 +306,7 @@ def test_every_trainable_parameter_gets_a_gradient_in_every_ablation(trainer, ch
 
 
 def test_ramp_zero_still_gives_heads_of_encoders_a_gradient_of_zero():
-    case, settings = CASES[0], Settings(**PAPER | {"distillation_ramp": 0.5, "bottlenecks": "separate"})
+    case, settings = CASES[0], Settings(**TRAINING | {"distillation_ramp": 0.5, "bottlenecks": "separate"})
     network = network_with_heads(case, settings)
     loss = distilled_loss(case, settings)
     loss.begin_epoch(0.0)
@@ -328,7 +318,7 @@ def test_ramp_zero_still_gives_heads_of_encoders_a_gradient_of_zero():
 
 
 def test_under_autocast_the_divergences_are_float32_of_the_half_precision_maps():
-    case, settings = CASES[2], Settings(**PAPER)
+    case, settings = CASES[2], Settings(**TRAINING)
     network = network_with_heads(case, settings)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = network(case.images())
@@ -355,7 +345,7 @@ def test_term_names_are_those_of_the_terms_a_step_leaves_behind():
 
 
 def test_the_encoder_teacher_is_looked_at_in_the_first_step_of_an_epoch_and_every_tenth_after():
-    case, settings = CASES[0], Settings(**PAPER)
+    case, settings = CASES[0], Settings(**TRAINING)
     network, loss = network_with_heads(case, settings), distilled_loss(case, settings)
     output, seen = network(case.images()), []
     for step in range(2 * MONITOR_EVERY):
@@ -367,7 +357,7 @@ def test_the_encoder_teacher_is_looked_at_in_the_first_step_of_an_epoch_and_ever
 
 
 def test_the_logged_entropy_is_that_of_the_deepest_encoder():
-    case, settings = CASES[1], Settings(**PAPER)
+    case, settings = CASES[1], Settings(**TRAINING)
     output, loss = network_with_heads(case, settings)(case.images()), distilled_loss(case, settings)
     loss(output, case.labels())
     labels = oracle.soft_labels(oracle.as_array(output.encoders[-1]), 1.0)
@@ -434,7 +424,7 @@ def test_informativeness_of_regions_ignores_the_channel_that_marks_ignored_voxel
 
 
 def test_an_output_without_heads_is_still_a_training_output():
-    case, settings = CASES[0], Settings(**PAPER | {"alpha": 0.0, "beta": 0.0, "eta": 0.0})
+    case, settings = CASES[0], Settings(**TRAINING | {"alpha": 0.0, "beta": 0.0, "eta": 0.0})
     output = network_with_heads(case, settings)(case.images())
     assert isinstance(output, DistillationOutput)
     assert (output.encoders, output.decoders, output.encoder_vectors, output.decoder_vectors) == ((), (), (), ())

@@ -1,0 +1,1 @@
+"""The `video-triplet` command line, one file per subcommand."""

@@ -1,0 +1,1 @@
+"""Recipes of the shared registry for surgical triplets, run by Lightning."""

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-EVERYWHERE = {"nnunet_dsd", "nnunet_dsd.errors", "nnunet_dsd.files"}
+EVERYWHERE = {"nnunet_dsd", "nnunet_dsd.errors", "nnunet_dsd.files", "nnunet_dsd.declared_settings"}
 # Which parts of nnunet_dsd a part may import besides itself and EVERYWHERE. A part that is new must be named here.
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "declared_settings": set(),
     "config": set(),
     "registry": set(),
     "distillation": {"config"},

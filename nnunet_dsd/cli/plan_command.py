@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from nnunet_dsd.config import Settings, setting_choices, setting_type
+from nnunet_dsd.config import Settings
+from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, find_preset
@@ -32,20 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("--patch-size", type=int, nargs="+", metavar="VOXELS", help="voxels per axis, as in the plans")
     plan.add_argument("--width", type=float, help="factor on the feature channels of every stage")
     settings = parser.add_argument_group("settings of the self-distillation block (default in brackets)")
-    for spec in dataclasses.fields(Settings):
-        _add_setting(settings, spec)
-
-
-def _add_setting(group: argparse._ArgumentGroup, spec: dataclasses.Field[Any]) -> None:
-    flag = f"--{spec.name.replace('_', '-')}"
-    text = f"{spec.metadata['help']} [{spec.default}]".replace("%", "%%")
-    choices, declared = setting_choices(spec.name), setting_type(spec.name)
-    if declared is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-    elif choices:
-        group.add_argument(flag, choices=choices, help=text)
-    else:
-        group.add_argument(flag, type=declared, metavar=declared.__name__.upper(), help=text)
+    add_setting_options(settings, Settings)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,8 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _changes(arguments: argparse.Namespace) -> PlanChanges:
-    given = {spec.name: getattr(arguments, spec.name) for spec in dataclasses.fields(Settings)}
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings = given_options(arguments, Settings)
     patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
     batch_size = arguments.batch_size
     if arguments.preset:

@@ -1,0 +1,159 @@
+"""Settings declared as frozen dataclasses: their ranges, their checks, and how text, JSON and options become settings.
+
+Both packages declare theirs with this: a field per setting, made by `setting`, of type bool, int, float, str, a
+`Literal` of words, or one of these or None. Everything wrong is reported at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Literal
+
+from nnunet_dsd.errors import SettingsError
+
+
+def setting(
+    default: Any, help_text: str, *, low: float = -math.inf, high: float = math.inf, open_low: bool = False
+) -> Any:
+    """Declare one setting: its default, what it means, and the range of allowed numbers."""
+    return field(default=default, metadata={"help": help_text, "low": low, "high": high, "open_low": open_low})
+
+
+def refuse_impossible(settings: Any, *, source: str) -> None:
+    """Check every value of a settings object, for its `__post_init__`.
+
+    Raises:
+        SettingsError: listing every value that is not allowed.
+    """
+    problems = []
+    for spec in dataclasses.fields(settings):
+        problems += _check(type(settings), spec, getattr(settings, spec.name))
+    if problems:
+        raise SettingsError(problems, source=source)
+
+
+def merged_settings(
+    owner: type,
+    block: Mapping[str, Any] | None,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    source: str,
+) -> dict[str, Any]:
+    """Return checked keyword arguments for a settings class.
+
+    Args:
+        owner: The settings class.
+        block: What the user asked for, or None.
+        defaults: What holds where the block is silent.
+        fixed: What wins over the block.
+        source: Where the block comes from, for the error message.
+
+    Raises:
+        SettingsError: listing every unknown key (with its nearest match) and every impossible value.
+    """
+    block = {} if block is None else block
+    if not isinstance(block, Mapping):
+        raise SettingsError([f"expected a table of settings, got {type(block).__name__}"], source=source)
+    known = tuple(spec.name for spec in dataclasses.fields(owner))
+    problems = [_unknown(name, known) for name in block if name not in known]
+    merged = {**(defaults or {}), **{k: v for k, v in block.items() if k in known}, **(fixed or {})}
+    for spec in dataclasses.fields(owner):
+        if spec.name in merged:
+            problems += _check(owner, spec, merged[spec.name])
+    if problems:
+        raise SettingsError(problems, source=source)
+    return {name: _as_declared(owner, name, value) for name, value in merged.items()}
+
+
+def declared_type(owner: type, name: str) -> Any:
+    """Return the declared type of a setting, without the `| None` of an optional one."""
+    declared = typing.get_type_hints(owner)[name]
+    if typing.get_origin(declared) in (typing.Union, types.UnionType):
+        declared = next(part for part in typing.get_args(declared) if part is not type(None))
+    return declared
+
+
+def declared_choices(owner: type, name: str) -> tuple[str, ...] | None:
+    """Return the allowed words of a setting, or None where it is a number, a switch or free text."""
+    declared = declared_type(owner, name)
+    return typing.get_args(declared) if typing.get_origin(declared) is Literal else None
+
+
+def differing_settings(settings: Any) -> dict[str, Any]:
+    """Return the settings of an object that differ from the defaults of its class."""
+    defaults = {spec.name: spec.default for spec in dataclasses.fields(settings)}
+    return {name: value for name, value in dataclasses.asdict(settings).items() if value != defaults[name]}
+
+
+def add_setting_options(group: argparse._ArgumentGroup, owner: type) -> None:
+    """Add one command-line option per setting; an option that is not given leaves None."""
+    for spec in dataclasses.fields(owner):
+        flag = f"--{spec.name.replace('_', '-')}"
+        text = f"{spec.metadata['help']} [{spec.default}]".replace("%", "%%")
+        choices, declared = declared_choices(owner, spec.name), declared_type(owner, spec.name)
+        if declared is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        elif choices:
+            group.add_argument(flag, choices=choices, help=text)
+        else:
+            group.add_argument(flag, type=declared, metavar=declared.__name__.upper(), help=text)
+
+
+def given_options(arguments: argparse.Namespace, owner: type) -> dict[str, Any]:
+    """Return the settings that were given as options."""
+    values = {spec.name: getattr(arguments, spec.name) for spec in dataclasses.fields(owner)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _unknown(name: object, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+    return f"unknown setting '{name}'{hint}"
+
+
+def _as_declared(owner: type, name: str, value: Any) -> Any:
+    """Turn an integer from JSON into the float that was declared."""
+    return float(value) if declared_type(owner, name) is float and value is not None else value
+
+
+def _check(owner: type, spec: dataclasses.Field[Any], value: Any) -> list[str]:
+    """Return what is wrong with one value: at most one sentence."""
+    if value is None and spec.default is None:
+        return []
+    choices = declared_choices(owner, spec.name)
+    if choices is not None:
+        return [] if value in choices else [f"{spec.name}: got {value!r}, allowed are {', '.join(choices)}"]
+    declared = declared_type(owner, spec.name)
+    if declared is bool:
+        return [] if isinstance(value, bool) else [f"{spec.name}: got {value!r}, allowed are true and false"]
+    if declared is str:
+        return [] if isinstance(value, str) else [f"{spec.name}: got {value!r}, expected text"]
+    return _check_number(spec, declared, value)
+
+
+def _is_finite(value: float) -> bool:
+    """Tell whether a number is one a float can hold; JSON may hold longer ones."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _check_number(spec: dataclasses.Field[Any], declared: type, value: Any) -> list[str]:
+    kinds = (int,) if declared is int else (int, float)
+    low, high, open_low = spec.metadata["low"], spec.metadata["high"], spec.metadata["open_low"]
+    if isinstance(value, bool) or not isinstance(value, kinds) or not _is_finite(value):
+        kind = "a whole number" if declared is int else "a finite number"
+        return [f"{spec.name}: got {value!r}, expected {kind}"]
+    if value < low or value > high or (open_low and value == low):
+        upper = "" if high == math.inf else f" and at most {high:g}"
+        return [f"{spec.name}: got {value!r}, allowed is {'more than' if open_low else 'at least'} {low:g}{upper}"]
+    return []

@@ -137,3 +137,9 @@ def one_hot(ids: Sequence[int] | NDArray[np.int64], size: int) -> NDArray[np.uin
 def video_name(number: int | str) -> str:
     """Return the official name of a video: `VID01` for 1; a text is returned as it is."""
     return number if isinstance(number, str) else f"VID{number:02d}"
+
+
+def video_order(name: str) -> tuple[int, str]:
+    """Return a key that sorts videos by their number, `VID12` before `VID103`; names without a number come first."""
+    digits = re.search(r"\d+", name)
+    return (int(digits[0]) if digits else -1, name)

@@ -1,0 +1,73 @@
+"""Every kind of problem that a reader or `check` can report: errors first, then notes.
+
+An error means that labels or images are not what they claim to be; a note is worth knowing and harms nothing.
+"""
+
+from __future__ import annotations
+
+# Errors in label files.
+FILE_MISSING = "label file missing"
+FILE_UNREADABLE = "label file unreadable"
+VOCABULARY = "vocabulary contradiction"
+LINE_UNREADABLE = "line unreadable"
+COLUMN_COUNT = "wrong number of columns"
+NOT_BINARY = "value other than 0 and 1"
+CLASS_UNKNOWN = "class id beyond the vocabulary"
+FRAME_TWICE = "frame number twice"
+FRAMES_UNSORTED = "frame numbers not ascending"
+FRAME_NOT_EVERYWHERE = "frame not in every label file"
+COMPONENTS = "triplet contradicts components"
+TWO_PHASES = "two phases in one frame"
+PHASE_UNKNOWN = "phase name unknown"
+
+# Errors in images.
+NO_IMAGES = "video without images"
+LABEL_WITHOUT_IMAGE = "label without image"
+IMAGE_BROKEN = "image broken"
+IMAGE_SIZE = "image of another size"
+
+# Notes.
+PHASE_FILLED = "phase filled forward"
+PHASE_FILE_MISSING = "video without phase file"
+PHASE_MISSING = "frame without phase"
+FRAME_COUNT = "number of frames differs from the file's own"
+FRAMES_SKIPPED = "frame numbers skipped"
+IMAGE_WITHOUT_LABEL = "image without label"
+IMAGES_WITHOUT_LABELS = "image folder without label file"
+IMAGE_BLACK = "image entirely black"
+
+ERRORS: tuple[str, ...] = (
+    FILE_MISSING,
+    FILE_UNREADABLE,
+    VOCABULARY,
+    LINE_UNREADABLE,
+    COLUMN_COUNT,
+    NOT_BINARY,
+    CLASS_UNKNOWN,
+    FRAME_TWICE,
+    FRAMES_UNSORTED,
+    FRAME_NOT_EVERYWHERE,
+    COMPONENTS,
+    TWO_PHASES,
+    PHASE_UNKNOWN,
+    NO_IMAGES,
+    LABEL_WITHOUT_IMAGE,
+    IMAGE_BROKEN,
+    IMAGE_SIZE,
+)
+NOTES: tuple[str, ...] = (
+    PHASE_FILLED,
+    PHASE_FILE_MISSING,
+    PHASE_MISSING,
+    FRAME_COUNT,
+    FRAMES_SKIPPED,
+    IMAGE_WITHOUT_LABEL,
+    IMAGES_WITHOUT_LABELS,
+    IMAGE_BLACK,
+)
+KINDS: tuple[str, ...] = ERRORS + NOTES
+
+
+def is_error(kind: str) -> bool:
+    """Return whether a kind of problem is an error; what is not listed is one."""
+    return kind not in NOTES

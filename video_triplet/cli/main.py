@@ -11,7 +11,15 @@ from typing import Protocol, cast
 from nnunet_dsd import __version__
 from nnunet_dsd.errors import DistillationError
 
-SUBCOMMANDS: tuple[str, ...] = ()
+SUBCOMMANDS: tuple[str, ...] = (
+    "list",
+    "prepare",
+    "splits",
+    "train",
+    "soft-labels",
+    "ensemble",
+    "cross-validate",
+)
 
 
 class Subcommand(Protocol):

@@ -4,4 +4,18 @@ from __future__ import annotations
 
 from nnunet_dsd.registry import TrainerEntry
 
-ENTRIES: tuple[TrainerEntry, ...] = ()
+PAPER = "Yamlahi et al., Self-distillation for Surgical Action Recognition, MICCAI 2023"
+SUMMARIES = {
+    "SwinTripletTeacher": "Swin-B on hard labels, triplets only (SwinT)",
+    "SwinTripletStudent": "Swin-B on soft labels, triplets only (SwinT+SelfD)",
+    "SwinTripletMultiTaskTeacher": "Swin-B on hard labels, with instrument, verb and target (SwinT+MultiT)",
+    "SwinTripletMultiTaskStudent": "Swin-B on soft labels, with instrument, verb and target (SwinT+MultiT+SelfD)",
+    "SwinTripletPhaseTeacher": "Swin-B on hard labels, with instrument, verb, target and phase",
+    "SwinTripletPhaseStudent": "Swin-B on soft labels, with instrument, verb, target and phase",
+    "SwinTripletLargeTeacher": "Swin-L on hard labels, with instrument, verb and target",
+    "SwinTripletLargeStudent": "Swin-L on smoothed soft labels, with instrument, verb and target",
+}
+ENTRIES = tuple(
+    TrainerEntry(name=name, target=f"video_triplet.trainers.recipes:{name}", kind="video", summary=summary, paper=PAPER)
+    for name, summary in SUMMARIES.items()
+)

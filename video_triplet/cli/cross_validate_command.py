@@ -1,0 +1,156 @@
+"""`video-triplet cross-validate`: the whole method for all folds and configurations, and the table of it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_dsd.declared_settings import add_setting_options, given_options
+from nnunet_dsd.errors import SettingsError, SetupError
+from video_triplet.cli.data_options import (
+    DEFAULT_FOLDER,
+    add_data_options,
+    add_machine_options,
+    add_split_options,
+    read_splits,
+)
+from video_triplet.settings import TripletSettings
+from video_triplet.study.configurations import CONFIGURATIONS, Configuration, find_configurations
+from video_triplet.study.steps import CommonOptions, Step, plan_steps, predictions_file
+
+if TYPE_CHECKING:
+    from video_triplet.data.videos import TripletDataset
+
+SUMMARY = "run teacher, soft labels, student and ensemble for all folds, and print the paper's Table 1"
+DATA_OPTIONS = ("data", "phases", "cache")
+SPLIT_OPTIONS = ("split", "protocol", "folds", "validation_videos", "split_seed")
+MACHINE_OPTIONS = ("accelerator", "devices", "nodes", "precision", "workers")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add configurations, folds, data, split, machine and settings."""
+    parser.add_argument(
+        "-o", "--output", type=Path, default=DEFAULT_FOLDER, help="folder of all runs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--configurations", nargs="+", default=list(CONFIGURATIONS), metavar="NAME",
+        help=f"which rows of the table (default: all): {', '.join(CONFIGURATIONS)}",
+    )  # fmt: skip
+    parser.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="only these folds")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="WHO:SETTING=VALUE",
+        help="settings for some trainers only; WHO is teacher, student or the name of a trainer",
+    )  # fmt: skip
+    parser.add_argument("--print", action="store_true", help="print the commands instead of running them")
+    add_data_options(parser)
+    add_split_options(parser)
+    add_machine_options(parser)
+    add_setting_options(parser.add_argument_group("settings of every training"), TripletSettings)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run what is missing, then print and write the table."""
+    from video_triplet.data.reading import open_dataset
+
+    configurations = find_configurations(arguments.configurations)
+    options = common_options(arguments)
+    dataset = open_dataset(arguments.data, phases=arguments.phases)
+    folds = [split.fold for split in read_splits(arguments, dataset)]
+    chosen = [fold for fold in folds if not arguments.only_folds or fold in arguments.only_folds]
+    steps = plan_steps(configurations, chosen, arguments.output, options)
+    if arguments.print:
+        print("\n".join(shlex.join(["video-triplet", *step.command]) for step in steps))
+        return 0
+    for number, step in enumerate(steps, start=1):
+        print(f"[{number}/{len(steps)}] {step.title}", flush=True)
+        run_step(step, in_process=arguments.devices * arguments.nodes == 1)
+    print(make_table(configurations, chosen, arguments.output, dataset, folds=len(folds)))
+    return 0
+
+
+def run_step(step: Step, *, in_process: bool) -> None:
+    """Run one step; a training on several devices gets a process of its own, since Lightning starts it again on each.
+
+    Raises:
+        SetupError: if it failed; what is finished stays.
+    """
+    from video_triplet.cli.main import main
+
+    if in_process:
+        status = main(step.command)
+    else:
+        status = subprocess.run([sys.executable, "-m", "video_triplet", *step.command], check=False).returncode
+    if status:
+        raise SetupError(f"{step.title} failed; what was finished stays, and the same command goes on from here")
+
+
+def make_table(
+    configurations: Sequence[Configuration], chosen: Sequence[int], runs: Path, dataset: TripletDataset, *, folds: int
+) -> str:
+    """Score every configuration on its test videos, write the table beside the runs and return it as text."""
+    from video_triplet.metrics import evaluate_dataset
+    from video_triplet.predictions import load_predictions
+    from video_triplet.study.table import as_markdown, summarise, write_table
+
+    rows = []
+    for configuration in configurations:
+        files = [predictions_file(configuration, fold, runs) for fold in chosen]
+        rows.append(summarise(configuration.name, [evaluate_dataset(load_predictions(p), dataset) for p in files]))
+    write_table(rows, runs, folds=folds)
+    return as_markdown(rows, folds=folds)
+
+
+def common_options(arguments: argparse.Namespace) -> CommonOptions:
+    """Return the options of this command as options of its steps.
+
+    Raises:
+        SettingsError: if `--set` is not understood.
+    """
+    data = as_options(arguments, DATA_OPTIONS) + (("--sound-only",) if arguments.sound_only else ())
+    training = data + as_options(arguments, SPLIT_OPTIONS) + as_options(arguments, MACHINE_OPTIONS)
+    device = ("--device", "cpu") if arguments.accelerator == "cpu" else ()
+    settings = {"": setting_options(given_options(arguments, TripletSettings))}
+    for text in arguments.set:
+        who, name, value = read_assignment(text)
+        settings[who] = (*settings.get(who, ()), f"--{name.replace('_', '-')}", value)
+    return CommonOptions(training, (*data, "--workers", str(arguments.workers), *device), settings)
+
+
+def as_options(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[str, ...]:
+    """Return some arguments as command-line options; those that were not given are left out."""
+    values = {name: getattr(arguments, name) for name in names}
+    return setting_options({name: value for name, value in values.items() if value is not None})
+
+
+def setting_options(values: dict[str, object]) -> tuple[str, ...]:
+    """Return values as command-line options."""
+    return tuple(text for name, value in values.items() for text in (f"--{name.replace('_', '-')}", str(value)))
+
+
+def read_assignment(text: str) -> tuple[str, str, str]:
+    """Return who, setting and value of `WHO:SETTING=VALUE`.
+
+    Raises:
+        SettingsError: if it is not of that form, or there is no such trainer or setting.
+    """
+    who, colon, assignment = text.partition(":")
+    name, equals, value = assignment.partition("=")
+    trainers = {row.teacher for row in CONFIGURATIONS.values()} | {row.student for row in CONFIGURATIONS.values()}
+    known_names = [spec.name for spec in dataclasses.fields(TripletSettings)]
+    known_who = ["teacher", "student", *sorted(trainers - {""})]
+    problems = []
+    if not (colon and equals):
+        problems.append(f"{text!r} is not of the form WHO:SETTING=VALUE")
+    elif who not in known_who:
+        problems.append(f"{who!r} is nobody; allowed are {', '.join(known_who)}")
+    elif name not in known_names:
+        problems.append(f"unknown setting {name!r}; known: {', '.join(known_names)}")
+    if problems:
+        raise SettingsError(problems, source="--set")
+    return who, name, value

@@ -1,0 +1,109 @@
+"""Options that several subcommands share: the data set, its pixels, its split, and the machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_dsd.errors import DataError
+
+if TYPE_CHECKING:
+    from video_triplet.data.frame_sources import FrameSource
+    from video_triplet.data.split import Split
+    from video_triplet.data.videos import TripletDataset
+    from video_triplet.trainers.run import Machine
+
+DEFAULT_FOLDER = Path("triplet-runs")
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says where labels and pixels are."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="data set in its own layout")
+    group.add_argument("--phases", type=Path, metavar="FOLDER", help="Cholec80's phase annotations, for CholecT45")
+    group.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="frames made by `video-triplet prepare`; without it, images are read",
+    )
+    group.add_argument(
+        "--sound-only", action="store_true", help="go on with what is sound where labels or images have problems"
+    )
+
+
+def add_split_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which videos are for what."""
+    group = parser.add_argument_group("split")
+    group.add_argument("--split", default="cholect45-crossval", help="name or JSON file (default: %(default)s)")
+    group.add_argument("--protocol", help="where validation videos come from: inner (default), test-fold, ...")
+    group.add_argument("--folds", type=int, help="how many, for --split k-fold")
+    group.add_argument("--validation-videos", type=int, help="how many, for the protocol inner")
+    group.add_argument("--split-seed", type=int, default=0, help="of k-fold and inner (default: %(default)s)")
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says what to run on."""
+    group = parser.add_argument_group("machine")
+    group.add_argument("--accelerator", default="auto", help="as Lightning's: auto, cpu, gpu (default: %(default)s)")
+    group.add_argument("--devices", type=int, default=1, help="per node (default: %(default)s)")
+    group.add_argument("--nodes", type=int, default=1, help="how many machines (default: %(default)s)")
+    group.add_argument("--precision", default="auto", help="as Lightning's; auto: 16-mixed on CUDA, else 32-true")
+    group.add_argument("--workers", type=int, default=2, help="processes per device that read frames (%(default)s)")
+
+
+def read_dataset(arguments: argparse.Namespace, image_size: int) -> tuple[TripletDataset, FrameSource]:
+    """Open the data set and what gives its pixels; leave out what cannot be read if that is allowed."""
+    from video_triplet.data.frame_cache import FrameCache
+    from video_triplet.data.frame_sources import FolderFrames
+    from video_triplet.data.reading import open_dataset
+    from video_triplet.trainers.experiment import readable
+
+    dataset = open_dataset(arguments.data, phases=arguments.phases)
+    source: FrameSource
+    if arguments.cache is None:
+        source = FolderFrames(dataset, image_size)
+    else:
+        source = FrameCache.open(arguments.cache)
+        source.check(dataset, size=image_size)
+    return readable(dataset, source, sound_only=arguments.sound_only), source
+
+
+def read_splits(arguments: argparse.Namespace, dataset: TripletDataset) -> list[Split]:
+    """Return every fold of the split that was asked for."""
+    from video_triplet.data.splits import make_splits
+
+    return make_splits(
+        dataset,
+        arguments.split,
+        protocol=arguments.protocol,
+        validation_videos=arguments.validation_videos,
+        seed=arguments.split_seed,
+        folds=arguments.folds,
+    )
+
+
+def find_fold(splits: list[Split], fold: int) -> Split:
+    """Return one fold.
+
+    Raises:
+        DataError: if there is no such fold.
+    """
+    for split in splits:
+        if split.fold == fold:
+            return split
+    raise DataError(f"there is no fold {fold}; there are {', '.join(str(split.fold) for split in splits)}")
+
+
+def read_machine(arguments: argparse.Namespace) -> Machine:
+    """Return what to run on."""
+    from video_triplet.trainers.run import Machine
+
+    return Machine(
+        accelerator=arguments.accelerator,
+        devices=arguments.devices,
+        nodes=arguments.nodes,
+        precision=arguments.precision,
+        workers=arguments.workers,
+    )

@@ -1,0 +1,28 @@
+"""`video-triplet list`: the trainers for surgical triplets."""
+
+from __future__ import annotations
+
+import argparse
+
+from nnunet_dsd.registry import all_trainers
+
+SUMMARY = "show every trainer for surgical triplets"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one row per trainer, then their papers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("trainer", "what it does")
+    for entry in all_trainers("video"):
+        table.add_row(entry.name, entry.summary)
+    console = Console()
+    console.print(table)
+    for paper in dict.fromkeys(entry.paper for entry in all_trainers("video") if entry.paper):
+        console.print(paper, markup=False, highlight=False)
+    return 0

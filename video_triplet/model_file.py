@@ -1,0 +1,98 @@
+"""A trained model as one file: weights, how to build the network, vocabulary, settings and provenance.
+
+It holds tensors, numbers and text only, and is read with torch's safe loader.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnunet_dsd.errors import CheckpointError
+from nnunet_dsd.files import whole_file
+from video_triplet.models import TripletNetwork, weights_hash
+from video_triplet.provenance import ModelRecord
+from video_triplet.settings import TripletSettings, read_triplet_settings
+from video_triplet.vocabulary import Vocabulary
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class TripletModel:
+    """A trained network with everything that is needed to use it and to know where it comes from."""
+
+    network: TripletNetwork
+    vocabulary: Vocabulary
+    settings: TripletSettings
+    record: ModelRecord
+
+    def save(self, path: Path) -> None:
+        """Write the file as a whole."""
+        save_weights(path, self.network.state_dict(), self.vocabulary, self.settings, self.record)
+
+
+def build_network(settings: TripletSettings, vocabulary: Vocabulary, *, weights: str | None = None) -> TripletNetwork:
+    """Build the network that settings and a vocabulary ask for; `weights` replaces those of the settings."""
+    return TripletNetwork(
+        settings.backbone,
+        {head: vocabulary.size(head) for head in settings.heads},
+        image_size=settings.image_size,
+        weights=settings.weights if weights is None else weights,
+        options=settings.backbone_arguments,
+    )
+
+
+def save_weights(
+    path: Path, state: Mapping[str, Tensor], vocabulary: Vocabulary, settings: TripletSettings, record: ModelRecord
+) -> None:
+    """Write a model file from weights that are not in a network."""
+    content = {
+        "schema": SCHEMA,
+        "weights": {name: values.detach().cpu() for name, values in state.items()},
+        "vocabulary": vocabulary.to_json(),
+        "settings": dataclasses.asdict(settings),
+        "record": record.to_json(),
+    }
+    with whole_file(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_model(path: Path, *, device: str | torch.device = "cpu") -> TripletModel:
+    """Read a model file; the network comes in evaluation mode.
+
+    Raises:
+        CheckpointError: if the file is missing, cut off, not a model file, or its weights are not those of its record.
+    """
+    content = _read(path)
+    try:
+        vocabulary = Vocabulary.from_json(content["vocabulary"])
+        settings = read_triplet_settings(content["settings"], source=str(path))
+        record = ModelRecord.from_json(content["record"])
+        network = build_network(settings, vocabulary, weights="none")
+        network.load_state_dict(content["weights"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not fit this version: {error}") from error
+    found = weights_hash(content["weights"])
+    if found != record.checkpoint:
+        raise CheckpointError(f"{path} has been changed: its weights have the hash {found}, not {record.checkpoint}")
+    return TripletModel(network.to(device).eval(), vocabulary, settings, record)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no model file {path}") from None
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} is not a whole model file ({type(error).__name__}: {error})") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise CheckpointError(f"{path} is not a model file of schema {SCHEMA}, which `video-triplet train` writes")
+    return content

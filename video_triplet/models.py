@@ -1,0 +1,157 @@
+"""A timm backbone with one named group of outputs per head."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from nnunet_dsd.errors import NetworkStructureError, SetupError
+from video_triplet.vocabulary import Head
+
+
+class TripletNetwork(nn.Module):
+    """Images in, logits of every head out.
+
+    All heads share one linear layer on the backbone's pooled features, whose outputs are split: for 100 triplets,
+    6 instruments, 10 verbs and 15 targets it has 131, with the 7 phases 138. Normalisation is inside, so that a
+    saved model cannot be fed with another one.
+
+    Args:
+        backbone: Name of a timm model.
+        head_sizes: Classes per head, in the order of the outputs.
+        image_size: Width and height in pixels.
+        weights: `"none"`, `"timm"` (from its hub), or the path of a local file.
+        options: Further arguments of the timm model.
+
+    Raises:
+        NetworkStructureError: if timm has no such model or refuses the options or the image size.
+        SetupError: if the pre-trained weights cannot be had.
+
+    Reference: Yamlahi et al., MICCAI 2023, Sect. 2.3.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        backbone: str,
+        head_sizes: Mapping[Head, int],
+        *,
+        image_size: int,
+        weights: str = "none",
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.head_sizes = dict(head_sizes)
+        outputs = sum(head_sizes.values())
+        self.backbone = create_backbone(
+            backbone, outputs, image_size=image_size, weights=weights, options=options or {}
+        )
+        for name, key in (("mean", "mean"), ("deviation", "std")):
+            values = torch.tensor(cast(Any, self.backbone).pretrained_cfg[key], dtype=torch.float32) * 255
+            self.register_buffer(name, values.view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> dict[Head, Tensor]:
+        """Return logits `(B, classes)` for each head.
+
+        Args:
+            images: `(B, 3, S, S)`, uint8 or float with values from 0 to 255.
+        """
+        logits = self.backbone((images.to(self.mean.dtype) - self.mean) / self.deviation)
+        return dict(zip(self.head_sizes, logits.split(list(self.head_sizes.values()), dim=1), strict=True))
+
+    def probabilities(self, images: Tensor) -> dict[Head, Tensor]:
+        """Return sigmoid probabilities in float32, `(B, classes)` for each head; `images` as in `forward`."""
+        return {head: logits.float().sigmoid() for head, logits in self(images).items()}
+
+
+def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, options: Mapping[str, Any]) -> nn.Module:
+    """Build a timm model with a classifier of `outputs` columns; arguments and errors as of `TripletNetwork`."""
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
+        raise NetworkStructureError(f"timm {timm.__version__} has no model {name!r}; near: {near}")
+    arguments = dict(options)
+    if "img_size" not in arguments and image_size != timm.get_pretrained_cfg_value(name, "input_size")[-1]:
+        arguments["img_size"] = image_size
+    pretrained, overlay = weights != "none", None
+    if weights not in ("none", "timm"):
+        if not Path(weights).is_file():
+            raise SetupError(
+                f"there is no file of pre-trained weights {weights!r}; allowed are a file, 'timm' and 'none'"
+            )
+        overlay = {"file": weights}
+    try:
+        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs})
+    except TypeError as error:
+        if "img_size" not in arguments or "img_size" in options:
+            raise _refused(name, arguments, error) from error
+        arguments.pop("img_size")  # a network that takes any size, such as a ResNet
+        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs})
+    _refuse_unknown_options(model, name, options)
+    _try(model, name, outputs, image_size)
+    return model
+
+
+def _create(name: str, pretrained: bool, overlay: dict[str, Any] | None, arguments: dict[str, Any]) -> nn.Module:
+    try:
+        return cast(
+            nn.Module, timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **arguments)
+        )
+    except TypeError:
+        raise
+    except Exception as error:
+        if not pretrained:
+            raise _refused(name, arguments, error) from error
+        source = overlay["file"] if overlay else "timm's hub"
+        raise SetupError(
+            f"the pre-trained weights of {name} could not be loaded from {source} ({type(error).__name__}: {error}). "
+            "Give a local file of them with --weights FILE, or train from scratch with --weights none"
+        ) from error
+
+
+def _refused(name: str, arguments: Mapping[str, Any], error: Exception) -> NetworkStructureError:
+    return NetworkStructureError(
+        f"timm's {name} refuses the arguments {dict(arguments)}: {type(error).__name__}: {error}"
+    )
+
+
+def _refuse_unknown_options(model: nn.Module, name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that timm's classes would swallow without a word through their `**kwargs`."""
+    known = [key for key in inspect.signature(type(model)).parameters if key not in ("args", "kwargs")]
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise NetworkStructureError(f"timm's {name} has no options {', '.join(unknown)}; it has {', '.join(known)}")
+
+
+@torch.no_grad()
+def _try(model: nn.Module, name: str, outputs: int, image_size: int) -> None:
+    """Run one black image, so that an image size the network cannot take is refused before training."""
+    was_training = model.training
+    model.eval()
+    try:
+        shape = tuple(model(torch.zeros(1, 3, image_size, image_size)).shape)
+    except Exception as error:
+        message = f"{name} cannot take images of {image_size} x {image_size} pixels: {error}"
+        raise NetworkStructureError(f"{message}; choose another --image-size or backbone") from error
+    finally:
+        model.train(was_training)
+    if shape != (1, outputs):
+        raise NetworkStructureError(f"{name} returns shape {shape} for one image, expected {(1, outputs)}")
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """Return SHA-256, in hexadecimal, over the names and values of all weights, independent of the file they are in."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        values = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,158 @@
+"""What every triplet trainer is: a Lightning module whose variants are tables of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from video_triplet.ivt import class_average_precision, nan_mean
+from video_triplet.model_file import build_network
+from video_triplet.settings import TripletSettings, read_triplet_settings
+from video_triplet.trainers.schedule import batch_seed, cosine_learning_rate
+from video_triplet.vocabulary import Head, Vocabulary
+
+Role = Literal["teacher", "student"]
+VALIDATION_SCORE = "validation_mAP"
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationTruth:
+    """Hard triplet labels of the validation rows, and which video each row is of.
+
+    Attributes:
+        labels: `(N, triplets)` of 0 and 1.
+        video_ids: `(N,)`.
+    """
+
+    labels: NDArray[np.uint8]
+    video_ids: NDArray[np.int64]
+
+
+class TripletTrainer(LightningModule):
+    """Trains a `TripletNetwork` with binary cross-entropy on hard or soft labels.
+
+    A variant sets `role`, `defaults` and `fixed`; one with another loss or network overrides `loss_terms` or
+    `build_network`.
+
+    Args:
+        settings: Of this run.
+        vocabulary: Of the data set.
+        truth: Of the validation videos; None where there are none.
+
+    Reference: Yamlahi et al., "Self-distillation for Surgical Action Recognition", MICCAI 2023, Sect. 2.3.
+    """
+
+    role: ClassVar[Role] = "teacher"
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    fixed: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, settings: TripletSettings, vocabulary: Vocabulary, truth: ValidationTruth | None = None) -> None:
+        super().__init__()
+        self.settings, self.vocabulary, self.truth = settings, vocabulary, truth
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.network = self.build_network()
+        self._validated: list[tuple[Tensor, Tensor]] = []
+
+    @classmethod
+    def read_settings(
+        cls, given: Mapping[str, Any], *, source: str = "the settings of this training"
+    ) -> TripletSettings:
+        """Return the settings of this variant, with what a user gave.
+
+        Raises:
+            SettingsError: if something given is unknown, impossible, or fixed in this variant.
+        """
+        return read_triplet_settings(given, defaults=cls.defaults, fixed=cls.fixed, source=source)
+
+    def build_network(self) -> torch.nn.Module:
+        """Return the network that is trained; its `forward` gives logits by head."""
+        return build_network(self.settings, self.vocabulary)
+
+    def loss_terms(self, logits: Mapping[Head, Tensor], targets: Mapping[Any, Tensor]) -> dict[str, Tensor]:
+        """Return one scalar per head, in float32, that add up to the loss.
+
+        With `reduction` mean, the sum is the mean over all frames and all classes of all heads together.
+
+        Args:
+            logits: `(B, classes)` by head.
+            targets: Hard or soft labels of the same shapes; further entries are not looked at.
+        """
+        classes = sum(values.shape[1] for values in logits.values())
+        terms: dict[str, Tensor] = {}
+        for head, values in logits.items():
+            total = functional.binary_cross_entropy_with_logits(values.float(), targets[head].float(), reduction="sum")
+            terms[head] = total if self.settings.reduction == "sum" else total / (len(values) * classes)
+        return terms
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return Adam; its learning rate is set at the start of each epoch."""
+        return torch.optim.Adam(
+            self.network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
+        )
+
+    def on_train_epoch_start(self) -> None:
+        """Set the learning rate of this epoch, the same after a resume."""
+        settings = self.settings
+        rate = cosine_learning_rate(
+            self.current_epoch,
+            settings.epochs,
+            initial=settings.learning_rate,
+            minimum=settings.minimum_learning_rate,
+        )
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        self.log("learning_rate", rate, rank_zero_only=True)
+
+    def on_train_batch_start(self, batch: Mapping[str, Any], batch_idx: int) -> None:
+        """Set the random numbers (stochastic depth) of this part of a step, the same after a resume."""
+        torch.manual_seed(batch_seed(self.settings.seed, self.current_epoch, batch_idx, self.global_rank))
+
+    def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
+        """Return the loss of one part of a step and log it by head."""
+        terms = self.loss_terms(self.network(batch["image"]), batch)
+        loss = torch.stack(list(terms.values())).sum()
+        frames = len(batch["image"])
+        for name, value in {"loss": loss, **{f"loss_{head}": value for head, value in terms.items()}}.items():
+            self.log(f"train_{name}", value.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=frames)
+        # Lightning divides by the parts of a step, and data parallelism averages over processes: a sum must stay a sum
+        parts = self.settings.accumulate * self.trainer.world_size
+        return loss * parts if self.settings.reduction == "sum" else loss
+
+    def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
+        """Keep the triplet probabilities of one batch until the epoch's end."""
+        logits = self.network(batch["image"])["triplet"]
+        self._validated.append((batch["row"], logits.float().sigmoid()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the official video mAP over all validation frames, each counted once on however many processes."""
+        rows, probabilities = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
+        self._validated.clear()
+        if self.trainer.world_size > 1:
+            rows, probabilities = self.all_gather(rows).flatten(), self.all_gather(probabilities).flatten(0, 1)
+        if self.truth is not None and not self.trainer.sanity_checking:
+            score = validation_score(rows, probabilities, self.truth)
+            self.log(VALIDATION_SCORE, score, prog_bar=True, rank_zero_only=False, sync_dist=False)
+
+
+def validation_score(rows: Tensor, probabilities: Tensor, truth: ValidationTruth) -> float:
+    """Return the video mAP of triplets, a fraction; NaN if no validation frame has a triplet.
+
+    Args:
+        rows: `(M,)` which row of the truth each line is; a row may come twice, from a padded last batch.
+        probabilities: `(M, triplets)`.
+        truth: Labels and videos of all rows.
+    """
+    scores = np.full(truth.labels.shape, np.nan, dtype=np.float32)
+    scores[rows.cpu().numpy()] = probabilities.cpu().numpy()
+    masks = [truth.video_ids == video for video in np.unique(truth.video_ids)]
+    per_video = np.stack([class_average_precision(truth.labels[mask], scores[mask]) for mask in masks])
+    return float(nan_mean(nan_mean(per_video, axis=0)))

@@ -1,0 +1,108 @@
+"""What a training writes while it runs: a history that survives a resume, the best weights, whole checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from nnunet_dsd.files import whole_file, write_text
+from video_triplet.progress import is_shown
+from video_triplet.trainers.base import VALIDATION_SCORE
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes each checkpoint to a temporary file beside it first, so that a kill never leaves half of one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint as a whole."""
+        with whole_file(Path(path)) as temporary:
+            super().save_checkpoint(checkpoint, temporary, storage_options)
+
+
+class History(Callback):
+    """One row per epoch: in the checkpoint, in `history.csv`, and as a line of output where no bar is shown.
+
+    Args:
+        folder: Where `history.csv` goes.
+        epochs: How many there will be.
+    """
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        self.path = folder / "history.csv"
+        self.epochs = epochs
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add this epoch's logged values and write the file anew."""
+        values = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        self.rows.append({"epoch": trainer.current_epoch + 1, **values})
+        if trainer.is_global_zero:
+            write_text(self.path, self.as_csv())
+            if not is_shown():
+                print(self.last_line(), flush=True)
+
+    def last_line(self) -> str:
+        """Return the last epoch's values as a line of text."""
+        row = self.rows[-1]
+        score = f", validation mAP {100 * row[VALIDATION_SCORE]:.2f} %" if VALIDATION_SCORE in row else ""
+        return f"epoch {row['epoch']:.0f}/{self.epochs}: loss {row['train_loss']:.5f}{score}"
+
+    def as_csv(self) -> str:
+        """Return all rows as CSV."""
+        text = io.StringIO()
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the rows of the epochs before a resume."""
+        self.rows = list(state_dict["rows"])
+
+
+class BestWeights(Callback):
+    """Keeps the weights of the epoch with the highest validation mAP; of equal ones the earliest.
+
+    Args:
+        path: File of those weights, replaced as a whole whenever an epoch is better.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.score, self.epoch = -math.inf, 0
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the weights if this epoch is the best so far."""
+        score = float(trainer.callback_metrics.get(VALIDATION_SCORE, math.nan))
+        if score > self.score:
+            self.score, self.epoch = score, trainer.current_epoch + 1
+            if trainer.is_global_zero:
+                self._write(pl_module)
+
+    def _write(self, module: LightningModule) -> None:
+        import torch
+
+        network: Any = module.network
+        state = {name: values.detach().cpu() for name, values in network.state_dict().items()}
+        with whole_file(self.path) as temporary:
+            torch.save({"epoch": self.epoch, "score": self.score, "weights": state}, temporary)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch and its score."""
+        return {"score": self.score, "epoch": self.epoch}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take up the best of the epochs before a resume."""
+        self.score, self.epoch = state_dict["score"], state_dict["epoch"]

@@ -1,0 +1,213 @@
+"""Runs one training with Lightning: from a checked experiment to a model file, resumable after any kill."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerStatus
+from lightning.pytorch.utilities import rank_zero_only
+
+from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
+from nnunet_dsd.files import write_json
+from video_triplet.model_file import save_weights
+from video_triplet.models import weights_hash
+from video_triplet.progress import is_shown
+from video_triplet.settings import TripletSettings
+from video_triplet.trainers.base import TripletTrainer, ValidationTruth
+from video_triplet.trainers.callbacks import BestWeights, History, WholeCheckpointIO
+from video_triplet.trainers.experiment import Experiment
+from video_triplet.trainers.loading import TripletData
+
+# Lightning's remarks on what is done here on purpose.
+EXPECTED_WARNINGS = (
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*does not have many workers.*",
+    ".*treespec, LeafSpec.*",
+    ".*all_gather is deprecated.*",
+)
+MODEL_FILE = "model.pt"
+RUN_FILE = "run.json"
+RESUME_STEM = "last"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a training runs on; it does not decide the outcome, but for rounding.
+
+    Attributes:
+        accelerator: As Lightning's: `"auto"`, `"cpu"`, `"gpu"`, ...
+        devices: Per node.
+        nodes: How many machines.
+        precision: As Lightning's; `"auto"` is 16-bit mixed on CUDA and 32-bit elsewhere.
+        workers: Processes per device that read frames.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "auto"
+    workers: int = 2
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together."""
+        return self.devices * self.nodes
+
+    @property
+    def lightning_precision(self) -> str:
+        """The precision in Lightning's words."""
+        if self.precision != "auto":
+            return self.precision
+        on_cuda = self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+        return "16-mixed" if on_cuda else "32-true"
+
+
+def train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
+    """Train, or go on where a killed training stopped; return the model file.
+
+    The folder then holds `model.pt`, `run.json` (what was trained), `history.csv`, `logs/` (CSV and TensorBoard) and
+    `last.ckpt`, from which it resumes. A finished training is not repeated.
+
+    Raises:
+        SettingsError: if the folder holds another training, or batches cannot be dealt.
+        CheckpointError: if the checkpoint to resume from is broken.
+        SetupError: if the accelerator or the number of devices is not there.
+    """
+    model_path = folder / MODEL_FILE
+    claim_folder(folder, experiment)
+    if model_path.is_file():
+        return model_path
+    module = build_module(experiment)
+    history, best = History(folder, experiment.settings.epochs), BestWeights(folder / "best.pt")
+    trainer = build_trainer(folder, experiment.settings, machine, [history, best])
+    data = TripletData(experiment, workers=machine.workers)
+    data.check(processes=machine.processes)
+    resume = folder / f"{RESUME_STEM}.ckpt"
+    checkpoint = str(resume) if check_resume_file(resume) else None
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if trainer.state.status != TrainerStatus.FINISHED:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        write_model(experiment, module, best, model_path)
+    trainer.strategy.barrier()
+    return model_path
+
+
+def check_resume_file(path: Path) -> bool:
+    """Return whether there is a checkpoint to resume from.
+
+    Raises:
+        CheckpointError: if there is one that cannot be read.
+    """
+    if not path.is_file():
+        return False
+    try:
+        torch.load(path, map_location="meta", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"{path} is broken ({type(error).__name__}: {error}); delete the folder and train again"
+        ) from error
+    return True
+
+
+def claim_folder(folder: Path, experiment: Experiment) -> None:
+    """Write what is trained here, or refuse a folder that holds another training.
+
+    Raises:
+        SettingsError: with everything that differs.
+    """
+    path, description = folder / RUN_FILE, experiment.describe()
+    if path.is_file():
+        differences = differing(json.loads(path.read_text(encoding="utf-8")), description)
+        if differences:
+            raise SettingsError(
+                [*differences, "choose another output folder, or delete this one"], source=f"{folder}: another training"
+            )
+    elif is_first_process():
+        write_json(path, description)
+
+
+def differing(old: Any, new: Any, name: str = "") -> list[str]:
+    """Return a line for each entry that differs between two JSON objects."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        return [line for key in keys for line in differing(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
+    return [] if old == new else [f"{name} is {old!r} there, now {new!r}"]
+
+
+def build_module(experiment: Experiment) -> TripletTrainer:
+    """Return the Lightning module with freshly started weights."""
+    return experiment.trainer_class(experiment.settings, experiment.dataset.vocabulary, validation_truth(experiment))
+
+
+def validation_truth(experiment: Experiment) -> ValidationTruth | None:
+    """Return labels and video ids of the validation frames, or None where the split has no validation videos."""
+    videos = experiment.validation_videos
+    if not videos:
+        return None
+    video_ids = np.repeat(np.arange(len(videos)), [len(video) for video in videos])
+    return ValidationTruth(np.concatenate([video.labels["triplet"] for video in videos]), video_ids)
+
+
+def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, callbacks: list[Callback]) -> Trainer:
+    """Return Lightning's trainer for these settings.
+
+    Raises:
+        SetupError: if the accelerator or the number of devices is not there.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    if is_shown():
+        callbacks = [*callbacks, RichProgressBar()]
+    resume = ModelCheckpoint(folder, RESUME_STEM, save_on_train_epoch_end=True, enable_version_counter=False)
+    try:
+        return Trainer(
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            precision=machine.lightning_precision,
+            strategy="ddp" if machine.processes > 1 else "auto",
+            max_epochs=settings.epochs,
+            accumulate_grad_batches=settings.accumulate,
+            callbacks=[*callbacks, resume],
+            logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder / "logs", "tensorboard")],
+            plugins=[WholeCheckpointIO()],
+            enable_progress_bar=is_shown(),
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise SetupError(f"this training cannot run on {machine}: {error}") from error
+
+
+def write_model(experiment: Experiment, module: TripletTrainer, best: BestWeights, path: Path) -> None:
+    """Write the chosen epoch's weights as a model file."""
+    if experiment.settings.choose_epoch == "best":
+        kept = torch.load(best.path, map_location="cpu", weights_only=True)
+        epoch, weights = kept["epoch"], kept["weights"]
+    else:
+        epoch = experiment.settings.epochs
+        weights = {name: values.detach().cpu() for name, values in module.network.state_dict().items()}
+    record = experiment.record(checkpoint=weights_hash(weights), epoch=epoch)
+    save_weights(path, weights, experiment.dataset.vocabulary, experiment.settings, record)
+
+
+def is_first_process() -> bool:
+    """Return whether this is the one process that writes files."""
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0

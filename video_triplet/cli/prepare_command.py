@@ -1,0 +1,82 @@
+"""`video-triplet prepare`: decode and resize every labelled frame once, into a cache that training reads."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from video_triplet.data.frame_cache import CachedVideo
+
+SUMMARY = "Write the frames of a data set at training size into a cache (14 GB for CholecT45)."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `prepare`."""
+    parser.add_argument("data", type=Path, metavar="PATH", help="folder of the data set")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="CACHE", help="folder for the cache")
+    parser.add_argument("--size", type=int, default=224, help="height and width in pixels (default: 224)")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="decoding processes (default: one per core)"
+    )
+    parser.add_argument("--skip-broken", action="store_true", help="leave broken images out instead of stopping")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the cache, or complete one that a killed run has left; then say what was done."""
+    from video_triplet.data.cache_writing import prepare_cache
+    from video_triplet.data.frame_cache import FrameCache
+    from video_triplet.data.reading import open_dataset
+
+    dataset = open_dataset(arguments.data)
+    labelled = sum(len(video) for video in dataset.videos.values())
+    if dataset.problems:
+        first = dataset.problems[0]
+        print(
+            f"{len(dataset.problems)} problems in the labels, first: {first.kind}: {first.video} {first.detail}",
+            file=sys.stderr,
+        )
+    with frame_progress() as progress:
+        plan = prepare_cache(
+            dataset,
+            arguments.output,
+            size=arguments.size,
+            workers=arguments.workers,
+            skip_broken=arguments.skip_broken,
+            progress=progress,
+        )
+    cached = [record for name, record in FrameCache.open(arguments.output).videos.items() if name in dataset.videos]
+    frames = sum(len(record.frames) for record in cached)
+    print(
+        f"{arguments.output}: {frames} of {labelled} labelled frames of {len(cached)} videos at {arguments.size} "
+        f"pixels; {len(plan.todo)} videos written now, {len(plan.whole)} were there"
+    )
+    missing = sum(len(video.missing_images) for video in dataset.videos.values())
+    if missing:
+        print(f"{missing} labelled frames have no image and are left out", file=sys.stderr)
+    report_broken(cached)
+    return 0
+
+
+def report_broken(records: list[CachedVideo]) -> None:
+    """Name every image that was left out, on standard error."""
+    for record in records:
+        for reason in record.broken.values():
+            print(f"left out: {reason}", file=sys.stderr)
+
+
+@contextmanager
+def frame_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar of the frames written so far; nothing where `CI` is set or standard error is not a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=bool(os.environ.get("CI")) or not console.is_terminal) as bar:
+        task = bar.add_task("frames", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

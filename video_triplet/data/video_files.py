@@ -1,0 +1,123 @@
+"""Frames to predict on: of a video file at a chosen rate, or of a folder of images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av import VideoFrame
+from numpy.typing import NDArray
+
+from nnunet_dsd.errors import DataError, SettingsError
+from video_triplet.data.images import read_image
+
+NumberedFrame = tuple[int, NDArray[np.uint8]]
+IMAGE_NAME = re.compile(r"(?:.*\D)?(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
+
+
+def read_frames(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]:
+    """Yield frames of a video file or of a folder of images, each with its number.
+
+    Args:
+        path: A video file of any kind that FFmpeg decodes, or a folder of images.
+        rate: Frames per second to take from a video file; a folder's images are all taken.
+
+    Yields:
+        The frame's number and its pixels, `(H, W, 3)` uint8 RGB. See `frames_of_video` and `frames_of_folder`.
+
+    Raises:
+        DataError: if there is nothing at `path`, and as those two do.
+    """
+    if not path.exists():
+        raise DataError(f"there is no file or folder {path}")
+    yield from frames_of_folder(path) if path.is_dir() else frames_of_video(path, rate=rate)
+
+
+def frames_of_folder(folder: Path) -> Iterator[NumberedFrame]:
+    """Yield the images of a folder, PNG or JPEG, sorted by the number that ends their name; other files are left out.
+
+    Raises:
+        DataError: if there is no such image, two have the same number, or one is damaged.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        match = IMAGE_NAME.fullmatch(path.name)
+        if match is None:
+            continue
+        number = int(match[1])
+        if number in found:
+            raise DataError(f"{found[number]} and {path.name} have the same number; keep one video per folder")
+        found[number] = path
+    if not found:
+        raise DataError(f"there is no image in {folder} whose name ends in a number, such as 000001.png")
+    for number in sorted(found):
+        yield number, read_image(found[number])
+
+
+def frames_of_video(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]:
+    """Yield frames of a video file: number k is what is on screen at k / rate seconds after the first frame.
+
+    Timestamps decide, so a variable frame rate is right, and a frame that stays longer is given more than once. The
+    picture is turned as the file's rotation says. At the default rate of one per second a number is a second.
+
+    Raises:
+        DataError: if the file cannot be read, holds no video or ends before its own length says, with the second up to
+            which it was read.
+        SettingsError: if `rate` is not positive.
+    """
+    if not rate > 0:
+        raise SettingsError([f"rate is {rate}, it must be above 0 frames per second"], source="the frames of a video")
+    step = 1 / Fraction(rate).limit_denominator(10_000)
+    number, shown, last = 0, None, Fraction(0)
+    for second, frame in _decoded(path):
+        while shown is not None and number * step < second:
+            yield number, _pixels(shown)
+            number += 1
+        shown, last = frame, second
+    while shown is not None and number * step <= last:
+        yield number, _pixels(shown)
+        number += 1
+
+
+def _decoded(path: Path) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Yield every frame with its time in seconds since the first, ascending."""
+    second = Fraction(0)
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DataError(
+                    f"{path} holds no video that can be read; give a whole video file or a folder of images"
+                )
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            start = None
+            for index, frame in enumerate(container.decode(stream)):
+                time = frame.pts * frame.time_base if frame.pts is not None else index / stream.average_rate
+                start = time if start is None else start
+                second = max(second, Fraction(time - start))
+                yield second, frame
+            if start is None:
+                raise DataError(f"{path} holds no frame; copy it again")
+            _refuse_cut_off(path, stream, second)
+    except (av.error.FFmpegError, OSError) as error:
+        raise DataError(f"{path} cannot be read beyond second {float(second):.1f} ({error}); copy it again") from error
+
+
+def _refuse_cut_off(path: Path, stream: av.VideoStream, second: Fraction) -> None:
+    """Compare with the length that the file claims, where it does; the last frame may stay for a while."""
+    if stream.duration is None:
+        return
+    length = stream.duration * stream.time_base
+    if second < length - max(2, length / 100):
+        raise DataError(
+            f"{path} ends at second {float(second):.1f} of {float(length):.1f}; it is cut off, copy it again"
+        )
+
+
+def _pixels(frame: VideoFrame) -> NDArray[np.uint8]:
+    quarter_turns = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise; PyAV has it since version 14
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns))

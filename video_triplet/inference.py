@@ -67,12 +67,12 @@ def predict_batches(model: TripletModel, batches: Iterable[torch.Tensor]) -> Ite
         yield {head: values.cpu().numpy() for head, values in found.items()}
 
 
-def predict_images(models: Sequence[TripletModel], images: NDArray[np.uint8]) -> Probabilities:
+def predict_images(models: Sequence[TripletModel], images: Sequence[NDArray[np.uint8]]) -> Probabilities:
     """Return the mean probabilities of several models for images of any size, `(B, classes)` by head.
 
     Args:
         models: At least one; only heads that all of them have are returned.
-        images: `(B, H, W, 3)` RGB.
+        images: B of them, each `(H, W, 3)` RGB.
 
     Raises:
         DataError: if there is no model, or they do not share a vocabulary.

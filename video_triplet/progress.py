@@ -18,7 +18,7 @@ def is_shown() -> bool:
     return sys.stderr.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
 
 
-def track(items: Iterable[Item], *, total: int, description: str) -> Iterator[Item]:
+def track(items: Iterable[Item], *, total: int | None, description: str) -> Iterator[Item]:
     """Yield the items, with a bar on standard error."""
     shown = is_shown()
     yield from rich_track(

@@ -18,6 +18,7 @@ from video_triplet.cli.data_options import (
     add_data_options,
     add_machine_options,
     add_split_options,
+    read_dataset,
     read_splits,
 )
 from video_triplet.settings import TripletSettings
@@ -56,11 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is missing, then print and write the table."""
-    from video_triplet.data.reading import open_dataset
-
     configurations = find_configurations(arguments.configurations)
     options = common_options(arguments)
-    dataset = open_dataset(arguments.data, phases=arguments.phases)
+    dataset, _ = read_dataset(arguments, None)
     folds = [split.fold for split in read_splits(arguments, dataset)]
     chosen = [fold for fold in folds if not arguments.only_folds or fold in arguments.only_folds]
     steps = plan_steps(configurations, chosen, arguments.output, options)

@@ -53,8 +53,13 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, default=2, help="processes per device that read frames (%(default)s)")
 
 
-def read_dataset(arguments: argparse.Namespace, image_size: int) -> tuple[TripletDataset, FrameSource]:
-    """Open the data set and what gives its pixels; leave out what cannot be read if that is allowed."""
+def read_dataset(arguments: argparse.Namespace, image_size: int | None) -> tuple[TripletDataset, FrameSource]:
+    """Open the data set and what gives its pixels; leave out what cannot be read if that is allowed.
+
+    Args:
+        arguments: With what `add_data_options` adds.
+        image_size: That a cache must have, and to which images are resized; None where no pixels are needed.
+    """
     from video_triplet.data.frame_cache import FrameCache
     from video_triplet.data.frame_sources import FolderFrames
     from video_triplet.data.reading import open_dataset
@@ -63,7 +68,7 @@ def read_dataset(arguments: argparse.Namespace, image_size: int) -> tuple[Triple
     dataset = open_dataset(arguments.data, phases=arguments.phases)
     source: FrameSource
     if arguments.cache is None:
-        source = FolderFrames(dataset, image_size)
+        source = FolderFrames(dataset, image_size or 224)
     else:
         source = FrameCache.open(arguments.cache)
         source.check(dataset, size=image_size)

@@ -14,9 +14,11 @@ from nnunet_dsd.errors import DistillationError
 SUBCOMMANDS: tuple[str, ...] = (
     "list",
     "prepare",
+    "check",
     "splits",
     "train",
     "soft-labels",
+    "predict",
     "ensemble",
     "cross-validate",
 )

@@ -1,0 +1,146 @@
+"""`video-triplet predict`: triplets of the frames of a video file or a folder of images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunet_dsd.errors import DataError
+
+if TYPE_CHECKING:
+    from video_triplet.model_file import TripletModel
+    from video_triplet.predictions import Predictions
+
+SUMMARY = "recognise triplets in a video file or a folder of frames"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the models, the input, what to write, and how to run."""
+    parser.add_argument("model", type=Path, nargs="+", help="model.pt; the probabilities of several are averaged")
+    parser.add_argument("-i", "--input", type=Path, required=True, help="video file, or folder of numbered images")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FOLDER", help="for predictions.npz, frames.csv and frames.json"
+    )
+    parser.add_argument("--video", type=Path, metavar="FILE", help="also write an annotated video (.mp4)")
+    parser.add_argument("--name", help="name of the video in the results (default: that of the input)")
+    parser.add_argument("--rate", type=float, default=1.0, help="frames per second taken from a video (%(default)s)")
+    parser.add_argument("--top", type=int, default=5, help="triplets shown per frame (default: %(default)s)")
+    parser.add_argument(
+        "--stream", action="store_true", help="one frame at a time; print a JSON line for each as soon as it is known"
+    )
+    parser.add_argument("--batch-size", type=int, default=16, help="frames at once (default: %(default)s)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda where there is one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict every frame; write or print the results and say how fast it was."""
+    from video_triplet.model_file import load_model
+    from video_triplet.soft_labels import usual_device
+
+    if not (arguments.output or arguments.video or arguments.stream):
+        raise DataError("nothing to do with the predictions: give at least one of -o, --video and --stream")
+    device = arguments.device or usual_device()
+    models = [load_model(path, device=device) for path in arguments.model]
+    predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
+    if arguments.output:
+        write_results(predictions, arguments.output, top=arguments.top)
+        print(f"written: {arguments.output}")
+    if arguments.video:
+        annotate_video(predictions, arguments)
+        print(f"written: {arguments.video}")
+    return 0
+
+
+def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Predictions:
+    """Predict several frames at once and print frames per second, decoding included."""
+    from video_triplet.inference import predict_images
+    from video_triplet.progress import track
+
+    start, numbers, found = time.perf_counter(), [], []
+    batches = track(_batches(arguments), total=None, description="predict")
+    for batch in batches:
+        numbers += [number for number, _ in batch]
+        found.append(predict_images(models, [image for _, image in batch]))
+    seconds = time.perf_counter() - start
+    print(f"{len(numbers)} frames in {seconds:.1f} s: {len(numbers) / seconds:.1f} frames per second")
+    return _as_predictions(models, numbers, found, arguments)
+
+
+def stream(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Predictions:
+    """Predict frame by frame, print a JSON line for each, and the time each took at the end."""
+    import sys
+
+    from video_triplet.data.video_files import read_frames
+    from video_triplet.frame_results import likeliest
+    from video_triplet.inference import predict_images
+
+    numbers, found, times = [], [], []
+    for number, image in read_frames(arguments.input, rate=arguments.rate):
+        start = time.perf_counter()
+        probabilities = predict_images(models, [image])
+        times.append(time.perf_counter() - start)
+        numbers.append(number)
+        found.append(probabilities)
+        row = {head: values[0] for head, values in probabilities.items()}
+        print(json.dumps({"frame": number, **likeliest(row, models[0].vocabulary, top=arguments.top)}), flush=True)
+    median = 1000 * statistics.median(times)
+    print(
+        f"{len(times)} frames: median {median:.1f} ms per frame ({1000 / median:.1f} frames per second), "
+        f"slowest {1000 * max(times):.1f} ms, decoding not counted",
+        file=sys.stderr,
+    )
+    return _as_predictions(models, numbers, found, arguments)
+
+
+def write_results(predictions: Predictions, folder: Path, *, top: int) -> None:
+    """Write `predictions.npz`, `frames.csv` and `frames.json`."""
+    from video_triplet.frame_results import write_frames_csv, write_frames_json
+
+    predictions.save(folder / "predictions.npz")
+    write_frames_csv(predictions, folder / "frames.csv")
+    write_frames_json(predictions, folder / "frames.json", top=top)
+
+
+def annotate_video(predictions: Predictions, arguments: argparse.Namespace) -> None:
+    """Read the frames once more and write them with their predictions."""
+    from video_triplet.annotated_video import write_annotated_video
+    from video_triplet.data.video_files import read_frames
+
+    images = (image for _, image in read_frames(arguments.input, rate=arguments.rate))
+    write_annotated_video(
+        arguments.video,
+        images,
+        predictions.probabilities,
+        predictions.vocabulary,
+        top=arguments.top,
+        frames_per_second=arguments.rate,
+    )
+
+
+def _batches(arguments: argparse.Namespace) -> Iterator[list[tuple[int, Any]]]:
+    from video_triplet.data.video_files import read_frames
+
+    frames = read_frames(arguments.input, rate=arguments.rate)
+    while batch := list(islice(frames, arguments.batch_size)):
+        yield batch
+
+
+def _as_predictions(
+    models: Sequence[TripletModel], numbers: list[int], found: list[Any], arguments: argparse.Namespace
+) -> Predictions:
+    import numpy as np
+
+    from video_triplet.inference import stack
+    from video_triplet.predictions import Predictions
+
+    name = arguments.name or (arguments.input.name if arguments.input.is_dir() else arguments.input.stem)
+    records = tuple(model.record for model in models)
+    video_ids = np.zeros(len(numbers), dtype=np.int64)
+    frames = np.array(numbers, dtype=np.int64)
+    return Predictions(models[0].vocabulary, (name,), video_ids, frames, stack(found), records)

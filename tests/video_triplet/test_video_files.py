@@ -69,6 +69,21 @@ def test_a_variable_frame_rate_gives_what_is_on_screen(tmp_path):
     assert near(levels(path), {0: 20, 1: 80, 2: 80, 3: 80, 4: 170})
 
 
+def test_a_slow_video_is_not_taken_for_a_cut_off_one(tmp_path):
+    slow = write_video(tmp_path / "slow.mp4", [0, 8, 16], grey=[20, 50, 80])
+    with av.open(str(slow)) as source, av.open(str(tmp_path / "a.mp4"), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream, packet.duration = stream, round(8 / packet.time_base)
+                copy.mux(packet)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        video = container.streams.video[0]
+        assert video.duration * video.time_base >= 20  # the last frame counts too
+    expected = {second: 20 if second < 8 else 50 for second in range(16)} | {16: 80}
+    assert near(levels(tmp_path / "a.mp4"), expected)
+
+
 def test_seconds_count_from_the_first_frame(tmp_path):
     path = write_video(tmp_path / "a.mkv", [7, 7.5, 8, 8.5, 9], grey=[20, 50, 80, 110, 140])
     assert near(levels(path), {0: 20, 1: 80, 2: 140})

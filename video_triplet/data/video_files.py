@@ -85,7 +85,7 @@ def frames_of_video(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]
 
 def _decoded(path: Path) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Yield every frame with its time in seconds since the first, ascending."""
-    second = Fraction(0)
+    second, longest = Fraction(0), Fraction(0)
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -98,21 +98,23 @@ def _decoded(path: Path) -> Iterator[tuple[Fraction, VideoFrame]]:
             for index, frame in enumerate(container.decode(stream)):
                 time = frame.pts * frame.time_base if frame.pts is not None else index / stream.average_rate
                 start = time if start is None else start
+                stays = (getattr(frame, "duration", None) or 0) * frame.time_base
+                longest = max(longest, time - start - second, stays)
                 second = max(second, Fraction(time - start))
                 yield second, frame
             if start is None:
                 raise DataError(f"{path} holds no frame; copy it again")
-            _refuse_cut_off(path, stream, second)
+            _refuse_cut_off(path, stream, second, longest)
     except (av.error.FFmpegError, OSError) as error:
         raise DataError(f"{path} cannot be read beyond second {float(second):.1f} ({error}); copy it again") from error
 
 
-def _refuse_cut_off(path: Path, stream: av.VideoStream, second: Fraction) -> None:
-    """Compare with the length that the file claims, where it does; the last frame may stay for a while."""
+def _refuse_cut_off(path: Path, stream: av.VideoStream, second: Fraction, longest: Fraction) -> None:
+    """Compare with the length that the file claims, where it does; the last frame may stay as long as any other."""
     if stream.duration is None:
         return
     length = stream.duration * stream.time_base
-    if second < length - max(2, length / 100):
+    if second < length - max(2, longest, length / 100):
         raise DataError(
             f"{path} ends at second {float(second):.1f} of {float(length):.1f}; it is cut off, copy it again"
         )

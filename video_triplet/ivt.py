@@ -86,7 +86,9 @@ def nan_mean(values: NDArray[np.float64], axis: int | None = None) -> NDArray[np
     known = ~np.isnan(values)
     count = np.asarray(known.sum(axis=axis))
     total = np.asarray(np.where(known, values, 0.0).sum(axis=axis))
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    result: NDArray[np.float64] = np.full(count.shape, np.nan)
+    np.divide(total, count, out=result, where=count > 0)
+    return result
 
 
 def _recognition_average_precision(targets: NDArray[Any], scores: NDArray[Any]) -> NDArray[np.float64]:

@@ -106,7 +106,7 @@ def evaluate(
     components = score_components(
         *pairs["triplet"], vocabulary=predictions.vocabulary, ignore_null=ignore_null, top_k=top_k
     )
-    heads = {
+    heads: dict[Head, Score] = {
         head: score_classes(*pair, classes=predictions.vocabulary.names(head), top_k=top_k)
         for head, pair in pairs.items()
         if head != "triplet"

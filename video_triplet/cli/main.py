@@ -21,6 +21,8 @@ SUBCOMMANDS: tuple[str, ...] = (
     "predict",
     "ensemble",
     "cross-validate",
+    "evaluate",
+    "analyse",
 )
 
 

@@ -1,0 +1,136 @@
+"""`video-triplet evaluate`: score predictions against labels; several files are the folds of a cross-validation."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_dsd.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from video_triplet.metrics import Evaluation
+    from video_triplet.scores import Score
+
+SUMMARY = "Score predictions: mAP, top-k and auxiliary heads; several files are folds."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `evaluate`."""
+    parser.add_argument("predictions", nargs="+", type=Path, metavar="PREDICTIONS", help=".npz; several: one per fold")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="data set with the labels")
+    parser.add_argument("--phases", type=Path, metavar="FOLDER", help="Cholec80's phase annotations, for CholecT45")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write JSON, CSV and figures there")
+    parser.add_argument(
+        "--ignore-null", action="store_true", help="drop triplets that name no action from the mAP of triplets"
+    )
+    parser.add_argument(
+        "--allow-training-videos", action="store_true", help="score videos that a model was trained on, and say so"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score each file alone, print the table, and write the results if a folder is given."""
+    from video_triplet.data.reading import open_dataset
+    from video_triplet.metrics import cross_validation, evaluate_dataset
+    from video_triplet.predictions import load_predictions
+
+    dataset = open_dataset(arguments.data, phases=arguments.phases)
+    folds = [
+        evaluate_dataset(
+            load_predictions(path),
+            dataset,
+            ignore_null=arguments.ignore_null,
+            allow_training_videos=arguments.allow_training_videos,
+        )
+        for path in arguments.predictions
+    ]
+    cross_validation(folds)  # refuses folds that overlap before anything is printed
+    _print(folds)
+    if arguments.output is not None:
+        _write(arguments.output, arguments.predictions, folds)
+    return 0
+
+
+def score_table(folds: Sequence[Evaluation]) -> Table:
+    """Return a table in percent with a row per component and head; with several folds mean ± standard deviation."""
+    from rich.table import Table
+
+    from video_triplet.score_files import all_scores
+
+    nulls = "null triplets ignored in ivt" if folds[0].ignore_null else "null triplets counted"
+    videos, frames = sum(len(fold.videos) for fold in folds), sum(fold.frames for fold in folds)
+    spread = f"mean ± std over {len(folds)} folds, " if len(folds) > 1 else ""
+    ks = sorted(folds[0].components["ivt"].top_k)
+    columns = ("score", "mAP", "mAP over all frames", *(f"top-{k}" for k in ks))
+    table = Table(*columns, title=f"Percent; {spread}{videos} videos, {frames} frames, {nulls}")
+    named = [all_scores(fold) for fold in folds]
+    for name in [name for name in named[0] if all(name in scores for scores in named)]:
+        scores = [each[name] for each in named]
+        table.add_row(name, *_cells(scores, ks))
+    return table
+
+
+def notes(folds: Sequence[Evaluation]) -> list[str]:
+    """Return what a reader must know beside the numbers, a sentence each."""
+    found = []
+    trained, selected = ([v for fold in folds for v in getattr(fold, kind)] for kind in ("trained_on", "selected_on"))
+    if trained:
+        found.append(f"trained on {', '.join(trained)}: no measure of the model")
+    if selected:
+        found.append(f"the epoch was chosen on {', '.join(selected)}: somewhat too good")
+    unlabelled = sum(fold.unlabelled_frames for fold in folds)
+    if unlabelled:
+        found.append(f"{unlabelled} predicted frames without labels were left out")
+    heads = sorted({head for fold in folds for head in fold.unscored_heads})
+    if heads:
+        found.append(f"predicted but without labels for every video, so not scored: {', '.join(heads)}")
+    return found
+
+
+def _cells(scores: Sequence[Score], ks: Sequence[int]) -> list[str]:
+    columns = [[score.mean_ap for score in scores], [score.global_map for score in scores]]
+    columns += [[score.top_k[k] for score in scores] for k in ks]
+    return [_percent(column) for column in columns]
+
+
+def _percent(values: Sequence[float]) -> str:
+    if any(math.isnan(value) for value in values):
+        return "-"
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * statistics.fmean(values):.1f}{spread}"
+
+
+def _print(folds: Sequence[Evaluation]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(score_table(folds))
+    for note in notes(folds):
+        console.print(f"Note: {note}", markup=False, highlight=False)
+
+
+def _write(folder: Path, files: Sequence[Path], folds: Sequence[Evaluation]) -> None:
+    import numpy as np
+
+    from video_triplet.analysis.per_class import draw_per_class
+    from video_triplet.analysis.per_video import compare_videos, draw_per_video, per_video_maps
+    from video_triplet.ivt import nan_mean
+    from video_triplet.score_files import write_scores
+
+    names = [path.stem for path in files]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in files]
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file; give a folder to write to")
+    write_scores(folder, list(zip(names, folds, strict=True)))
+    draw_per_video(compare_videos({"model": per_video_maps(folds)}), folder / "per_video.png")
+    per_class = nan_mean(np.stack([fold.components["ivt"].class_ap for fold in folds]), axis=0)
+    if not np.isnan(per_class).all():
+        title = f"Triplets, mean over {len(folds)} folds" if len(folds) > 1 else "Triplets"
+        draw_per_class(folds[0].components["ivt"].classes, per_class, title, folder / "per_class.png")

@@ -63,7 +63,7 @@ def score_table(folds: Sequence[Evaluation]) -> Table:
 
     from video_triplet.score_files import all_scores
 
-    nulls = "null triplets ignored in ivt" if folds[0].ignore_null else "null triplets counted"
+    nulls = "null triplets ignored in the mAP of ivt" if folds[0].ignore_null else "null triplets counted"
     videos, frames = sum(len(fold.videos) for fold in folds), sum(fold.frames for fold in folds)
     spread = f"mean ± std over {len(folds)} folds, " if len(folds) > 1 else ""
     ks = sorted(folds[0].components["ivt"].top_k)

@@ -88,23 +88,29 @@ def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, o
                 f"there is no file of pre-trained weights {weights!r}; allowed are a file, 'timm' and 'none'"
             )
         overlay = {"file": weights}
+    seed = int(torch.randint(2**31, ()))
     try:
-        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs})
+        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
     except TypeError as error:
         if "img_size" not in arguments or "img_size" in options:
             raise _refused(name, arguments, error) from error
         arguments.pop("img_size")  # a network that takes any size, such as a ResNet
-        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs})
+        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
     _refuse_unknown_options(model, name, options)
+    if pretrained:
+        _refuse_unloaded(model, name, weights, arguments, outputs, seed)
     _try(model, name, outputs, image_size)
     return model
 
 
-def _create(name: str, pretrained: bool, overlay: dict[str, Any] | None, arguments: dict[str, Any]) -> nn.Module:
+def _create(
+    name: str, pretrained: bool, overlay: dict[str, Any] | None, arguments: dict[str, Any], seed: int
+) -> nn.Module:
     try:
-        return cast(
-            nn.Module, timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **arguments)
-        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **arguments)
+        return cast(nn.Module, model)
     except TypeError:
         raise
     except Exception as error:
@@ -115,6 +121,24 @@ def _create(name: str, pretrained: bool, overlay: dict[str, Any] | None, argumen
             f"the pre-trained weights of {name} could not be loaded from {source} ({type(error).__name__}: {error}). "
             "Give a local file of them with --weights FILE, or train from scratch with --weights none"
         ) from error
+
+
+def _refuse_unloaded(
+    model: nn.Module, name: str, weights: str, arguments: Mapping[str, Any], outputs: int, seed: int
+) -> None:
+    """Refuse weights that filled only a part of the backbone; timm merely logs it.
+
+    A matrix that is bitwise the one a fresh network starts with has not been loaded.
+    """
+    fresh = dict(_create(name, False, None, {**arguments, "num_classes": outputs}, seed).named_parameters())
+    classifier = {id(values) for values in cast(Any, model).get_classifier().parameters()}
+    backbone = {key: v for key, v in model.named_parameters() if v.dim() > 1 and id(v) not in classifier}
+    same = [key for key, values in backbone.items() if torch.equal(values, fresh[key])]
+    if same:
+        raise SetupError(
+            f"the weights from {weights} do not fit {name}: {len(same)} of {len(backbone)} matrices of the backbone "
+            f"were not among them, first {same[0]}; give the weights of this very model, or --weights none"
+        )
 
 
 def _refused(name: str, arguments: Mapping[str, Any], error: Exception) -> NetworkStructureError:

@@ -1,0 +1,184 @@
+"""What is refused before a triplet training starts: leaks, missing labels, soft labels that do not fit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from triplet_workplace import experiment, tiny_settings
+
+from nnunet_dsd.errors import DataError, SettingsError
+from video_triplet.data.frame_sources import FolderFrames
+from video_triplet.data.reading import open_dataset
+from video_triplet.data.split import Split
+from video_triplet.data.videos import Problem
+from video_triplet.predictions import Predictions
+from video_triplet.provenance import LeakError, ModelRecord
+from video_triplet.trainers.experiment import Experiment, readable, refuse_leaking_soft_labels
+from video_triplet.trainers.run import claim_folder
+
+SPLIT = Split("k-fold", 1, ("VID03",), ("VID04",), ("VID01", "VID02"), "inner")
+TEST_FOLD = dataclasses.replace(SPLIT, training=("VID03", "VID04"), validation=SPLIT.test, protocol="test-fold")
+
+
+def record(trained_on, selected_on=()):
+    return ModelRecord("SwinTripletTeacher", "a" * 64, 2, 1, 1, tuple(trained_on), tuple(selected_on))
+
+
+def soft_labels(dataset, videos, models, *, heads=("triplet",), kind="soft labels"):
+    """Soft labels that are 0.25 everywhere."""
+    chosen = dataset.subset(videos)
+    rows = sum(map(len, chosen))
+    return Predictions(
+        dataset.vocabulary,
+        tuple(videos),
+        np.repeat(np.arange(len(chosen)), [len(video) for video in chosen]),
+        np.concatenate([video.frames for video in chosen]),
+        {head: np.full((rows, dataset.vocabulary.size(head)), 0.25, np.float32) for head in heads},
+        tuple(models),
+        kind,
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(rendered):
+    return open_dataset(rendered)
+
+
+def student(dataset, labels, split=SPLIT, trainer="SwinTripletStudent", **changes):
+    return Experiment(trainer, tiny_settings(trainer, **changes), dataset, split, FolderFrames(dataset, 64), labels)
+
+
+@pytest.mark.parametrize("seen", ["VID01", "VID04"])
+def test_a_teacher_that_was_trained_on_test_or_validation_videos_is_refused(dataset, seen):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03", seen])])
+    with pytest.raises(LeakError, match=f"trained on {seen}, which fold 1 of k-fold sets apart"):
+        student(dataset, labels)
+
+
+def test_one_leaking_teacher_among_several_is_enough(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"]), record(["VID02", "VID03"])])
+    with pytest.raises(LeakError, match="VID02"):
+        refuse_leaking_soft_labels(labels, SPLIT)
+
+
+def test_a_teacher_whose_epoch_was_chosen_on_the_test_videos_is_refused(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"], ["VID01"])])
+    with pytest.raises(LeakError, match="epoch was chosen on VID01"):
+        student(dataset, labels)
+
+
+def test_the_authors_protocol_chooses_on_the_test_videos_and_says_so_in_the_record(dataset):
+    labels = soft_labels(dataset, TEST_FOLD.training, [record(TEST_FOLD.training, TEST_FOLD.test)])
+    made = student(dataset, labels, TEST_FOLD).record(checkpoint="b", epoch=1)
+    assert made.selected_on == TEST_FOLD.test
+    assert made.trained_on == TEST_FOLD.training
+
+
+def test_a_student_s_record_has_its_teacher_s_videos_too(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03", "VID77"], ["VID78"])])
+    made = student(dataset, labels).record(checkpoint="b", epoch=1)
+    assert (made.trained_on, made.selected_on) == (("VID03", "VID77"), ("VID04", "VID78"))
+    assert made.soft_labels == labels.content_hash
+
+
+def test_with_the_last_epoch_no_video_has_chosen_it(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"])])
+    assert student(dataset, labels, choose_epoch="last").record(checkpoint="b", epoch=2).selected_on == ()
+
+
+def test_predictions_are_no_soft_labels(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"])], kind="predictions")
+    with pytest.raises(DataError, match="predictions, not soft labels"):
+        student(dataset, labels)
+
+
+def test_soft_labels_without_a_model_are_refused(dataset):
+    with pytest.raises(DataError, match="not soft labels"):
+        student(dataset, soft_labels(dataset, ["VID03"], []))
+
+
+def test_soft_labels_must_cover_every_training_frame(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"])])
+    with pytest.raises(DataError, match="missing for 1 of 16 frames, first: VID03 frame 15"):
+        student(dataset, labels.select(np.arange(15)))
+
+
+def test_soft_labels_must_have_the_student_s_heads(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"])])
+    with pytest.raises(DataError, match="no instrument, verb, target, which SwinTripletMultiTaskStudent learns"):
+        student(dataset, labels, trainer="SwinTripletMultiTaskStudent")
+
+
+def test_soft_labels_of_another_vocabulary_are_refused(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"])])
+    names = dataclasses.replace(labels.vocabulary, phases=tuple(f"x{name}" for name in labels.vocabulary.phases))
+    with pytest.raises(DataError, match="another vocabulary"):
+        student(dataset, dataclasses.replace(labels, vocabulary=names))
+
+
+def test_a_student_without_soft_labels_and_a_teacher_with_them_are_refused(dataset):
+    with pytest.raises(DataError, match="is a student and learns from soft labels"):
+        student(dataset, None)
+    with pytest.raises(DataError, match="is a teacher and learns from hard labels"):
+        student(dataset, soft_labels(dataset, ["VID03"], [record(["VID03"])]), trainer="SwinTripletTeacher")
+
+
+def test_targets_follow_video_and_frame_not_the_order_of_the_file(dataset):
+    labels = soft_labels(dataset, ["VID03"], [record(["VID03"])])
+    distinct = np.linspace(0, 1, 16, dtype=np.float32)[:, None] * np.ones_like(labels.probabilities["triplet"])
+    labels = dataclasses.replace(labels, probabilities={"triplet": distinct})
+    shuffled = labels.select(np.random.default_rng(0).permutation(16))
+    assert np.array_equal(student(dataset, shuffled).targets["triplet"], distinct)
+
+
+def test_a_phase_head_needs_phases(dataset, rendered):
+    without = {
+        name: dataclasses.replace(video, labels={h: v for h, v in video.labels.items() if h != "phase"})
+        for name, video in dataset.videos.items()
+    }
+    bare = dataclasses.replace(dataset, videos=without)
+    with pytest.raises(DataError, match=r"no labels for the head 'phase'.*--phases"):
+        student(bare, None, trainer="SwinTripletPhaseTeacher")
+
+
+def test_the_best_epoch_needs_a_validation_video_with_triplets(dataset):
+    empty = dict(dataset.videos)
+    labels = {head: np.zeros_like(values) for head, values in empty["VID04"].labels.items()}
+    empty["VID04"] = dataclasses.replace(empty["VID04"], labels=labels)
+    with pytest.raises(DataError, match="no validation video has a triplet"):
+        student(dataclasses.replace(dataset, videos=empty), None, trainer="SwinTripletTeacher")
+
+
+def test_frames_of_another_size_are_refused(dataset):
+    settings = tiny_settings()
+    with pytest.raises(DataError, match="32 pixels wide, this training needs 64"):
+        Experiment("SwinTripletTeacher", settings, dataset, SPLIT, FolderFrames(dataset, 32))
+
+
+def test_a_data_set_with_problems_is_used_only_on_demand(dataset):
+    broken = dataclasses.replace(dataset, problems=(Problem("wrong number of columns", "VID01", "line 3"),))
+    source = FolderFrames(dataset, 64)
+    with pytest.raises(DataError, match=r"wrong number of columns \(1\)"):
+        readable(broken, source, sound_only=False)
+    assert readable(broken, source, sound_only=True).videos.keys() == dataset.videos.keys()
+
+
+def test_frames_without_image_are_left_out_on_demand(dataset):
+    class WithoutFrameThree(FolderFrames):
+        def has(self, video, frame):
+            return frame != 3 and super().has(video, frame)
+
+    source = WithoutFrameThree(dataset, 64)
+    with pytest.raises(DataError, match=r"label without image \(4\)"):
+        readable(dataset, source, sound_only=False)
+    kept = readable(dataset, source, sound_only=True)
+    assert all(len(video) == 15 and 3 not in video.frames for video in kept.videos.values())
+
+
+def test_a_folder_with_another_training_is_refused_with_what_differs(rendered, tmp_path):
+    claim_folder(tmp_path, experiment(rendered))
+    claim_folder(tmp_path, experiment(rendered))
+    with pytest.raises(SettingsError) as caught:
+        claim_folder(tmp_path, experiment(rendered, epochs=3, fold=2))
+    assert "settings.epochs is 2 there, now 3" in str(caught.value)
+    assert "split.fold is 1 there, now 2" in str(caught.value)

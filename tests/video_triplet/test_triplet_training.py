@@ -1,0 +1,235 @@
+"""Trainings end to end on a rendered data set: loss, accumulation, best epoch, resuming, two processes."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
+
+from nnunet_dsd.errors import CheckpointError, SetupError
+from video_triplet.model_file import load_model
+from video_triplet.trainers import run
+from video_triplet.trainers.base import ValidationTruth, validation_score
+from video_triplet.trainers.experiment import find_video_trainer
+from video_triplet.trainers.loading import TripletData
+from video_triplet.trainers.run import Machine, build_module, train
+
+
+def history(folder):
+    """The epochs of a training as numbers."""
+    with (folder / "history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def train_command(data, folder, *more, **changes):
+    """The command line of a training on the rendered data set."""
+    command = [sys.executable, "-m", "video_triplet", "train", "-tr", "SwinTripletTeacher", "-o", str(folder)]
+    command += ["--data", str(data), "--split", "k-fold", "--folds", "2", "--validation-videos", "1", "--workers", "0"]
+    return [*command, "--accelerator", "cpu", *options({**TINY, **changes}), *more]
+
+
+def module_for(rendered, **changes):
+    made = experiment(rendered, **changes)
+    return made, build_module(made)
+
+
+def some_batch(made, count=8):
+    data = TripletData(made, workers=0)
+    frames = data._training_frames()
+    items = [frames[row] for row in range(count)]
+    return {key: torch.stack([torch.as_tensor(item[key]) for item in items]) for key in items[0]}
+
+
+def test_the_loss_is_binary_cross_entropy_over_all_heads_together(rendered):
+    made, module = module_for(rendered, trainer="SwinTripletPhaseTeacher", augmentation="none")
+    batch = some_batch(made)
+    module.eval()
+    with torch.no_grad():
+        logits = module.network(batch["image"])
+        found = sum(module.loss_terms(logits, batch).values())
+    flat = torch.cat([logits[head] for head in made.settings.heads], dim=1).double()
+    labels = torch.cat([batch[head] for head in made.settings.heads], dim=1).double()
+    expected = -(labels * flat.sigmoid().log() + (1 - labels) * (1 - flat.sigmoid()).log()).mean()
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_summed_loss_is_the_sum(rendered):
+    made, module = module_for(rendered, reduction="sum")
+    batch = some_batch(made)
+    logits = {"triplet": torch.randn(8, batch["triplet"].shape[1])}
+    expected = functional.binary_cross_entropy_with_logits(logits["triplet"], batch["triplet"], reduction="sum")
+    assert float(module.loss_terms(logits, batch)["triplet"]) == pytest.approx(float(expected))
+
+
+def test_validation_counts_each_frame_once_and_ignores_padding():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((10, 3)) < 0.4).astype(np.uint8)
+    truth = ValidationTruth(labels, np.repeat([0, 1], 5))
+    scores = torch.tensor(rng.random((10, 3)), dtype=torch.float32)
+    whole = validation_score(torch.arange(10), scores, truth)
+    padded = torch.cat([torch.arange(10).flip(0), torch.tensor([0, 1])])
+    assert validation_score(padded, scores[padded], truth) == pytest.approx(whole)
+
+
+@pytest.fixture(scope="module")
+def unbroken(rendered, tmp_path_factory):
+    """A training of four epochs that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    train(experiment(rendered, epochs=4), folder, CPU)
+    return folder
+
+
+def test_a_training_learns_and_leaves_everything_it_promises(unbroken):
+    losses = [row["train_loss"] for row in history(unbroken)]
+    assert len(losses) == 4
+    assert losses[-1] < 0.8 * losses[0]
+    assert all(name in {path.name for path in unbroken.iterdir()} for name in ("model.pt", "run.json", "last.ckpt"))
+    assert list((unbroken / "logs").rglob("events.out.tfevents*"))
+    assert list((unbroken / "logs").rglob("metrics.csv"))
+    assert not list(unbroken.rglob(".partial-*"))
+
+
+def test_the_model_is_that_of_the_epoch_with_the_best_validation_score(unbroken):
+    scores = [row["validation_mAP"] for row in history(unbroken)]
+    assert load_model(unbroken / "model.pt").record.epoch == int(np.argmax(scores)) + 1
+
+
+def test_the_last_epoch_is_kept_where_that_is_asked_for(rendered, tmp_path):
+    path = train(experiment(rendered, choose_epoch="last"), tmp_path, CPU)
+    found = load_model(path)
+    assert found.record.epoch == 2
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(found.network.state_dict()["backbone.head.fc.weight"], last["network.backbone.head.fc.weight"])
+
+
+def test_a_finished_training_is_not_repeated(unbroken, rendered, monkeypatch):
+    monkeypatch.setattr(run, "build_module", lambda experiment: pytest.fail("trained again"))
+    assert train(experiment(rendered, epochs=4), unbroken, CPU) == unbroken / "model.pt"
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(unbroken, rendered, tmp_path):
+    folder = tmp_path / "killed"
+    command = train_command(rendered, folder, epochs=4)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    for line in process.stdout:
+        if line.startswith("epoch 2/4"):
+            while not (folder / "last.ckpt").is_file():
+                time.sleep(0.01)
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    assert not (folder / "model.pt").exists()
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/4" not in done.stdout
+    whole, killed = (load_model(path / "model.pt") for path in (unbroken, folder))
+    assert history(folder) == history(unbroken)
+    assert killed.record.checkpoint == whole.record.checkpoint
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(rendered, tmp_path, unbroken):
+    first = [
+        load_model(train(experiment(rendered, epochs=1, **changes), tmp_path / name, CPU)).record.checkpoint
+        for name, changes in {"a": {}, "b": {}, "c": {"seed": 5}}.items()
+    ]
+    assert first[0] == first[1] != first[2]
+
+
+def test_worker_processes_change_nothing(rendered, tmp_path):
+    found = [
+        load_model(
+            train(experiment(rendered), tmp_path / str(workers), Machine(accelerator="cpu", workers=workers))
+        ).record.checkpoint
+        for workers in (0, 2)
+    ]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_parts_of_a_step_add_up_to_the_whole_step(rendered, tmp_path, reduction):
+    steady = {"augmentation": "none", "epochs": 1, "reduction": reduction, "choose_epoch": "last"}
+    steady["backbone_options"] = json.dumps({**json.loads(TINY["backbone_options"]), "drop_path_rate": 0.0})
+    weights = [
+        load_model(train(experiment(rendered, accumulate=parts, **steady), tmp_path / str(parts), CPU)).network
+        for parts in (1, 4)
+    ]
+    whole, parts = (torch.cat([values.flatten() for values in network.parameters()]) for network in weights)
+    start = torch.cat([v.flatten() for v in build_module(experiment(rendered, **steady)).network.parameters()])
+    assert ((parts - whole).norm() / (whole - start).norm()).item() < 0.02
+
+
+def test_accumulating_takes_one_optimiser_step_per_batch(rendered, tmp_path):
+    train(experiment(rendered, accumulate=4, epochs=1), tmp_path, CPU)
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    training_frames = sum(map(len, experiment(rendered).training_videos))
+    assert state["global_step"] == training_frames // TINY["batch_size"] == 2
+
+
+def test_two_processes_train_and_validate_as_one(rendered, tmp_path):
+    """Two gloo processes of half a batch each: same rows per step, same metric, nearly the same weights."""
+    steady = {"augmentation": "none", "choose_epoch": "last"}
+    steady["backbone_options"] = json.dumps({**json.loads(TINY["backbone_options"]), "drop_path_rate": 0.0})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name, devices in (("one", 1), ("two", 2)):
+        command = train_command(rendered, tmp_path / name, "--devices", str(devices), **steady)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+    one, two = history(tmp_path / "one"), history(tmp_path / "two")
+    for row, other in zip(one, two, strict=True):
+        assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
+        assert row["validation_mAP"] == pytest.approx(other["validation_mAP"], abs=0.02)
+    networks = [load_model(tmp_path / name / "model.pt").network for name in ("one", "two")]
+    first, second = (torch.cat([values.flatten() for values in network.parameters()]) for network in networks)
+    assert ((first - second).norm() / first.norm()).item() < 0.01
+
+
+def test_every_weight_gets_a_gradient_in_every_step(rendered):
+    made, module = module_for(rendered, trainer="SwinTripletPhaseTeacher")
+    batch = some_batch(made)
+    sum(module.loss_terms(module.network(batch["image"]), batch).values()).backward()
+    assert all(values.grad is not None for values in module.network.parameters())
+
+
+def test_a_broken_checkpoint_is_refused(rendered, tmp_path):
+    (tmp_path / "last.ckpt").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt is broken .*delete the folder"):
+        train(experiment(rendered), tmp_path, CPU)
+
+
+def test_a_machine_that_is_not_there_is_refused(rendered, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(SetupError, match="cannot run on"):
+        train(experiment(rendered), tmp_path, Machine(accelerator="cuda", workers=0))
+
+
+def test_weights_start_the_same_for_every_fold_of_a_seed(rendered):
+    found = [build_module(experiment(rendered, fold=fold)).network.state_dict() for fold in (1, 2)]
+    assert all(torch.equal(values, found[1][name]) for name, values in found[0].items())
+
+
+def test_bfloat16_trains_to_finite_losses(rendered, tmp_path):
+    train(experiment(rendered, epochs=1), tmp_path, Machine(accelerator="cpu", workers=0, precision="bf16-mixed"))
+    assert math.isfinite(history(tmp_path)[0]["train_loss"])
+
+
+def test_a_trainer_of_one_s_own_can_change_the_loss(rendered):
+    class Doubled(find_video_trainer("SwinTripletTeacher")):
+        def loss_terms(self, logits, targets):
+            return {name: 2 * value for name, value in super().loss_terms(logits, targets).items()}
+
+    made, module = module_for(rendered)
+    batch = some_batch(made)
+    logits = {"triplet": torch.zeros_like(batch["triplet"])}
+    doubled = Doubled(tiny_settings(), made.dataset.vocabulary).loss_terms(logits, batch)
+    assert float(doubled["triplet"]) == pytest.approx(2 * math.log(2), rel=1e-5)
+    assert float(module.loss_terms(logits, batch)["triplet"]) == pytest.approx(math.log(2), rel=1e-5)

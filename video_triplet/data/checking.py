@@ -1,0 +1,151 @@
+"""Checks a whole data set, labels and images, and reports everything that is wrong at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from nnunet_dsd.errors import DataError
+from video_triplet.data import problems as kinds
+from video_triplet.data.image_checking import ImageFacts, check_images
+from video_triplet.data.videos import Problem, TripletDataset, Video
+from video_triplet.vocabulary import Head
+
+COMPONENT_HEADS: tuple[Head, ...] = ("instrument", "verb", "target")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is worth knowing before training on a data set.
+
+    Attributes:
+        problems: Of the reader and of the check; kinds are in `video_triplet.data.problems`.
+        broken: For each video the frame numbers whose image cannot be decoded.
+        images_read: Whether the images were decoded; without it `broken` is empty because nobody looked.
+    """
+
+    problems: tuple[Problem, ...]
+    broken: Mapping[str, frozenset[int]]
+    images_read: bool
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Labels or images that are not what they claim to be."""
+        return tuple(problem for problem in self.problems if kinds.is_error(problem.kind))
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """What is worth knowing and harms nothing."""
+        return tuple(problem for problem in self.problems if not kinds.is_error(problem.kind))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many problems there are of each kind, errors first."""
+        found = Counter(problem.kind for problem in self.problems)
+        return {kind: found[kind] for kind in kinds.KINDS if found[kind]}
+
+
+def check_dataset(dataset: TripletDataset, *, read_images: bool = True, workers: int = 0) -> Report:
+    """Check every label and, unless told otherwise, decode every image that a label has.
+
+    Args:
+        dataset: As read, with the problems that its reader found.
+        read_images: Whether to decode the images; without it only their presence is checked.
+        workers: Processes that decode; 0 decodes in this one.
+
+    Raises:
+        DataError: if `workers` is negative.
+    """
+    if workers < 0:
+        raise DataError(f"{workers} workers, allowed are 0 (decode in this process) and more")
+    found = list(dataset.problems)
+    for video in dataset.videos.values():
+        found += _check_frames(video)
+        found += _check_labels(dataset, video)
+    found += _folders_without_labels(dataset)
+    facts = check_images(list(dataset.videos.values()), workers=workers) if read_images else {}
+    for name, images in facts.items():
+        found += _check_facts(name, images)
+    broken = {
+        name: frozenset(frame for frame, image in images.items() if image.error)
+        for name, images in facts.items()
+        if any(image.error for image in images.values())
+    }
+    return Report(tuple(found), broken, read_images)
+
+
+def sound(dataset: TripletDataset, report: Report) -> TripletDataset:
+    """Return the data set with only the frames that have labels and an image that is not broken.
+
+    Frames with other problems stay: their labels are what the files say. Videos of which nothing is left are left out.
+
+    Raises:
+        DataError: if nothing is left at all.
+    """
+    videos = {}
+    for name, video in dataset.videos.items():
+        usable = set(video.image_paths) - report.broken.get(name, frozenset())
+        keep = np.array([frame in usable for frame in video.frames.tolist()], dtype=np.bool_)
+        if keep.any():
+            videos[name] = video.select(keep)
+    if not videos:
+        raise DataError(f"no frame of {dataset.root} has both labels and a sound image")
+    return replace(dataset, videos=videos)
+
+
+def _check_frames(video: Video) -> Iterator[Problem]:
+    """Compare the frame numbers of labels and images."""
+    if not video.image_paths:
+        yield Problem(kinds.NO_IMAGES, video.name, f"there is no image in {video.folder}")
+        return
+    for frame in video.missing_images:
+        yield Problem(kinds.LABEL_WITHOUT_IMAGE, video.name, f"frame {frame}: there is no {frame:06d}.png")
+    for frame in video.unlabelled_images:
+        yield Problem(kinds.IMAGE_WITHOUT_LABEL, video.name, f"{video.image_paths[frame].name} has no label")
+    for frame, following in pairwise(sorted({*video.frames.tolist(), *video.image_paths})):
+        if following > frame + 1:
+            detail = f"frames {frame + 1} to {following - 1} have neither label nor image"
+            yield Problem(kinds.FRAMES_SKIPPED, video.name, detail)
+
+
+def _check_labels(dataset: TripletDataset, video: Video) -> Iterator[Problem]:
+    """Compare the triplets of each frame with its components and see whether it has a phase."""
+    for column, head in enumerate(COMPONENT_HEADS):
+        members = np.zeros((len(dataset.vocabulary.triplets), dataset.vocabulary.size(head)), dtype=np.uint8)
+        for triplet, parts in enumerate(dataset.vocabulary.triplets):
+            members[triplet, parts[column]] = 1
+        implied = video.labels["triplet"].astype(np.int32) @ members > 0
+        for row, component in np.argwhere(implied & (video.labels[head] == 0)).tolist():
+            name = dataset.vocabulary.names(head)[component]
+            detail = f"frame {video.frames[row]}: a triplet with {head} {name}, which is not labelled"
+            yield Problem(kinds.COMPONENTS, video.name, detail)
+    if "phase" in video.labels:
+        for row in np.flatnonzero(~video.labels["phase"].any(axis=1)).tolist():
+            yield Problem(kinds.PHASE_MISSING, video.name, f"frame {video.frames[row]} has no phase")
+
+
+def _folders_without_labels(dataset: TripletDataset) -> Iterator[Problem]:
+    """Note folders of images beside those of the videos that have no labels at all."""
+    parents = {video.folder.parent for video in dataset.videos.values()}
+    reported = {problem.video for problem in dataset.problems}
+    for parent in sorted(path for path in parents if path.is_dir()):
+        for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
+            if folder.name not in dataset.videos and folder.name not in reported:
+                yield Problem(kinds.IMAGES_WITHOUT_LABELS, folder.name, f"{folder} belongs to no label file")
+
+
+def _check_facts(name: str, images: Mapping[int, ImageFacts]) -> Iterator[Problem]:
+    sizes = Counter(image.size for image in images.values() if not image.error)
+    usual = sizes.most_common(1)[0][0] if sizes else None
+    for frame, image in images.items():
+        if image.error:
+            yield Problem(kinds.IMAGE_BROKEN, name, f"frame {frame}: {image.error}")
+        elif image.size != usual:
+            detail = f"frame {frame} has {image.size[0]} x {image.size[1]} pixels, most have "
+            yield Problem(kinds.IMAGE_SIZE, name, detail + " x ".join(map(str, usual or ())))
+        if image.black:
+            yield Problem(kinds.IMAGE_BLACK, name, f"frame {frame}")

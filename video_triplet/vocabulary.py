@@ -132,9 +132,9 @@ class Vocabulary:
             instruments, verbs, targets, phases = (
                 tuple(str(name) for name in content[part]) for part in ("instruments", "verbs", "targets", "phases")
             )
-            return cls(instruments, verbs, targets, phases, triplets)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a vocabulary: {type(error).__name__}: {error}") from error
+        return cls(instruments, verbs, targets, phases, triplets)
 
     @classmethod
     def from_names(

@@ -24,6 +24,7 @@ MOST_TRIPLETS = 20  # more would be too small to read
 BACKGROUND, TRACK, TEXT, FAINT = "#14181d", "#2c333b", "#f2f4f6", "#9aa5b1"
 LIKELY, UNLIKELY = "#3fb6a8", "#5b6b7b"  # bars from 50 % on, and below
 ENCODERS = ("libx264", "mpeg4")
+MPEG4_BITS_PER_FRAME = 400_000
 Probabilities = Mapping[Head, NDArray[np.float32]]
 
 
@@ -163,14 +164,24 @@ def _encode(path: Path, pictures: Iterable[NDArray[np.uint8]], frames_per_second
     with av.open(str(path), "w", format="mp4") as container:
         for picture in pictures:
             if stream is None:
-                stream = container.add_stream(_encoder(), rate=Fraction(frames_per_second).limit_denominator(1000))
-                stream.height, stream.width = picture.shape[:2]
-                stream.pix_fmt = "yuv420p"
-                stream.bit_rate = 2_000_000
+                stream = _add_stream(container, picture, Fraction(frames_per_second).limit_denominator(1000))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         if stream is None:
             raise DataError("there is no frame to write")
         container.mux(stream.encode(None))
+
+
+def _add_stream(container: Any, picture: NDArray[np.uint8], rate: Fraction) -> Any:
+    """Add a video stream of steady quality, so that its size follows the number of frames and not their duration."""
+    encoder = _encoder()
+    options = {"crf": "23"} if encoder == "libx264" else {}
+    stream = container.add_stream(encoder, rate=rate, options=options)
+    stream.height, stream.width = picture.shape[:2]
+    stream.pix_fmt = "yuv420p"
+    stream.gop_size = 10  # at one frame per second, so that a player can jump
+    if encoder != "libx264":
+        stream.bit_rate = int(MPEG4_BITS_PER_FRAME * rate)
+    return stream
 
 
 def _encoder() -> str:

@@ -6,10 +6,10 @@
 
 `run` appends a row per finished training and skips rows that are there. The teacher and its student have the seeds N
 and 100 + N. Each `long` variant is the control of a student: the student's seed and epochs, but hard labels, so that
-the student's longer training is not taken for the effect of its soft labels. Epochs are chosen on validation videos
-taken from the training folds; the test videos take part in nothing but the scores. `prevalence` (the training videos'
-mean labels for every frame) and `truth` (the probabilities that the labels were drawn with) are no trainings but
-bounds.
+the student's longer training is not taken for the effect of its soft labels. `student of long` learns from that
+control, with as many epochs and the seed 200 + N. Epochs are chosen on validation videos taken from the training folds;
+the test videos take part in nothing but the scores. `prevalence` (the training videos' mean labels for every frame) and
+`truth` (the probabilities that the labels were drawn with) are no trainings but bounds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BACKBONE = {
     "backbone_options": '{"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "window_size": 4}',
     "weights": "none",
 }
-STUDENT_SEED_OFFSET = 100
+SEED_OFFSET = 100
 SMALLEST_PROBABILITY = 1e-7  # keeps the cross-entropy of float32 probabilities finite
 
 
@@ -49,6 +49,7 @@ VARIANTS = {
     "teacher": Variant("SwinTripletTeacher"),
     "long": Variant("SwinTripletTeacher", long=True),
     "student": Variant("SwinTripletStudent", long=True, teacher="teacher"),
+    "student of long": Variant("SwinTripletStudent", long=True, teacher="long"),
     "multi-task teacher": Variant("SwinTripletMultiTaskTeacher"),
     "multi-task long": Variant("SwinTripletMultiTaskTeacher", long=True),
     "multi-task student": Variant("SwinTripletMultiTaskStudent", long=True, teacher="multi-task teacher"),
@@ -59,6 +60,7 @@ PAIRS = (
     ("student", "teacher"),
     ("student", "long"),
     ("long", "teacher"),
+    ("student of long", "long"),
     ("long, smoothed", "long"),
     ("multi-task student", "multi-task teacher"),
     ("multi-task student", "multi-task long"),
@@ -112,7 +114,7 @@ class Study:
             "batch_size": a.batch_size,
             "learning_rate": a.learning_rate,
             "epochs": 2 * a.epochs if variant.long else a.epochs,
-            "seed": seed + STUDENT_SEED_OFFSET if variant.long else seed,
+            "seed": seed + SEED_OFFSET * generation(variant),
             "label_smoothing": variant.label_smoothing,
         }
         return find_video_trainer(variant.trainer).read_settings(given)
@@ -186,6 +188,11 @@ class Study:
         return dataclasses.replace(self.truth.aligned_to(keys), videos=tuple(names), video_ids=video_ids)
 
 
+def generation(variant: Variant) -> int:
+    """Return 0 for a teacher, 1 for its student and for the control (so they share a seed), 2 for a student of that."""
+    return variant.long + (generation(VARIANTS[variant.teacher]) if variant.teacher else 0)
+
+
 def against_truth(predictions: Any, truth: Any) -> dict[str, float]:
     """Compare triplet probabilities with the true ones: means over frames and classes.
 
@@ -243,14 +250,10 @@ def values_of(rows: Sequence[dict[str, str]], variant: str, measure: str) -> dic
     return {(row["seed"], row["fold"]): float(row[measure]) for row in rows if row["variant"] == variant}
 
 
-def over_seeds(values: dict[tuple[str, str], float]) -> list[float]:
-    """Return the mean over folds for each seed."""
-    seeds = dict.fromkeys(seed for seed, _ in values)
-    return [statistics.fmean(value for (seed, _), value in values.items() if seed == wanted) for wanted in seeds]
-
-
 def spread(values: Sequence[float], digits: int) -> str:
     """Return mean and sample standard deviation as text."""
+    if not values:
+        return ""
     mean = f"{statistics.fmean(values):.{digits}f}"
     return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 
@@ -266,47 +269,55 @@ SHOWN = {  # measure: heading, factor, digits
 
 
 def table(results: Path) -> None:
-    """Print scores (mean over folds, then mean and deviation over seeds), paired differences, and errors of labels."""
+    """Print scores by fold (mean and deviation over seeds), differences within seed and fold, and errors of labels."""
     rows = read_rows(results)
     for setup in dict.fromkeys(row["setup"] for row in rows):
         group = [row for row in rows if row["setup"] == setup]
-        there = [name for name in (*BOUNDS, *VARIANTS) if any(row["variant"] == name for row in group)]
-        print(f"{setup}\n\n| variant | runs | {' | '.join(heading for heading, _, _ in SHOWN.values())} |")
-        print("|---" * (len(SHOWN) + 2) + "|")
-        for name in there:
-            values = {measure: values_of(group, name, measure) for measure in SHOWN}
-            cells = [
-                spread([factor * value for value in over_seeds(values[measure])], digits)
-                for measure, (_, factor, digits) in SHOWN.items()
-            ]
-            print(f"| {name} | {len(values['map'])} | {' | '.join(cells)} |")
-        print("\n| difference | pairs | mAP | higher in | BCE | lower in |\n|---|---|---|---|---|---|")
+        print(f"{setup}\n")
+        for fold in sorted({row["fold"] for row in group}):
+            of_fold = [row for row in group if row["fold"] == fold]
+            print_scores(of_fold, fold)
+            print_label_errors(of_fold, fold)
+        print("| difference | pairs | mAP | higher in | BCE | lower in |\n|---|---|---|---|---|---|")
         for first, second in PAIRS:
             print_difference(group, first, second)
-        print("\n| labels of the training frames | runs | MAE | squared | MAE ambiguous |\n|---|---|---|---|---|")
-        print_label_errors(group, "teacher", "hard", "hard labels")
-        for name in there[len(BOUNDS) :]:
-            print_label_errors(group, name, "train", f"probabilities of {name}")
         print()
 
 
+def print_scores(rows: Sequence[dict[str, str]], fold: str) -> None:
+    headings = [heading for heading, _, _ in SHOWN.values()]
+    print(f"| fold {fold} | seeds | {' | '.join(headings)} |\n{'|---' * (len(headings) + 2)}|")
+    for name in (*BOUNDS, *VARIANTS):
+        values = {measure: list(values_of(rows, name, measure).values()) for measure in SHOWN}
+        cells = [spread([factor * v for v in values[key]], digits) for key, (_, factor, digits) in SHOWN.items()]
+        if values["map"]:
+            print(f"| {name} | {len(values['map'])} | {' | '.join(cells)} |")
+    print()
+
+
+def print_label_errors(rows: Sequence[dict[str, str]], fold: str) -> None:
+    print(
+        f"| labels of the training frames, fold {fold} | seeds | MAE | squared | MAE ambiguous |\n|---|---|---|---|---|"
+    )
+    for name, prefix in (("teacher", "hard"), *((name, "train") for name in VARIANTS)):
+        columns = [list(values_of(rows, name, f"{prefix}_{error}").values()) for error in LABEL_ERRORS]
+        columns = [values[:1] for values in columns] if prefix == "hard" else columns
+        cells = [spread(values, digits) for values, digits in zip(columns, (4, 4, 3), strict=True)]
+        if columns[0]:
+            title = "hard labels" if prefix == "hard" else f"probabilities of {name}"
+            print(f"| {title} | {len(columns[0])} | {' | '.join(cells)} |")
+    print()
+
+
 def print_difference(rows: Sequence[dict[str, str]], first: str, second: str) -> None:
-    """Print a row of differences within the same seed and fold."""
-    cells = []
+    cells, pairs = [], 0
     for measure, factor, digits, sign in (("map", 100, 1, 1), ("bce", 1, 4, -1)):
         a, b = values_of(rows, first, measure), values_of(rows, second, measure)
         differences = [factor * (a[key] - b[key]) for key in a if key in b]
-        if not differences:
-            return
-        better = sum(sign * difference > 0 for difference in differences)
-        cells += [spread(differences, digits), f"{better} of {len(differences)}"]
-    print(f"| {first} minus {second} | {len(differences)} | {' | '.join(cells)} |")
-
-
-def print_label_errors(rows: Sequence[dict[str, str]], variant: str, prefix: str, title: str) -> None:
-    columns = [values_of(rows, variant, f"{prefix}_{measure}") for measure in LABEL_ERRORS]
-    cells = [spread(over_seeds(values), 4) for values in columns]
-    print(f"| {title} | {len(columns[0])} | {' | '.join(cells)} |")
+        better, pairs = sum(sign * difference > 0 for difference in differences), len(differences)
+        cells += [spread(differences, digits), f"{better} of {pairs}"]
+    if pairs:
+        print(f"| {first} minus {second} | {pairs} | {' | '.join(cells)} |")
 
 
 def figure(results: Path, output: Path) -> None:

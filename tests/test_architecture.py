@@ -96,7 +96,14 @@ def test_there_is_no_assert_outside_the_tests(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["nnunet_dsd", "video_triplet", "nnunet_dsd.registry", "nnunet_dsd.config", "nnunet_dsd.trainers.catalog"],
+    [
+        "nnunet_dsd",
+        "video_triplet",
+        "nnunet_dsd.registry",
+        "nnunet_dsd.config",
+        "nnunet_dsd.trainers.catalog",
+        "video_triplet.trainers.catalog",
+    ],
 )
 def test_importing_a_light_module_loads_nothing_heavy(module):
     heavy = {"torch", "nnunetv2", "lightning", "pytorch_lightning", "monai", "numpy"}
@@ -106,10 +113,11 @@ def test_importing_a_light_module_loads_nothing_heavy(module):
     assert done.stdout.split() == []
 
 
-def test_the_command_line_starts_without_torch_and_nnunet():
+@pytest.mark.parametrize("package", ["nnunet_dsd", "video_triplet"])
+def test_the_command_line_starts_without_heavy_libraries(package):
     code = (
-        "import sys; from nnunet_dsd.cli.main import build_parser; build_parser(); "
-        "print(*({'torch', 'nnunetv2'} & set(sys.modules)))"
+        f"import sys; from {package}.cli.main import build_parser; build_parser(); "
+        "print(*({'torch', 'nnunetv2', 'lightning', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -13,9 +13,9 @@ from nnunet_dsd.errors import DistillationError
 
 SUBCOMMANDS: tuple[str, ...] = (
     "list",
-    "prepare",
     "check",
     "splits",
+    "prepare",
     "train",
     "soft-labels",
     "predict",
@@ -23,6 +23,7 @@ SUBCOMMANDS: tuple[str, ...] = (
     "cross-validate",
     "evaluate",
     "analyse",
+    "demo",
 )
 
 

@@ -1,0 +1,55 @@
+"""A cross-validation that is killed again and again ends with the files of one that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from triplet_workplace import TINY, options
+
+from video_triplet.model_file import load_model
+from video_triplet.predictions import load_predictions
+
+
+def command(data, runs):
+    """The command line of a small cross-validation."""
+    split = ["--split", "k-fold", "--folds", "2", "--validation-videos", "1", "--only-folds", "1"]
+    machine = ["--accelerator", "cpu", "--workers", "0", *options({**TINY, "epochs": 6})]
+    start = [sys.executable, "-m", "video_triplet", "cross-validate", "-o", str(runs), "--data", str(data)]
+    return [*start, "--configurations", "SwinT+SelfD", *split, *machine]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_study_killed_at_random_moments_ends_as_an_unbroken_one(rendered, tmp_path, seed):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command(rendered, tmp_path / "whole"), check=True, capture_output=True, env=environment)
+    moments = random.Random(seed)
+    kills = 0
+    for _ in range(30):
+        process = subprocess.Popen(
+            command(rendered, tmp_path / "killed"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+        deadline = time.monotonic() + moments.uniform(4, 14)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        if process.wait() == 0:
+            break
+    assert process.returncode == 0
+    assert kills
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for trainer in ("SwinTripletTeacher", "SwinTripletStudent"):
+        models = [load_model(runs / trainer / "fold_1" / "model.pt") for runs in (whole, killed)]
+        assert models[0].record == models[1].record
+        tests = [load_predictions(runs / trainer / "fold_1" / "test.npz").content_hash for runs in (whole, killed)]
+        assert tests[0] == tests[1]
+    assert (whole / "table.md").read_text() == (killed / "table.md").read_text()

@@ -1,0 +1,71 @@
+"""The demo's report: scores, figures and the commands, in one HTML file."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunet_dsd.files import write_text
+from nnunet_dsd.report_page import cards, code, page, paragraph, picture, section, table
+
+if TYPE_CHECKING:
+    from video_triplet.demo.pipeline import DemoFolder, DemoSettings
+
+FIGURES = {
+    "per_video.png": "Video mAP of each test video for each configuration, sorted by the ensemble, and its spread.",
+    "label_distribution.png": "How much label each triplet has: hard labels, and the teacher's soft labels.",
+}
+
+
+def write_report(folder: DemoFolder, settings: DemoSettings, *, seconds: float) -> None:
+    """Write `report.html` from the files of the finished steps."""
+    from video_triplet.demo.pipeline import commands
+
+    rows = json.loads((folder.runs / "table.json").read_text(encoding="utf-8"))
+    lines = "\n".join(f"video-triplet {shlex.join(command)}" for command in commands(folder, settings))
+    body = [
+        "<h1>Self-distillation for surgical action triplets: the demo</h1>",
+        paragraph(
+            f"{settings.videos} rendered videos of {settings.frames} frames, {settings.folds} folds, a Swin Transformer "
+            "of less than a million weights, from scratch and without augmentation. It shows that everything works; "
+            "its numbers say nothing about surgery.",
+            soft=True,
+        ),
+        cards(headline(rows, seconds)),
+        section("Cross-validation", scores_table(rows), paragraph("Percent, means over folds.", soft=True)),
+        section("Figures", *figures(folder.analysis)),
+        section("The commands", code(lines)),
+    ]
+    write_text(folder.report, page("video-triplet demo", body))
+
+
+def headline(rows: list[dict[str, Any]], seconds: float) -> list[tuple[str, str]]:
+    """Return what to see first."""
+    by_name = {row["name"]: row for row in rows}
+    teacher, student = by_name["SwinT"]["mean_ap"]["ivt"], by_name["SwinT+SelfD"]["mean_ap"]["ivt"]
+    return [
+        ("triplet mAP of the teachers", f"{teacher:.1f} %"),
+        ("of their students", f"{student:.1f} %"),
+        ("of the ensemble", f"{rows[-1]['mean_ap']['ivt']:.1f} %"),
+        ("this run of the demo", f"{math.floor(seconds / 60)}:{seconds % 60:02.0f} min"),
+    ]
+
+
+def scores_table(rows: list[dict[str, Any]]) -> str:
+    """Return mAP of triplets and components, and top-5, per configuration."""
+    components = ("ivt", "i", "v", "t", "iv", "it")
+    cells = [
+        [row["name"], *(f"{row['mean_ap'][component]:.1f}" for component in components), f"{row['top_5']:.1f}"]
+        for row in rows
+    ]
+    return table(["configuration", *(f"mAP {component}" for component in components), "top-5"], cells)
+
+
+def figures(folder: Path) -> list[str]:
+    """Return every figure of the analysis, those with a caption of their own first."""
+    named = [picture(folder / name, caption) for name, caption in FIGURES.items()]
+    others = [path for path in sorted(folder.rglob("*.png")) if path.name not in FIGURES]
+    return [*named, *(picture(path, path.stem.replace("_", " ")) for path in others)]

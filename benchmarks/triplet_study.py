@@ -9,7 +9,9 @@ and 100 + N. Each `long` variant is the control of a student: the student's seed
 the student's longer training is not taken for the effect of its soft labels. `student of long` learns from that
 control, with as many epochs and the seed 200 + N. Epochs are chosen on validation videos taken from the training folds;
 the test videos take part in nothing but the scores. `prevalence` (the training videos' mean labels for every frame) and
-`truth` (the probabilities that the labels were drawn with) are no trainings but bounds.
+`truth` (the probabilities that the labels were drawn with) are no trainings but bounds. `map_seen` is the mean AP of
+the classes with at least 10 training frames: a class that is in one test frame only and in no training frame has an AP
+of anything between 1 and 100 per cent, and counts as much as any other in the official mAP.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ BACKBONE = {
     "weights": "none",
 }
 SEED_OFFSET = 100
+SEEN_FRAMES = 10
 SMALLEST_PROBABILITY = 1e-7  # keeps the cross-entropy of float32 probabilities finite
 
 
@@ -69,8 +72,9 @@ COMPONENTS = ("i", "v", "t", "iv", "it")
 CALIBRATION = ("bce", "brier", "mae_ambiguous")
 LABEL_ERRORS = ("mae", "brier", "mae_ambiguous")  # of training labels: hard ones, and a model's probabilities
 FIELDS = (
-    *("setup", "variant", "fold", "seed", "epoch", "map", "top5", *COMPONENTS, *CALIBRATION),
+    *("setup", "variant", "fold", "seed", "epoch", "map", "map_seen", "top5", *COMPONENTS, *CALIBRATION),
     *(f"{labels}_{error}" for labels in ("train", "hard") for error in LABEL_ERRORS),
+    "train_confidence",  # mean probability of the labelled triplets of training frames
     "seconds",
 )
 
@@ -145,10 +149,12 @@ class Study:
         model = self.train(name, fold, seed)
         seconds = time.perf_counter() - start
         test = predict_videos(model, self.dataset.subset(self.splits[fold].test), self.source)
-        training = against_truth(label_training_frames(model, self.dataset, self.source), self.truth)
+        labels = self.hard_labels(fold)
+        soft = label_training_frames(model, self.dataset, self.source).aligned_to(labels.keys)
+        training, hard = (against_truth(given, self.truth) for given in (soft, labels))
         row = {"epoch": model.record.epoch, "seconds": round(seconds), **self.scores_of(test, fold)}
         row |= {f"train_{measure}": training[measure] for measure in LABEL_ERRORS}
-        hard = against_truth(self.hard_labels(fold), self.truth)
+        row["train_confidence"] = float(soft.probabilities["triplet"][labels.probabilities["triplet"] > 0].mean())
         return row | {f"hard_{measure}": hard[measure] for measure in LABEL_ERRORS}
 
     def scores_of(self, predictions: Any, fold: int) -> dict[str, float]:
@@ -156,9 +162,11 @@ class Study:
         from video_triplet.metrics import evaluate
 
         evaluation = evaluate(predictions, self.dataset.subset(self.splits[fold].test))
+        seen = self.hard_labels(fold).probabilities["triplet"].sum(axis=0) >= SEEN_FRAMES
         calibration = against_truth(predictions, self.truth)
         return {
             "map": evaluation.mean_ap,
+            "map_seen": float(np.nanmean(evaluation.components["ivt"].class_ap[seen])),
             "top5": evaluation.components["ivt"].top_k[5],
             **{name: evaluation.components[name].mean_ap for name in COMPONENTS},
             **{name: calibration[name] for name in CALIBRATION},
@@ -260,6 +268,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 SHOWN = {  # measure: heading, factor, digits
     "map": ("mAP", 100, 1),
+    "map_seen": ("mAP seen", 100, 1),
     "top5": ("top-5", 100, 1),
     **{component: (component.upper(), 100, 1) for component in COMPONENTS},
     "bce": ("BCE", 1, 4),
@@ -278,7 +287,7 @@ def table(results: Path) -> None:
             of_fold = [row for row in group if row["fold"] == fold]
             print_scores(of_fold, fold)
             print_label_errors(of_fold, fold)
-        print("| difference | pairs | mAP | higher in | BCE | lower in |\n|---|---|---|---|---|---|")
+        print(f"| difference | pairs | mAP | higher in | mAP seen | higher in | BCE | lower in |\n{'|---' * 8}|")
         for first, second in PAIRS:
             print_difference(group, first, second)
         print()
@@ -296,13 +305,13 @@ def print_scores(rows: Sequence[dict[str, str]], fold: str) -> None:
 
 
 def print_label_errors(rows: Sequence[dict[str, str]], fold: str) -> None:
-    print(
-        f"| labels of the training frames, fold {fold} | seeds | MAE | squared | MAE ambiguous |\n|---|---|---|---|---|"
-    )
+    print(f"| labels of the training frames, fold {fold} | seeds | MAE | squared | MAE ambiguous | confidence |")
+    print("|---|---|---|---|---|---|")
     for name, prefix in (("teacher", "hard"), *((name, "train") for name in VARIANTS)):
-        columns = [list(values_of(rows, name, f"{prefix}_{error}").values()) for error in LABEL_ERRORS]
-        columns = [values[:1] for values in columns] if prefix == "hard" else columns
-        cells = [spread(values, digits) for values, digits in zip(columns, (4, 4, 3), strict=True)]
+        measures = [f"{prefix}_{error}" for error in LABEL_ERRORS] + ["train_confidence"] * (prefix == "train")
+        columns = [list(values_of(rows, name, measure).values()) for measure in measures]
+        columns = columns if prefix == "train" else [*(values[:1] for values in columns), [1.0]]  # whatever the seed
+        cells = [spread(values, digits) for values, digits in zip(columns, (4, 4, 3, 3), strict=True)]
         if columns[0]:
             title = "hard labels" if prefix == "hard" else f"probabilities of {name}"
             print(f"| {title} | {len(columns[0])} | {' | '.join(cells)} |")
@@ -311,7 +320,7 @@ def print_label_errors(rows: Sequence[dict[str, str]], fold: str) -> None:
 
 def print_difference(rows: Sequence[dict[str, str]], first: str, second: str) -> None:
     cells, pairs = [], 0
-    for measure, factor, digits, sign in (("map", 100, 1, 1), ("bce", 1, 4, -1)):
+    for measure, factor, digits, sign in (("map", 100, 1, 1), ("map_seen", 100, 1, 1), ("bce", 1, 4, -1)):
         a, b = values_of(rows, first, measure), values_of(rows, second, measure)
         differences = [factor * (a[key] - b[key]) for key in a if key in b]
         better, pairs = sum(sign * difference > 0 for difference in differences), len(differences)
@@ -320,39 +329,45 @@ def print_difference(rows: Sequence[dict[str, str]], first: str, second: str) ->
         print(f"| {first} minus {second} | {pairs} | {' | '.join(cells)} |")
 
 
+PANELS = (  # measure, factor, title, what the broken line is
+    ("map", 100, "video mAP (%), test videos", "truth"),
+    ("map_seen", 100, "the same over classes with 10 training frames or more", "truth"),
+    ("bce", 1, "cross-entropy against the truth (nats), test videos", "truth"),
+    ("train_mae_ambiguous", 1, "mean error on ambiguous entries, training frames", "hard labels"),
+)
+
+
 def figure(results: Path, output: Path) -> None:
-    """Draw each run's mAP and cross-entropy on the test videos, and the error of its training labels, if soft."""
+    """Draw each run's mAP and cross-entropy on the test videos, and how far its training frames are from the truth."""
     from matplotlib.figure import Figure
 
     rows = read_rows(results)
-    there = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
-    drawing = Figure(figsize=(13, 4.6), layout="constrained")
-    left, middle, right = drawing.subplots(1, 3)
-    folds = sorted({row["fold"] for row in rows})
-    for axes, measure, factor, title in (
-        (left, "map", 100, "video mAP (%), test videos"),
-        (middle, "bce", 1, "cross-entropy against the truth (nats), test videos"),
-        (right, "train_mae_ambiguous", 1, "error on ambiguous entries, training frames"),
-    ):
+    names = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
+    folds = sorted({row["fold"] for row in rows if row["variant"] in names})
+    drawing = Figure(figsize=(11, 8), layout="constrained")
+    for axes, (measure, factor, title, bound) in zip(drawing.subplots(2, 2).flat, PANELS, strict=True):
         for number, fold in enumerate(folds):
             of_fold = [row for row in rows if row["fold"] == fold]
-            colour = f"C{number}"
-            for position, name in enumerate(there):
+            shift = 0.3 * (number - (len(folds) - 1) / 2)
+            for position, name in enumerate(names):
                 points = [factor * value for value in values_of(of_fold, name, measure).values()]
-                shifts = np.linspace(-0.12, 0.12, len(points)) + 0.16 * (2 * number - len(folds) + 1)
-                label = "" if position else f"fold {fold}"
-                axes.plot(position + shifts, points, "o", ms=5, color=colour, label=label)
-            reference = "truth" if measure != "train_mae_ambiguous" else ""
-            for value in values_of(of_fold, reference, measure).values() if reference else ():
-                axes.axhline(factor * value, color=colour, ls="--", lw=1, label=f"truth, fold {fold}")
-            if not reference:
-                hard = float(next(row for row in of_fold if row["hard_mae_ambiguous"])["hard_mae_ambiguous"])
-                axes.axhline(hard, color=colour, ls=":", lw=1, label=f"hard labels, fold {fold}")
+                draw_points(axes, points, position + shift, f"C{number}")
+            column, name = (measure, "truth") if bound == "truth" else ("hard_mae_ambiguous", names[0])
+            line = next(iter(values_of(of_fold, name, column).values()))
+            axes.axhline(factor * line, color=f"C{number}", ls="--", lw=1, label=f"{bound}, fold {fold}")
+            axes.plot([], [], "o", ms=5, color=f"C{number}", label=f"one run each, fold {fold}")
         axes.set_title(title, fontsize="medium")
-        axes.set_xticks(range(len(there)), [name.replace(" ", "\n") for name in there], fontsize="small")
+        axes.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names], fontsize="small")
         axes.grid(axis="y", alpha=0.3)
         axes.legend(fontsize="x-small")
-    drawing.savefig(output, dpi=110)
+    drawing.savefig(output, dpi=100)
+
+
+def draw_points(axes: Any, points: list[float], position: float, colour: str) -> None:
+    """Draw a point per run, in the order of seeds, and a bar at their mean."""
+    if points:
+        axes.plot(position + np.linspace(-0.08, 0.08, len(points)), points, "o", ms=5, color=colour)
+        axes.hlines(statistics.fmean(points), position - 0.13, position + 0.13, color=colour, lw=1)
 
 
 def main() -> None:

@@ -29,9 +29,9 @@ def write_report(folder: DemoFolder, settings: DemoSettings, *, seconds: float) 
     body = [
         "<h1>Self-distillation for surgical action triplets: the demo</h1>",
         paragraph(
-            f"{settings.videos} rendered videos of {settings.frames} frames, {settings.folds} folds, a Swin Transformer "
-            "of less than a million weights, from scratch and without augmentation. It shows that everything works; "
-            "its numbers say nothing about surgery.",
+            f"{settings.videos} rendered videos of {settings.frames} frames, {settings.folds} folds, a Swin "
+            "Transformer of less than a million weights, from scratch and without augmentation. It shows that "
+            "everything works; its numbers say nothing about surgery.",
             soft=True,
         ),
         cards(headline(rows, seconds)),

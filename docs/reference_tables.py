@@ -1,7 +1,8 @@
 """MkDocs hook: fills tables and help texts of the pages from the code, so that they cannot go stale.
 
-A page asks for one with a comment of its own line, `<!-- table: settings -->` or `<!-- help: plan -->`. A comment
-that asks for something unknown stops the build. `python docs/reference_tables.py` prints everything.
+A page asks for one with a comment of its own line: `<!-- table: settings -->`, `<!-- help: plan -->` for a subcommand
+of `nnunet-dsd`, `<!-- triplet-help: train -->` for one of `video-triplet`. A comment that asks for something unknown
+stops the build. `python docs/reference_tables.py` prints everything.
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ from typing import Any
 
 from nnunet_dsd.cli.main import SUBCOMMANDS, load_subcommand
 from nnunet_dsd.config import Settings, read_settings, setting_choices, setting_type
+from nnunet_dsd.declared_settings import declared_choices, declared_type
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.registry import all_trainers
+from video_triplet.cli import main as triplet_cli
+from video_triplet.data import problems
+from video_triplet.data.split_tables import CROSS_VALIDATIONS, FIXED_SPLITS
+from video_triplet.settings import PRESETS as TRIPLET_PRESETS
+from video_triplet.settings import TripletSettings
+from video_triplet.study.configurations import CONFIGURATIONS, PUBLISHED
 
 DOCS = Path(__file__).parent
-REQUEST = re.compile(r"^<!-- (?P<kind>table|help|value): (?P<name>[\w-]+) -->$", re.MULTILINE)
+REQUEST = re.compile(r"^<!-- (?P<kind>table|help|triplet-help|value): (?P<name>[\w-]+) -->$", re.MULTILINE)
 EVIDENCE = "<!-- evidence -->"
 EVIDENCE_PAGE = "explanation/evidence-hippocampus.md"
+TRIPLET_EVIDENCE = "<!-- triplet-evidence -->"
+TRIPLET_EVIDENCE_PAGE = "explanation/evidence-triplets.md"
 HELP_WIDTH = 100
 # Settings that carry one of the paper's symbols; all others have none.
 SYMBOLS = {
@@ -36,24 +46,25 @@ SYMBOLS = {
 }
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Any = None, **_: Any) -> str:
     """Fill what a page asks for; MkDocs calls this for each page."""
-    return fill(markdown)
+    return fill(markdown, folder=Path(page.file.src_uri).parent if page else Path("explanation"))
 
 
-def fill(markdown: str) -> str:
-    """Return a page with every request answered.
+def fill(markdown: str, *, folder: Path = Path("explanation")) -> str:
+    """Return a page with every request answered; `folder` is the page's own, below docs.
 
     Raises:
         KeyError: if a page asks for something unknown.
     """
-    return REQUEST.sub(lambda found: answer(found["kind"], found["name"]), markdown).replace(EVIDENCE, evidence())
+    filled = REQUEST.sub(lambda found: answer(found["kind"], found["name"]), markdown)
+    return filled.replace(EVIDENCE, evidence()).replace(TRIPLET_EVIDENCE, triplet_evidence(folder))
 
 
 def answer(kind: str, name: str) -> str:
     """Return one table, help text or value as Markdown."""
-    if kind == "help":
-        return f"```text\n{help_text(name)}```"
+    if kind in HELP_TEXTS:
+        return f"```text\n{HELP_TEXTS[kind](name)}```"
     return GENERATORS[name]()
 
 
@@ -64,18 +75,35 @@ def evidence() -> str:
     return "The measurements behind the defaults are under way and not published here yet."
 
 
+def triplet_evidence(folder: Path) -> str:
+    """Return a link to the measurements of triplets, or a sentence that there are none yet."""
+    if (DOCS / TRIPLET_EVIDENCE_PAGE).is_file():
+        target = Path(os.path.relpath(TRIPLET_EVIDENCE_PAGE, folder)).as_posix()
+        return f"What was measured, and on what: [evidence on triplets]({target})."
+    return "Measurements on rendered videos are under way and not published here yet."
+
+
 def help_text(subcommand: str) -> str:
     """Return what `nnunet-dsd SUBCOMMAND --help` prints, at a fixed width."""
     if subcommand not in SUBCOMMANDS:
         raise KeyError(subcommand)
-    module = load_subcommand(subcommand)
+    return help_of(load_subcommand(subcommand), f"nnunet-dsd {subcommand}")
+
+
+def triplet_help_text(subcommand: str) -> str:
+    """Return what `video-triplet SUBCOMMAND --help` prints, at a fixed width."""
+    if subcommand not in triplet_cli.SUBCOMMANDS:
+        raise KeyError(subcommand)
+    return help_of(triplet_cli.load_subcommand(subcommand), f"video-triplet {subcommand}")
+
+
+def help_of(module: Any, program: str) -> str:
+    """Return the help text of a subcommand's module, at a fixed width."""
 
     def formatter(prog: str) -> argparse.HelpFormatter:
         return argparse.HelpFormatter(prog, width=HELP_WIDTH)
 
-    parser = argparse.ArgumentParser(
-        prog=f"nnunet-dsd {subcommand}", description=module.SUMMARY, formatter_class=formatter
-    )
+    parser = argparse.ArgumentParser(prog=program, description=module.SUMMARY, formatter_class=formatter)
     module.add_arguments(parser)
     return parser.format_help()
 
@@ -106,10 +134,15 @@ def allowed(spec: dataclasses.Field[Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in choices)
     if setting_type(spec.name) is bool:
         return "`true`, `false`"
+    return limits(spec)
+
+
+def limits(spec: dataclasses.Field[Any]) -> str:
+    """Return the range of a number."""
     low, high = spec.metadata["low"], spec.metadata["high"]
-    limits = [] if low == -math.inf else [f"{'>' if spec.metadata['open_low'] else '≥'} {low:g}"]
-    limits += [] if high == math.inf else [f"≤ {high:.10g}"]
-    return ", ".join(limits) or "any"
+    texts = [] if low == -math.inf else [f"{'>' if spec.metadata['open_low'] else '≥'} {low:g}"]
+    texts += [] if high == math.inf else [f"≤ {high:.10g}"]
+    return ", ".join(texts) or "any"
 
 
 def settings_table() -> str:
@@ -186,6 +219,75 @@ def default_formula() -> str:
     return f"```text\n{text}\n```"
 
 
+def triplet_settings_table() -> str:
+    """Return every setting of a triplet training with type, default, allowed values and meaning."""
+    rows = []
+    for spec in dataclasses.fields(TripletSettings):
+        choices, declared = declared_choices(TripletSettings, spec.name), declared_type(TripletSettings, spec.name)
+        kind = "word" if choices else {str: "text"}.get(declared, getattr(declared, "__name__", ""))
+        values = (
+            ", ".join(f"`{choice}`" for choice in choices)
+            if choices
+            else limits(spec)
+            if declared is not str
+            else "any"
+        )
+        rows.append((f"`{spec.name}`", kind, shown(spec.default), values, spec.metadata["help"]))
+    return table(("name", "type", "default", "allowed", "meaning"), rows)
+
+
+def triplet_presets_table() -> str:
+    """Return every preset of `video-triplet train` with what it sets."""
+    rows = [
+        (f"`{name}`", text, ", ".join(f"{key} {shown(value)}" for key, value in values.items()) or "nothing")
+        for name, (text, values) in TRIPLET_PRESETS.items()
+    ]
+    return table(("preset", "what it is", "sets"), rows)
+
+
+def triplet_trainers_table() -> str:
+    """Return every registered video trainer with its role, what is fixed, and its own defaults."""
+    rows = []
+    for entry in all_trainers("video"):
+        trainer: Any = entry.load()
+        fixed = ", ".join(f"{key} {shown(value)}" for key, value in trainer.fixed.items())
+        own = ", ".join(f"{key} {shown(value)}" for key, value in trainer.defaults.items())
+        rows.append((f"`{entry.name}`", trainer.role, entry.summary, fixed or "none", own or "none"))
+    return table(("trainer", "role", "what it is", "fixed settings", "defaults of its own"), rows)
+
+
+def triplet_configurations_table() -> str:
+    """Return the rows of the paper's Table 1: trainers, members, and the published numbers."""
+    rows = []
+    for row in CONFIGURATIONS.values():
+        trainers = " → ".join(f"`{name}`" for name in (row.teacher, row.student) if name)
+        published = " / ".join(f"{value:.1f}" for value in PUBLISHED.get(row.name, ())) or "none"
+        rows.append(
+            (f"`{row.name}`", trainers or f"mean of {', '.join(f'`{name}`' for name in row.members)}", published)
+        )
+    return table(("configuration", "trainers", "published mAP / top-5 (%)"), rows)
+
+
+def triplet_splits_table() -> str:
+    """Return the official splits with their folds and numbers of videos."""
+    rows = []
+    for name, folds in CROSS_VALIDATIONS.items():
+        sizes = sorted({len(fold) for fold in folds})
+        rows.append((f"`{name}`", str(sum(map(len, folds))), f"{len(folds)} folds of {', '.join(map(str, sizes))}"))
+    for name, parts in FIXED_SPLITS.items():
+        counts = [f"{len(videos)} {part}" for part, videos in parts.items()]
+        rows.append((f"`{name}`", str(sum(map(len, parts.values()))), ", ".join(counts)))
+    return table(("split", "videos", "parts"), rows)
+
+
+def triplet_problems_table() -> str:
+    """Return every kind of problem that `video-triplet check` reports."""
+    return table(
+        ("kind", "severity"), [(kind, "error" if problems.is_error(kind) else "note") for kind in problems.KINDS]
+    )
+
+
+HELP_TEXTS: Mapping[str, Callable[[str], str]] = {"help": help_text, "triplet-help": triplet_help_text}
 GENERATORS: Mapping[str, Callable[[], str]] = {
     "settings": settings_table,
     "presets": presets_table,
@@ -193,6 +295,12 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "trainers": trainers_table,
     "trainer-effects": trainer_effects_table,
     "default-formula": default_formula,
+    "triplet-settings": triplet_settings_table,
+    "triplet-presets": triplet_presets_table,
+    "triplet-trainers": triplet_trainers_table,
+    "triplet-configurations": triplet_configurations_table,
+    "triplet-splits": triplet_splits_table,
+    "triplet-problems": triplet_problems_table,
 }
 
 
@@ -202,3 +310,5 @@ if __name__ == "__main__":
         print(generator(), end="\n\n")
     for subcommand in SUBCOMMANDS:
         print(help_text(subcommand))
+    for subcommand in triplet_cli.SUBCOMMANDS:
+        print(triplet_help_text(subcommand))

@@ -1,5 +1,7 @@
-"""Surgical action triplets: companion of `nnunet_dsd`, sharing its trainer registry and its errors.
+"""Surgical action triplets by self-distillation: teacher, soft labels, student, ensemble.
 
-This release holds the package and its place in the registry; readers, trainers and the metric are under way
-(see CHANGELOG.md).
+Companion of `nnunet_dsd`, sharing its trainer registry, its errors and its files. Importing it loads nothing; start
+with `video_triplet.data.reading.open_dataset`, `video_triplet.model_file.load_model` or the command `video-triplet`.
+
+Reference: Yamlahi et al., "Self-distillation for Surgical Action Recognition", MICCAI 2023.
 """

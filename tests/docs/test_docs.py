@@ -2,7 +2,9 @@
 
 import argparse
 import ast
+import dataclasses
 import importlib.util
+import json
 import re
 import shlex
 from importlib.metadata import entry_points
@@ -14,6 +16,10 @@ from nnunet_dsd.cli.main import SUBCOMMANDS, build_parser, load_subcommand
 from nnunet_dsd.config import Settings, setting_names
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.trainers.catalog import ENTRIES
+from video_triplet.cli import main as triplet_cli
+from video_triplet.settings import PRESETS as TRIPLET_PRESETS
+from video_triplet.settings import TripletSettings
+from video_triplet.trainers.catalog import ENTRIES as TRIPLET_ENTRIES
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -23,6 +29,11 @@ KNOWN_HOSTS = {"github.com", "www.apache.org"}
 # Placeholders that are shell syntax or variables in the examples, and what they stand for.
 EXAMPLE_VALUES = {"$trainer": "DSD", "$fold": "0", "$T": "2"}
 
+PARSERS = {"nnunet-dsd": build_parser(), "video-triplet": triplet_cli.build_parser()}
+LOADERS = {"nnunet-dsd": load_subcommand, "video-triplet": triplet_cli.load_subcommand}
+KNOWN_SUBCOMMANDS = {"nnunet-dsd": SUBCOMMANDS, "video-triplet": triplet_cli.SUBCOMMANDS}
+
+each_program = pytest.mark.parametrize("program", PARSERS)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 
 
@@ -48,7 +59,7 @@ def commands(text, program):
     """Every call of a program in the shell blocks of a page, as words, wherever it stands in its line."""
     for line in shell_lines(text):
         for part in re.split(r"&&|;|\||&$|\$\(|\)", line.strip()):
-            words = shlex.split(part.strip(' "'), comments=True)
+            words = shlex.split(part.split(" > ")[0].strip(' "'), comments=True)
             while words and ("=" in words[0] or words[0] in ("do", "then", "eval", "export")):
                 words = words[1:]
             if words and re.fullmatch(program, words[0]):
@@ -68,7 +79,7 @@ def anchors(text):
 
 def message_templates():
     """Every string in the code, with `…` where a value is put in."""
-    for path in (REPOSITORY / "nnunet_dsd").rglob("*.py"):
+    for path in sorted(path for name in ("nnunet_dsd", "video_triplet") for path in (REPOSITORY / name).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
@@ -77,27 +88,31 @@ def message_templates():
 
 
 @each_page
-def test_every_command_of_ours_parses(page):
-    parser = build_parser()
-    for words in commands(page.read_text(), "nnunet-dsd"):
+@each_program
+def test_every_command_of_ours_parses(page, program):
+    for words in commands(page.read_text(), program):
         if "--help" in words or "--version" in words:
             continue
         try:
-            parser.parse_args(words[1:])
+            PARSERS[program].parse_args(words[1:])
         except SystemExit:
             pytest.fail(f"does not parse: {shlex.join(words)}")
 
 
-def test_the_pages_hold_commands_of_ours_at_all():
-    assert sum(len(list(commands(page.read_text(), "nnunet-dsd"))) for page in PAGES) > 20
+@each_program
+def test_the_pages_hold_commands_of_ours_at_all(program):
+    assert sum(len(list(commands(page.read_text(), program))) for page in PAGES) > 20
 
 
 @each_page
-def test_every_command_mentioned_in_a_sentence_exists(page):
-    for name, rest in re.findall(r"`nnunet-dsd ([a-z]+)([^`]*)`", page.read_text()):
-        assert name in SUBCOMMANDS
+@each_program
+def test_every_command_mentioned_in_a_sentence_exists(page, program):
+    for name, rest in re.findall(rf"`{program} ([a-z-]+)([^`]*)`", page.read_text()):
+        if name.startswith("--"):
+            continue
+        assert name in KNOWN_SUBCOMMANDS[program]
         parser = argparse.ArgumentParser()
-        load_subcommand(name).add_arguments(parser)
+        LOADERS[program](name).add_arguments(parser)
         known = parser.format_help()
         assert [flag for flag in re.findall(r"(?<!\S)-[\w-]+", rest) if flag not in known] == []
 
@@ -115,6 +130,14 @@ def test_every_trainer_named_in_a_command_is_registered(page):
     for words in commands(page.read_text(), r"nnUNetv2_\w+"):
         named = [word for word in words if word.startswith("nnUNetTrainer") and "__" not in word]
         assert set(named) <= known
+
+
+@each_page
+def test_every_triplet_trainer_named_in_a_command_is_registered(page):
+    known = {entry.name for entry in TRIPLET_ENTRIES} | {"SwinTripletFocalTeacher"}
+    for words in commands(page.read_text(), "video-triplet"):
+        if words[1] == "train" and "--help" not in words:
+            assert PARSERS["video-triplet"].parse_args(words[1:]).trainer in known
 
 
 @each_page
@@ -185,14 +208,65 @@ def test_the_command_page_asks_for_the_help_of_every_subcommand(tables):
         assert tables.help_text(name).startswith(f"usage: nnunet-dsd {name} ")
 
 
+def test_the_triplet_settings_table_has_every_setting_with_its_default(tables):
+    rows = {row.split("`")[1]: row.split(" | ")[2] for row in tables.triplet_settings_table().splitlines()[2:]}
+    assert list(rows) == [spec.name for spec in dataclasses.fields(TripletSettings)]
+    assert float(rows["learning_rate"].strip("`")) == TripletSettings().learning_rate
+    assert rows["head_set"] == f"`{TripletSettings().head_set}`"
+
+
+def test_the_triplet_settings_page_has_every_preset(tables):
+    assert [row.split("`")[1] for row in tables.triplet_presets_table().splitlines()[2:]] == list(TRIPLET_PRESETS)
+
+
+def test_the_triplet_trainers_table_has_every_trainer(tables):
+    names = {row.split("`")[1] for row in tables.triplet_trainers_table().splitlines()[2:]}
+    assert {entry.name for entry in TRIPLET_ENTRIES} <= names
+
+
+def test_the_readmes_triplet_trainers_are_those_of_the_catalogue():
+    rows = re.findall(r"^\| `(SwinTriplet\w+)` \| (.+) \|$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert dict(rows) == {entry.name: entry.summary for entry in TRIPLET_ENTRIES}
+
+
+def test_the_triplet_command_page_asks_for_the_help_of_every_subcommand(tables):
+    text = (DOCS / "reference/triplet-cli.md").read_text()
+    assert set(re.findall(r"<!-- triplet-help: ([\w-]+) -->", text)) == set(triplet_cli.SUBCOMMANDS)
+    assert set(re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)) == set(triplet_cli.SUBCOMMANDS)
+    for name in triplet_cli.SUBCOMMANDS:
+        assert tables.triplet_help_text(name).startswith(f"usage: video-triplet {name} ")
+
+
+def test_the_predictions_page_describes_every_entry_of_a_file(tmp_path):
+    """Names in the page's tables against a file that the code has written."""
+    import numpy as np
+
+    from video_triplet.predictions import Predictions
+    from video_triplet.provenance import ModelRecord
+    from video_triplet.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(("grasper",), ("grasp",), ("liver",), (), ((0, 0, 0),))
+    record = ModelRecord("SwinTripletTeacher", "0" * 64, 1, 1, 1, ("VID01",), ())
+    one = np.array([0])
+    probabilities = {"triplet": np.array([[0.5]], dtype=np.float32)}
+    Predictions(vocabulary, ("VID02",), one, one, probabilities, (record,)).save(tmp_path / "file.npz")
+    with np.load(tmp_path / "file.npz", allow_pickle=False) as file:
+        names = {*file.files}
+        description = json.loads(file["description"].tobytes())
+    text = (DOCS / "reference/predictions-format.md").read_text()
+    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    expected = {name.replace("_triplet", "_HEAD") for name in names} | {*description, *description["models"][0]}
+    assert documented == expected | {*description["vocabulary"]}
+
+
 @each_page
 def test_every_request_of_a_page_is_answered(page, tables):
     filled = tables.fill(page.read_text())
-    assert re.findall(r"^<!-- (?:table|help|value|evidence)\b.*-->$", filled, re.MULTILINE) == []
+    assert re.findall(r"^<!-- (?:table|(?:triplet-)?help|value|(?:triplet-)?evidence)\b.*-->$", filled, re.MULTILINE) == []
 
 
 def test_a_request_for_something_unknown_stops_the_build(tables):
-    for request in ("<!-- table: nothing -->", "<!-- help: nothing -->"):
+    for request in ("<!-- table: nothing -->", "<!-- help: nothing -->", "<!-- triplet-help: nothing -->"):
         with pytest.raises(KeyError):
             tables.fill(request)
 

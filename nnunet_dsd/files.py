@@ -10,7 +10,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.errors import SetupError
+
 PARTIAL_PREFIX = ".partial-"
+
+
+@contextmanager
+def exclusive(path: Path, *, busy: str) -> Iterator[None]:
+    """Hold the lock on a file, made if it is not there; a process that ends in any way lets go of it.
+
+    Args:
+        path: The lock file.
+        busy: What to say where another process holds it.
+
+    Raises:
+        SetupError: if another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not take_lock(descriptor):
+            raise SetupError(busy)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def take_lock(descriptor: int) -> bool:
+    """Take the lock on an open file without waiting; return whether it was free. Windows has no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

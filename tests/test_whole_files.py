@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from nnunet_dsd.files import whole_file, whole_folder, write_json
+from nnunet_dsd.errors import SetupError
+from nnunet_dsd.files import exclusive, whole_file, whole_folder, write_json
 
 
 def test_a_failed_write_keeps_the_previous_content(tmp_path: Path) -> None:
@@ -50,3 +52,13 @@ def test_json_without_a_number_is_refused_and_leaves_no_file(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"dice": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_is_held_by_one_and_let_go_at_the_end(tmp_path: Path) -> None:
+    def lock() -> AbstractContextManager[None]:
+        return exclusive(tmp_path / "new" / ".lock", busy="busy")
+
+    with lock(), pytest.raises(SetupError, match="busy"), lock():
+        pytest.fail("two held it")
+    with lock():
+        pass

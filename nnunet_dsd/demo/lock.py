@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnunet_dsd.errors import SetupError
+from nnunet_dsd.files import take_lock
 
 PATIENCE_SECONDS = 20.0
 
@@ -29,7 +30,7 @@ def locked(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     os.set_inheritable(descriptor, True)
     try:
-        if not _take(descriptor):
+        if not take_lock(descriptor):
             _end_leftovers(path)
             _wait_for(descriptor, path)
         path.write_text(f"{os.getpid()}\n", encoding="utf-8")
@@ -42,18 +43,6 @@ def locked(path: Path) -> Iterator[None]:
 def note_group(path: Path, group: int) -> None:
     """Note the process group of the program that now runs, for a demo that finds the lock held."""
     path.write_text(f"{os.getpid()}\n{group}\n", encoding="utf-8")
-
-
-def _take(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # no such locks on Windows
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _end_leftovers(path: Path) -> None:
@@ -78,7 +67,7 @@ def _is_alive(process: int) -> bool:
 
 def _wait_for(descriptor: int, path: Path) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not _take(descriptor):
+    while not take_lock(descriptor):
         if time.monotonic() > deadline:
             raise SetupError(
                 f"A program that a killed demo left still holds {path}. End it, or give another folder with -o."

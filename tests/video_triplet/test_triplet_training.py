@@ -16,6 +16,7 @@ from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
 from nnunet_dsd.errors import CheckpointError, SetupError
+from nnunet_dsd.files import exclusive
 from video_triplet.model_file import load_model
 from video_triplet.trainers import run
 from video_triplet.trainers.base import ValidationTruth, validation_score
@@ -233,3 +234,8 @@ def test_a_trainer_of_one_s_own_can_change_the_loss(rendered):
     doubled = Doubled(tiny_settings(), made.dataset.vocabulary).loss_terms(logits, batch)
     assert float(doubled["triplet"]) == pytest.approx(2 * math.log(2), rel=1e-5)
     assert float(module.loss_terms(logits, batch)["triplet"]) == pytest.approx(math.log(2), rel=1e-5)
+
+
+def test_two_trainings_in_one_folder_are_refused(rendered, tmp_path):
+    with exclusive(tmp_path / ".lock", busy="held by the test"), pytest.raises(SetupError, match="another training"):
+        train(experiment(rendered), tmp_path, CPU)

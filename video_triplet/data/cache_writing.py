@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import multiprocessing
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_dsd.errors import DataError, SettingsError, SetupError
-from nnunet_dsd.files import PARTIAL_PREFIX, whole_file, write_json
+from nnunet_dsd.files import PARTIAL_PREFIX, exclusive, whole_file, write_json
 from video_triplet.data.frame_cache import CachedVideo, image_sizes, map_array, matches, source_fingerprint
 from video_triplet.data.images import RESIZE_FILTER, read_image
 from video_triplet.data.videos import TripletDataset, Video
@@ -227,14 +226,11 @@ def _sole_writer(folder: Path) -> Iterator[None]:
     """Hold a lock on the folder, and clear away what a killed run or worker has left half written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        (folder / ".lock").touch()
     except OSError as error:
         raise SetupError(f"{folder} cannot be written to ({error.strerror}); choose another folder") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SetupError(f"another run is writing to {folder}; wait for it, or choose another folder") from None
+    busy = f"another run is writing to {folder}; wait for it, or choose another folder"
+    with exclusive(folder / ".lock", busy=busy):
         _clear_partial_files(folder)
         try:
             yield

@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities import rank_zero_only
 
 from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
-from nnunet_dsd.files import write_json
+from nnunet_dsd.files import exclusive, write_json
 from video_triplet.model_file import save_weights
 from video_triplet.models import weights_hash
 from video_triplet.progress import is_shown
@@ -83,10 +84,16 @@ def train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     Raises:
         SettingsError: if the folder holds another training, or batches cannot be dealt.
         CheckpointError: if the checkpoint to resume from is broken.
-        SetupError: if the accelerator or the number of devices is not there.
+        SetupError: if the accelerator or the number of devices is not there, or another training is at work here.
     """
+    busy = f"another training is at work in {folder}; wait for it, or choose another folder"
+    with exclusive(folder / ".lock", busy=busy) if is_first_process() else nullcontext():
+        claim_folder(folder, experiment)
+        return _train(experiment, folder, machine)
+
+
+def _train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     model_path = folder / MODEL_FILE
-    claim_folder(folder, experiment)
     if model_path.is_file():
         return model_path
     module = build_module(experiment)

@@ -133,8 +133,12 @@ def evaluate_dataset(
     ignore_null: bool = False,
     top_k: Sequence[int] = TOP_K,
     allow_training_videos: bool = False,
+    predicted_only: bool = False,
 ) -> Evaluation:
     """Score predictions against a data set; without `videos`, those that are predicted.
+
+    With `predicted_only`, labelled frames without predictions are left out instead of refused: those that a model
+    trained with --sound-only could not read.
 
     Raises:
         LeakError: as `evaluate`.
@@ -142,9 +146,13 @@ def evaluate_dataset(
     """
     refuse_other_classes(predictions, dataset)
     predicted = [name for index, name in enumerate(predictions.videos) if np.any(predictions.video_ids == index)]
+    truth = dataset.subset(predicted if videos is None else videos)
+    if predicted_only:
+        keys = set(predictions.keys)
+        truth = [video.select(np.array([(video.name, int(f)) in keys for f in video.frames])) for video in truth]
     return evaluate(
         predictions,
-        dataset.subset(predicted if videos is None else videos),
+        truth,
         ignore_null=ignore_null,
         top_k=top_k,
         allow_training_videos=allow_training_videos,

@@ -124,7 +124,7 @@ def test_running_again_repeats_nothing_and_gives_the_same_table(finished, capsys
 def test_a_lost_step_is_made_again_with_the_same_result(finished):
     student = finished[1] / "SwinTripletStudent" / "fold_1"
     before = load_model(student / "model.pt").record.checkpoint
-    for path in (student / "model.pt", student / "last.ckpt", student / "test.npz"):
+    for path in (student / "model.pt", student / "test.npz"):
         path.unlink()
     assert main(finished[0]) == 0
     assert load_model(student / "model.pt").record.checkpoint == before
@@ -136,3 +136,15 @@ def test_the_commands_can_be_printed_instead(command, capsys):
     assert all(line.startswith("video-triplet ") for line in lines)
     assert not any("fold_1" in line for line in lines)
     assert sum(" train " in line for line in lines) == 8
+
+
+def test_the_authors_code_is_a_preset_for_each_role(command, capsys):
+    assert main([*command[0], "--print", "--authors-code"]) == 0
+    training = [line for line in capsys.readouterr().out.splitlines() if " train " in line]
+    assert all(("authors-code-teacher" in line) == ("Teacher" in line.split()[3]) for line in training)
+    assert all(("authors-code-student" in line) == ("Student" in line.split()[3]) for line in training)
+
+
+def test_several_nodes_are_refused_for_a_whole_study(command, capsys):
+    assert main([*command[0], "--nodes", "2"]) == 1
+    assert "--print the commands" in capsys.readouterr().err

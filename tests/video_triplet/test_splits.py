@@ -324,7 +324,7 @@ def test_a_split_file_that_is_missing_or_broken_is_refused(tmp_path: Path) -> No
 def test_the_command_prints_a_split_file_that_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     vocabulary = make_vocabulary(phases=())
     root = write_text_layout(tmp_path / "data", vocabulary, {name: make_video(vocabulary) for name in ("A", "B", "C")})
-    assert main(["splits", str(root), "--json", "--folds", "3", "--seed", "5"]) == 0
+    assert main(["splits", str(root), "--json", "--folds", "3", "--split-seed", "5"]) == 0
     path = tmp_path / "printed.json"
     path.write_text(capsys.readouterr().out)
     dataset = open_dataset(root)

@@ -7,6 +7,7 @@ import pytest
 from triplet_workplace import experiment, tiny_settings
 
 from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.files import write_json
 from video_triplet.data.frame_sources import FolderFrames
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import Split
@@ -14,7 +15,7 @@ from video_triplet.data.videos import Problem
 from video_triplet.predictions import Predictions
 from video_triplet.provenance import LeakError, ModelRecord
 from video_triplet.trainers.experiment import Experiment, readable, refuse_leaking_soft_labels
-from video_triplet.trainers.run import claim_folder
+from video_triplet.trainers.run import RUN_FILE, refuse_another_training
 
 SPLIT = Split("k-fold", 1, ("VID03",), ("VID04",), ("VID01", "VID02"), "inner")
 TEST_FOLD = dataclasses.replace(SPLIT, training=("VID03", "VID04"), validation=SPLIT.test, protocol="test-fold")
@@ -176,9 +177,18 @@ def test_frames_without_image_are_left_out_on_demand(dataset):
 
 
 def test_a_folder_with_another_training_is_refused_with_what_differs(rendered, tmp_path):
-    claim_folder(tmp_path, experiment(rendered))
-    claim_folder(tmp_path, experiment(rendered))
+    refuse_another_training(tmp_path, experiment(rendered))
+    write_json(tmp_path / RUN_FILE, experiment(rendered).describe())
+    refuse_another_training(tmp_path, experiment(rendered))
     with pytest.raises(SettingsError) as caught:
-        claim_folder(tmp_path, experiment(rendered, epochs=3, fold=2))
+        refuse_another_training(tmp_path, experiment(rendered, epochs=3, fold=2))
     assert "settings.epochs is 2 there, now 3" in str(caught.value)
     assert "split.fold is 1 there, now 2" in str(caught.value)
+
+
+def test_images_that_are_known_to_be_broken_are_counted_and_left_out(dataset):
+    source, broken = FolderFrames(dataset, 64), {"VID02": frozenset({3, 5})}
+    with pytest.raises(DataError, match=r"image broken \(2\)"):
+        readable(dataset, source, sound_only=False, broken=broken)
+    kept = readable(dataset, source, sound_only=True, broken=broken).videos["VID02"]
+    assert sorted(set(range(16)) - set(kept.frames.tolist())) == [3, 5]

@@ -1,10 +1,20 @@
 """The command `video-triplet`: every subcommand is there, errors come without a traceback."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 
+from nnunet_dsd.errors import DataError
 from nnunet_dsd.registry import all_trainers
 from video_triplet.cli import main as entry
 from video_triplet.cli.main import SUBCOMMANDS, build_parser, main
+from video_triplet.data.frame_sources import FolderFrames
+from video_triplet.data.reading import open_dataset
+from video_triplet.inference import predict_videos
+from video_triplet.metrics import evaluate_dataset
+from video_triplet.model_file import load_model
 
 
 def test_every_subcommand_explains_itself(capsys):
@@ -59,3 +69,23 @@ def test_averaging_files_writes_the_mean(teacher_file, rendered, tmp_path):
     files = [str(tmp_path / name / "predictions.npz") for name in ("a", "b")]
     assert main(["ensemble", *files, "-o", str(tmp_path / "mean.npz")]) == 0
     assert (tmp_path / "mean.npz").is_file()
+
+
+def test_a_reader_of_the_output_that_has_gone_is_no_error():
+    command = f"{sys.executable} -m video_triplet list | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+
+
+def test_frames_without_predictions_are_left_out_only_on_demand(teacher_file, rendered, tmp_path):
+    model, dataset = load_model(teacher_file), open_dataset(rendered)
+    test = [name for name in dataset.videos if name not in (*model.record.trained_on, *model.record.selected_on)]
+    whole = predict_videos(model, dataset.subset(test), FolderFrames(dataset, 64))
+    part = whole.select(np.arange(3, len(whole)))
+    with pytest.raises(DataError, match="predictions are missing"):
+        evaluate_dataset(part, dataset)
+    assert evaluate_dataset(part, dataset, predicted_only=True).frames == len(whole) - 3
+    part.save(tmp_path / "part.npz")
+    command = ["evaluate", str(tmp_path / "part.npz"), "--data", str(rendered)]
+    assert main(command) == 1
+    assert main([*command, "--predicted-only"]) == 0

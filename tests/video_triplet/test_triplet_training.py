@@ -93,7 +93,9 @@ def test_a_training_learns_and_leaves_everything_it_promises(unbroken):
     losses = [row["train_loss"] for row in history(unbroken)]
     assert len(losses) == 4
     assert losses[-1] < 0.8 * losses[0]
-    assert all(name in {path.name for path in unbroken.iterdir()} for name in ("model.pt", "run.json", "last.ckpt"))
+    names = {path.name for path in unbroken.iterdir()}
+    assert {"model.pt", "run.json", "history.csv"} <= names
+    assert not names & {"last.ckpt", "best.pt"}
     assert list((unbroken / "logs").rglob("events.out.tfevents*"))
     assert list((unbroken / "logs").rglob("metrics.csv"))
     assert not list(unbroken.rglob(".partial-*"))
@@ -104,6 +106,13 @@ def test_the_model_is_that_of_the_epoch_with_the_best_validation_score(unbroken)
     assert load_model(unbroken / "model.pt").record.epoch == int(np.argmax(scores)) + 1
 
 
+@pytest.fixture
+def keep_checkpoints(monkeypatch):
+    """Leave what a finished training would delete."""
+    monkeypatch.setattr(run, "remove_resume_files", lambda folder: None)
+
+
+@pytest.mark.usefixtures("keep_checkpoints")
 def test_the_last_epoch_is_kept_where_that_is_asked_for(rendered, tmp_path):
     path = train(experiment(rendered, choose_epoch="last"), tmp_path, CPU)
     found = load_model(path)
@@ -168,6 +177,7 @@ def test_parts_of_a_step_add_up_to_the_whole_step(rendered, tmp_path, reduction)
     assert ((parts - whole).norm() / (whole - start).norm()).item() < 0.02
 
 
+@pytest.mark.usefixtures("keep_checkpoints")
 def test_accumulating_takes_one_optimiser_step_per_batch(rendered, tmp_path):
     train(experiment(rendered, accumulate=4, epochs=1), tmp_path, CPU)
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)
@@ -234,6 +244,12 @@ def test_a_trainer_of_one_s_own_can_change_the_loss(rendered):
     doubled = Doubled(tiny_settings(), made.dataset.vocabulary).loss_terms(logits, batch)
     assert float(doubled["triplet"]) == pytest.approx(2 * math.log(2), rel=1e-5)
     assert float(module.loss_terms(logits, batch)["triplet"]) == pytest.approx(math.log(2), rel=1e-5)
+
+
+def test_a_start_that_failed_leaves_the_folder_free(rendered, tmp_path):
+    with pytest.raises(SetupError, match="no file of pre-trained weights"):
+        train(experiment(rendered, weights="missing.pth"), tmp_path, CPU)
+    assert train(experiment(rendered, epochs=1), tmp_path, CPU).is_file()
 
 
 def test_two_trainings_in_one_folder_are_refused(rendered, tmp_path):

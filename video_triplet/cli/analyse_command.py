@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from video_triplet.analysis.inputs import LabelledFrames
     from video_triplet.data.videos import TripletDataset
 
-SUMMARY = "Draw mAP per video, label distribution, similarity and examples of soft labels."
+SUMMARY = "draw mAP per video, label distribution, similarity and examples of soft labels"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=FILE",
         help="predictions of a configuration; the same NAME again for further folds",
+    )
+    parser.add_argument(
+        "--predicted-only", action="store_true", help="leave out labelled frames that have no predictions"
     )
     parser.add_argument("--sort-by", metavar="NAME", help="configuration to sort videos by (default: the last)")
     parser.add_argument("--examples", type=int, default=3, help="frames to draw (default: %(default)s)")
@@ -80,7 +83,12 @@ def _per_video(
     from video_triplet.predictions import load_predictions
 
     maps = {
-        name: per_video_maps([evaluate_dataset(load_predictions(file), dataset) for file in files])
+        name: per_video_maps(
+            [
+                evaluate_dataset(load_predictions(file), dataset, predicted_only=arguments.predicted_only)
+                for file in files
+            ]
+        )
         for name, files in configurations.items()
     }
     table = compare_videos(maps, arguments.sort_by)

@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", nargs="+", default=[], metavar="WHO:SETTING=VALUE",
         help="settings for some trainers only; WHO is teacher, student or the name of a trainer",
     )  # fmt: skip
+    parser.add_argument(
+        "--authors-code", action="store_true", help="presets authors-code-teacher and authors-code-student"
+    )
     parser.add_argument("--print", action="store_true", help="print the commands instead of running them")
     add_data_options(parser)
     add_split_options(parser)
@@ -66,6 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.print:
         print("\n".join(shlex.join(["video-triplet", *step.command]) for step in steps))
         return 0
+    if arguments.nodes > 1:
+        raise SettingsError(
+            [
+                "--nodes is more than 1, but the steps of a study follow one another on one machine; --print the "
+                "commands and send them to your scheduler one by one"
+            ],
+            source="cross-validate",
+        )
     for number, step in enumerate(steps, start=1):
         print(f"[{number}/{len(steps)}] {step.title}", flush=True)
         run_step(step, in_process=arguments.devices * arguments.nodes == 1)
@@ -100,7 +111,9 @@ def make_table(
     rows = []
     for configuration in configurations:
         files = [predictions_file(configuration, fold, runs) for fold in chosen]
-        rows.append(summarise(configuration.name, [evaluate_dataset(load_predictions(p), dataset) for p in files]))
+        # every step has refused or left out the frames that cannot be read; what is left is predicted
+        scored = [evaluate_dataset(load_predictions(path), dataset, predicted_only=True) for path in files]
+        rows.append(summarise(configuration.name, scored))
     write_table(rows, runs, folds=folds)
     return as_markdown(rows, folds=folds)
 
@@ -115,6 +128,8 @@ def common_options(arguments: argparse.Namespace) -> CommonOptions:
     training = data + as_options(arguments, SPLIT_OPTIONS) + as_options(arguments, MACHINE_OPTIONS)
     device = ("--device", "cpu") if arguments.accelerator == "cpu" else ()
     settings = {"": setting_options(given_options(arguments, TripletSettings))}
+    if arguments.authors_code:
+        settings |= {role: ("--preset", f"authors-code-{role}") for role in ("teacher", "student")}
     for text in arguments.set:
         who, name, value = read_assignment(text)
         settings[who] = (*settings.get(who, ()), f"--{name.replace('_', '-')}", value)

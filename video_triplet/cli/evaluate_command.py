@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from video_triplet.metrics import Evaluation
     from video_triplet.scores import Score
 
-SUMMARY = "Score predictions: mAP, top-k and auxiliary heads; several files are folds."
+SUMMARY = "score predictions: mAP, top-k and auxiliary heads; several files are folds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write JSON, CSV and figures there")
     parser.add_argument(
         "--ignore-null", action="store_true", help="drop triplets that name no action from the mAP of triplets"
+    )
+    parser.add_argument(
+        "--predicted-only", action="store_true", help="leave out labelled frames that have no predictions"
     )
     parser.add_argument(
         "--allow-training-videos", action="store_true", help="score videos that a model was trained on, and say so"
@@ -47,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             dataset,
             ignore_null=arguments.ignore_null,
             allow_training_videos=arguments.allow_training_videos,
+            predicted_only=arguments.predicted_only,
         )
         for path in arguments.predictions
     ]

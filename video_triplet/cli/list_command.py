@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from nnunet_dsd.registry import all_trainers
+from nnunet_dsd.registry import all_trainers, registry_problems
 
 SUMMARY = "show every trainer for surgical triplets"
 
@@ -25,4 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(table)
     for paper in dict.fromkeys(entry.paper for entry in all_trainers("video") if entry.paper):
         console.print(paper, markup=False, highlight=False)
+    for problem in registry_problems():
+        print(f"not usable: {problem}", file=sys.stderr)
     return 0

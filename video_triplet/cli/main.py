@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -62,11 +64,15 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `video-triplet`; exit status 0 done, 1 refused with a message, 2 wrong usage, 130 interrupted."""
     arguments = build_parser().parse_args(argv)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
     try:
         return int(arguments.run(arguments))
     except DistillationError as error:
         print(f"video-triplet {arguments.subcommand}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("video-triplet: interrupted", file=sys.stderr)
         return 130

@@ -16,7 +16,7 @@ from video_triplet.data.split import PROTOCOLS, Split
 from video_triplet.data.split_files import split_file_content
 from video_triplet.data.splits import K_FOLD, OFFICIAL_NAMES, available_splits, make_splits
 
-SUMMARY = "Show the training, validation and test videos of a split."
+SUMMARY = "show the training, validation and test videos of a split"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--validation-videos", type=int, metavar="N", help="how many, for the protocol 'inner'")
     parser.add_argument("--folds", type=int, metavar="N", help="how many, for k-fold; default 5")
-    parser.add_argument("--seed", type=int, default=0, help="of k-fold and the protocol 'inner'; default 0")
+    parser.add_argument("--split-seed", type=int, default=0, help="of k-fold and the protocol 'inner'; default 0")
     parser.add_argument("--json", action="store_true", help="print a split file instead of a table")
 
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.split or available[0],
         protocol=arguments.protocol,
         validation_videos=arguments.validation_videos,
-        seed=arguments.seed,
+        seed=arguments.split_seed,
         folds=arguments.folds,
     )
     if arguments.json:

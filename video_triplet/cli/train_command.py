@@ -69,10 +69,17 @@ def read_experiment(arguments: argparse.Namespace) -> Experiment:
     given: dict[str, Any] = {**(find_preset(arguments.preset) if arguments.preset else {})}
     given |= given_options(arguments, TripletSettings)
     settings = find_video_trainer(arguments.trainer).read_settings(given)
-    dataset, source = read_dataset(arguments, settings.image_size)
+    dataset, source = read_dataset(arguments, settings.image_size, check_images=not is_finished(arguments))
     split = find_fold(read_splits(arguments, dataset), arguments.fold)
     soft_labels = load_predictions(arguments.soft_labels) if arguments.soft_labels else None
     return Experiment(arguments.trainer, settings, dataset, split, source, soft_labels)
+
+
+def is_finished(arguments: argparse.Namespace) -> bool:
+    """Return whether this run's model is there."""
+    from video_triplet.trainers.run import MODEL_FILE
+
+    return (run_folder(arguments) / MODEL_FILE).is_file()
 
 
 def predict_test_videos(experiment: Experiment, model: Path, path: Path, *, workers: int) -> None:

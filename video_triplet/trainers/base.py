@@ -39,8 +39,8 @@ class ValidationTruth:
 class TripletTrainer(LightningModule):
     """Trains a `TripletNetwork` with binary cross-entropy on hard or soft labels.
 
-    A variant sets `role`, `defaults` and `fixed`; one with another loss or network overrides `loss_terms` or
-    `build_network`.
+    A variant sets `role`, `defaults` and `fixed`; one with another loss overrides `loss_terms`. The network follows
+    from the settings alone, so that a model file can be read without its trainer.
 
     Args:
         settings: Of this run.
@@ -59,7 +59,7 @@ class TripletTrainer(LightningModule):
         self.settings, self.vocabulary, self.truth = settings, vocabulary, truth
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.network = self.build_network()
+            self.network = build_network(settings, vocabulary)
         self._validated: list[tuple[Tensor, Tensor]] = []
 
     @classmethod
@@ -72,10 +72,6 @@ class TripletTrainer(LightningModule):
             SettingsError: if something given is unknown, impossible, or fixed in this variant.
         """
         return read_triplet_settings(given, defaults=cls.defaults, fixed=cls.fixed, source=source)
-
-    def build_network(self) -> torch.nn.Module:
-        """Return the network that is trained; its `forward` gives logits by head."""
-        return build_network(self.settings, self.vocabulary)
 
     def loss_terms(self, logits: Mapping[Head, Tensor], targets: Mapping[Any, Tensor]) -> dict[str, Tensor]:
         """Return one scalar per head, in float32, that add up to the loss.

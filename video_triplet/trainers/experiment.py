@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.registry import find_trainer
 from video_triplet.data.frame_sources import FrameSource, only_frames_of
-from video_triplet.data.problems import LABEL_WITHOUT_IMAGE, is_error
+from video_triplet.data.problems import IMAGE_BROKEN, LABEL_WITHOUT_IMAGE, is_error
 from video_triplet.data.split import Split
 from video_triplet.data.videos import TripletDataset, Video
 from video_triplet.distillation import student_targets
@@ -136,22 +137,29 @@ def find_video_trainer(name: str) -> type[TripletTrainer]:
     return loaded
 
 
-def readable(dataset: TripletDataset, source: FrameSource, *, sound_only: bool) -> TripletDataset:
+def readable(
+    dataset: TripletDataset,
+    source: FrameSource,
+    *,
+    sound_only: bool,
+    broken: Mapping[str, Set[int]] = MappingProxyType({}),
+) -> TripletDataset:
     """Return the data set without frames that cannot be read.
 
     Args:
         dataset: As opened.
         source: Gives the pixels.
         sound_only: Whether problems in labels and images may be passed over.
+        broken: For each video the frame numbers whose image is known to be broken.
 
     Raises:
         DataError: if there are problems and they may not be passed over, with counts.
     """
     counts = Counter(problem.kind for problem in dataset.problems if is_error(problem.kind))
-    kept = only_frames_of(dataset.videos.values(), source)
-    lost = sum(map(len, dataset.videos.values())) - sum(map(len, kept))
-    if lost:
-        counts[LABEL_WITHOUT_IMAGE] += lost
+    present = only_frames_of(dataset.videos.values(), source)
+    kept = [video.select(~np.isin(video.frames, list(broken.get(video.name, ())))) for video in present]
+    frames = [sum(map(len, videos)) for videos in (dataset.videos.values(), present, kept)]
+    counts += Counter({LABEL_WITHOUT_IMAGE: frames[0] - frames[1], IMAGE_BROKEN: frames[1] - frames[2]})
     if counts and not sound_only:
         listed = ", ".join(f"{kind} ({number})" for kind, number in counts.items())
         raise DataError(

@@ -37,10 +37,12 @@ EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
     ".*treespec, LeafSpec.*",
     ".*all_gather is deprecated.*",
+    ".*sync_dist=True.*",  # the validation score is the same in every process
 )
 MODEL_FILE = "model.pt"
 RUN_FILE = "run.json"
 RESUME_STEM = "last"
+BEST_FILE = "best.pt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +80,8 @@ class Machine:
 def train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     """Train, or go on where a killed training stopped; return the model file.
 
-    The folder then holds `model.pt`, `run.json` (what was trained), `history.csv`, `logs/` (CSV and TensorBoard) and
-    `last.ckpt`, from which it resumes. A finished training is not repeated.
+    The folder then holds `model.pt`, `run.json` (what was trained), `history.csv` and `logs/` (CSV and TensorBoard);
+    until the end also `last.ckpt`, from which it resumes, and `best.pt`. A finished training is not repeated.
 
     Raises:
         SettingsError: if the folder holds another training, or batches cannot be dealt.
@@ -88,7 +90,7 @@ def train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     """
     busy = f"another training is at work in {folder}; wait for it, or choose another folder"
     with exclusive(folder / ".lock", busy=busy) if is_first_process() else nullcontext():
-        claim_folder(folder, experiment)
+        refuse_another_training(folder, experiment)
         return _train(experiment, folder, machine)
 
 
@@ -97,12 +99,14 @@ def _train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     if model_path.is_file():
         return model_path
     module = build_module(experiment)
-    history, best = History(folder, experiment.settings.epochs), BestWeights(folder / "best.pt")
+    history, best = History(folder, experiment.settings.epochs), BestWeights(folder / BEST_FILE)
     trainer = build_trainer(folder, experiment.settings, machine, [history, best])
     data = TripletData(experiment, workers=machine.workers)
     data.check(processes=machine.processes)
     resume = folder / f"{RESUME_STEM}.ckpt"
     checkpoint = str(resume) if check_resume_file(resume) else None
+    if is_first_process():
+        write_json(folder / RUN_FILE, experiment.describe())
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
@@ -111,6 +115,7 @@ def _train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
         write_model(experiment, module, best, model_path)
+        remove_resume_files(folder)
     trainer.strategy.barrier()
     return model_path
 
@@ -132,21 +137,19 @@ def check_resume_file(path: Path) -> bool:
     return True
 
 
-def claim_folder(folder: Path, experiment: Experiment) -> None:
-    """Write what is trained here, or refuse a folder that holds another training.
+def refuse_another_training(folder: Path, experiment: Experiment) -> None:
+    """Refuse a folder in which another training has begun.
 
     Raises:
         SettingsError: with everything that differs.
     """
-    path, description = folder / RUN_FILE, experiment.describe()
-    if path.is_file():
-        differences = differing(json.loads(path.read_text(encoding="utf-8")), description)
-        if differences:
-            raise SettingsError(
-                [*differences, "choose another output folder, or delete this one"], source=f"{folder}: another training"
-            )
-    elif is_first_process():
-        write_json(path, description)
+    path = folder / RUN_FILE
+    if not path.is_file():
+        return
+    differences = differing(json.loads(path.read_text(encoding="utf-8")), experiment.describe())
+    if differences:
+        place = f"{folder}, which holds another training (choose another folder, or delete this one)"
+        raise SettingsError(differences, source=place)
 
 
 def differing(old: Any, new: Any, name: str = "") -> list[str]:
@@ -213,6 +216,12 @@ def write_model(experiment: Experiment, module: TripletTrainer, best: BestWeight
         weights = {name: values.detach().cpu() for name, values in module.network.state_dict().items()}
     record = experiment.record(checkpoint=weights_hash(weights), epoch=epoch)
     save_weights(path, weights, experiment.dataset.vocabulary, experiment.settings, record)
+
+
+def remove_resume_files(folder: Path) -> None:
+    """Delete what only an unfinished training needs: four times the size of the model."""
+    for name in (f"{RESUME_STEM}.ckpt", BEST_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def is_first_process() -> bool:

@@ -255,3 +255,13 @@ def test_a_start_that_failed_leaves_the_folder_free(rendered, tmp_path):
 def test_two_trainings_in_one_folder_are_refused(rendered, tmp_path):
     with exclusive(tmp_path / ".lock", busy="held by the test"), pytest.raises(SetupError, match="another training"):
         train(experiment(rendered), tmp_path, CPU)
+
+
+@pytest.mark.usefixtures("keep_checkpoints")
+@pytest.mark.parametrize("choose_epoch", ["best", "last"])
+def test_a_training_killed_after_its_last_epoch_still_gets_its_model(rendered, tmp_path, choose_epoch):
+    made = experiment(rendered, choose_epoch=choose_epoch)
+    before = load_model(train(made, tmp_path, CPU)).record
+    (tmp_path / "model.pt").unlink()
+    assert load_model(train(made, tmp_path, CPU)).record == before
+    assert len(history(tmp_path)) == 2

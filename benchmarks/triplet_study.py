@@ -75,6 +75,7 @@ FIELDS = (
     *("setup", "variant", "fold", "seed", "epoch", "map", "map_seen", "top5", *COMPONENTS, *CALIBRATION),
     *(f"{labels}_{error}" for labels in ("train", "hard") for error in LABEL_ERRORS),
     "train_confidence",  # mean probability of the labelled triplets of training frames
+    "train_map",  # of training frames, against the labels that a teacher was trained with
     "seconds",
 )
 
@@ -155,7 +156,14 @@ class Study:
         row = {"epoch": model.record.epoch, "seconds": round(seconds), **self.scores_of(test, fold)}
         row |= {f"train_{measure}": training[measure] for measure in LABEL_ERRORS}
         row["train_confidence"] = float(soft.probabilities["triplet"][labels.probabilities["triplet"] > 0].mean())
+        row["train_map"] = self.training_map(soft)
         return row | {f"hard_{measure}": hard[measure] for measure in LABEL_ERRORS}
+
+    def training_map(self, predictions: Any) -> float:
+        """Return the video mAP of the very frames a model was trained on: how far it has fitted them, no result."""
+        from video_triplet.metrics import evaluate_dataset
+
+        return evaluate_dataset(predictions, self.dataset, allow_training_videos=True).mean_ap
 
     def scores_of(self, predictions: Any, fold: int) -> dict[str, float]:
         """Return scores against the labels of the test videos, and against the probabilities they were drawn with."""
@@ -305,13 +313,17 @@ def print_scores(rows: Sequence[dict[str, str]], fold: str) -> None:
 
 
 def print_label_errors(rows: Sequence[dict[str, str]], fold: str) -> None:
-    print(f"| labels of the training frames, fold {fold} | seeds | MAE | squared | MAE ambiguous | confidence |")
-    print("|---|---|---|---|---|---|")
+    print(f"| labels of the training frames, fold {fold} | seeds | MAE | squared | MAE ambiguous | confidence | mAP |")
+    print("|---|---|---|---|---|---|---|")
     for name, prefix in (("teacher", "hard"), *((name, "train") for name in VARIANTS)):
-        measures = [f"{prefix}_{error}" for error in LABEL_ERRORS] + ["train_confidence"] * (prefix == "train")
+        measures = {f"{prefix}_{error}": (1.0, digits) for error, digits in zip(LABEL_ERRORS, (4, 4, 3), strict=True)}
+        if prefix == "train":
+            measures |= {"train_confidence": (1.0, 3), "train_map": (100.0, 1)}
         columns = [list(values_of(rows, name, measure).values()) for measure in measures]
-        columns = columns if prefix == "train" else [*(values[:1] for values in columns), [1.0]]  # whatever the seed
-        cells = [spread(values, digits) for values, digits in zip(columns, (4, 4, 3, 3), strict=True)]
+        columns = columns if prefix == "train" else [values[:1] for values in columns]  # the same for all seeds
+        scales = measures.values()
+        cells = [spread([factor * v for v in c], digits) for c, (factor, digits) in zip(columns, scales, strict=True)]
+        cells += [""] * (5 - len(cells))
         if columns[0]:
             title = "hard labels" if prefix == "hard" else f"probabilities of {name}"
             print(f"| {title} | {len(columns[0])} | {' | '.join(cells)} |")

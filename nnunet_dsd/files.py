@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from nnunet_dsd.errors import SetupError
 
 PARTIAL_PREFIX = ".partial-"
+PATIENCE_SECONDS = 15.0
 
 
 @contextmanager
@@ -24,13 +26,17 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
         busy: What to say where another process holds it.
 
     Raises:
-        SetupError: if another process holds it.
+        SetupError: if another process holds it, and still does after `PATIENCE_SECONDS`: workers of a killed process
+            hold what it held until they notice.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not take_lock(descriptor):
-            raise SetupError(busy)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not take_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise SetupError(busy)
+            time.sleep(0.1)
         yield
     finally:
         os.close(descriptor)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from nnunet_dsd import files
 from nnunet_dsd.errors import SetupError
 from nnunet_dsd.files import exclusive, whole_file, whole_folder, write_json
 
@@ -54,7 +57,9 @@ def test_json_without_a_number_is_refused_and_leaves_no_file(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_is_held_by_one_and_let_go_at_the_end(tmp_path: Path) -> None:
+def test_a_lock_is_held_by_one_and_let_go_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PATIENCE_SECONDS", 0.0)
+
     def lock() -> AbstractContextManager[None]:
         return exclusive(tmp_path / "new" / ".lock", busy="busy")
 
@@ -62,3 +67,13 @@ def test_a_lock_is_held_by_one_and_let_go_at_the_end(tmp_path: Path) -> None:
         pytest.fail("two held it")
     with lock():
         pass
+
+
+def test_a_lock_that_is_let_go_soon_is_waited_for(tmp_path: Path) -> None:
+    with exclusive(tmp_path / ".lock", busy="busy"):
+        waiting = threading.Thread(target=lambda: exclusive(tmp_path / ".lock", busy="busy").__enter__())
+        waiting.start()
+        time.sleep(0.3)
+        assert waiting.is_alive()
+    waiting.join(timeout=5)
+    assert not waiting.is_alive()

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnunet_dsd.errors import CheckpointError
+from nnunet_dsd.errors import CheckpointError, SetupError
 from nnunet_dsd.files import whole_file
 from video_triplet.models import TripletNetwork, weights_hash
 from video_triplet.provenance import ModelRecord
@@ -65,13 +65,33 @@ def save_weights(
         torch.save(content, temporary)
 
 
-def load_model(path: Path, *, device: str | torch.device = "cpu") -> TripletModel:
-    """Read a model file; the network comes in evaluation mode.
+def find_device(name: str | None = None) -> torch.device:
+    """Return a device that works: the one of that name, or CUDA where there is one, otherwise the CPU.
 
     Raises:
+        SetupError: if there is no such device.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SetupError(f"the device {name!r} cannot be used ({reason}); give cpu, cuda or cuda:NUMBER") from error
+    return device
+
+
+def load_model(path: Path, *, device: str | None = "cpu") -> TripletModel:
+    """Read a model file; the network comes in evaluation mode.
+
+    Args:
+        path: Of the file.
+        device: As of `find_device`.
+
+    Raises:
+        SetupError: if there is no such device.
         CheckpointError: if the file is missing, cut off, not a model file, or its weights are not those of its record.
     """
-    content = _read(path)
+    content, place = _read(path), find_device(device)
     try:
         vocabulary = Vocabulary.from_json(content["vocabulary"])
         settings = read_triplet_settings(content["settings"], source=str(path))
@@ -83,7 +103,7 @@ def load_model(path: Path, *, device: str | torch.device = "cpu") -> TripletMode
     found = weights_hash(content["weights"])
     if found != record.checkpoint:
         raise CheckpointError(f"{path} has been changed: its weights have the hash {found}, not {record.checkpoint}")
-    return TripletModel(network.to(device).eval(), vocabulary, settings, record)
+    return TripletModel(network.to(place).eval(), vocabulary, settings, record)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -92,7 +112,7 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"there is no model file {path}") from None
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} is not a whole model file ({type(error).__name__}: {error})") from error
+        raise CheckpointError(f"{path} is not a whole model file ({type(error).__name__}); copy it again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise CheckpointError(f"{path} is not a model file of schema {SCHEMA}, which `video-triplet train` writes")
     return content

@@ -109,7 +109,8 @@ class Predictions:
     def save(self, path: Path) -> None:
         """Write the file as a whole."""
         arrays = {f"probabilities_{head}": self.probabilities[head] for head in self.heads}
-        description = np.frombuffer(json.dumps(_description(self)).encode(), dtype=np.uint8)
+        text = json.dumps({**_description(self), "content_hash": self.content_hash})
+        description = np.frombuffer(text.encode(), dtype=np.uint8)
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, description=description, frames=self.frames, video_ids=self.video_ids, **arrays)  # type: ignore[arg-type]
 
@@ -133,7 +134,10 @@ def load_predictions(path: Path) -> Predictions:
     if not isinstance(description, dict) or description.get("schema") != SCHEMA:
         raise DataError(f"{path} is of another schema than {SCHEMA}, which this version reads; make it again")
     try:
-        return _from_content(content, description)
+        found = _from_content(content, description)
+        if found.content_hash != description["content_hash"]:
+            raise DataError("the content is not that of its hash; it was changed, make it again")
+        return found
     except (DataError, KeyError, TypeError) as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -150,6 +154,8 @@ def average(files: Sequence[Predictions]) -> Predictions:
         raise DataError("nothing to average: give at least one predictions file")
     first = files[0]
     for number, other in enumerate(files[1:], start=2):
+        if other.kind != first.kind:
+            raise DataError(f"file 1 holds {first.kind}, file {number} {other.kind}; average files of one kind")
         if other.vocabulary != first.vocabulary:
             raise DataError(f"predictions 1 and {number} have different vocabularies; average models of one data set")
         different = set(first.keys) ^ set(other.keys)
@@ -179,8 +185,10 @@ def concatenate(files: Sequence[Predictions]) -> Predictions:
     """
     if not files:
         raise DataError("nothing to join: give at least one predictions file")
-    if any((other.vocabulary, other.heads) != (files[0].vocabulary, files[0].heads) for other in files):
-        raise DataError("these predictions have different vocabularies or heads and cannot be joined")
+    first = files[0]
+    alike = (first.vocabulary, first.heads, first.kind)
+    if any((other.vocabulary, other.heads, other.kind) != alike for other in files):
+        raise DataError("these predictions have different vocabularies, heads or kinds and cannot be joined")
     videos = tuple(dict.fromkeys(video for other in files for video in other.videos))
     video_ids = np.concatenate(
         [np.array([videos.index(video) for video in other.videos], dtype=np.int64)[other.video_ids] for other in files]

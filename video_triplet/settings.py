@@ -91,7 +91,7 @@ AUTHORS_CODE: Mapping[str, Any] = {
 PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "paper": ("the settings of the paper, which are the defaults", {}),
     "authors-code-teacher": (
-        "the authors' published code: 3 epochs and the last one, other augmentation, BCE summed",
+        "as the authors' code, without its faults: 3 epochs, the last one, its augmentation, BCE summed",
         {**AUTHORS_CODE, "epochs": 3, "choose_epoch": "last"},
     ),
     "authors-code-student": ("the same for students: 40 epochs, the best one", {**AUTHORS_CODE, "epochs": 40}),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from nnunet_dsd.errors import DataError
 from video_triplet.data.frame_sources import FrameSource
 from video_triplet.data.videos import TripletDataset
@@ -14,11 +12,6 @@ from video_triplet.inference import predict_videos
 from video_triplet.model_file import TripletModel, load_model
 from video_triplet.predictions import Predictions
 from video_triplet.provenance import LeakError
-
-
-def usual_device() -> str:
-    """Return `"cuda"` where there is a CUDA device, otherwise `"cpu"`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load_teachers(paths: Sequence[Path], *, device: str | None = None) -> list[TripletModel]:
@@ -29,7 +22,7 @@ def load_teachers(paths: Sequence[Path], *, device: str | None = None) -> list[T
         LeakError: if they were trained on different videos: one would label what another has not seen.
         DataError: if their image sizes differ.
     """
-    teachers = [load_model(path, device=device or usual_device()) for path in paths]
+    teachers = [load_model(path, device=device) for path in paths]
     first = teachers[0]
     for path, teacher in zip(paths, teachers, strict=True):
         if teacher.record.trained_on != first.record.trained_on:

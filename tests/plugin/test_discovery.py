@@ -5,6 +5,7 @@ import json
 import pytest
 
 from nnunet_dsd.trainers.catalog import ENTRIES
+from video_triplet.trainers.catalog import ENTRIES as VIDEO_ENTRIES
 
 USERS_TRAINERS = """
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -94,5 +95,8 @@ def test_list_shows_ours_and_the_example(environment):
     done = environment.run(environment.scripts / "nnunet-dsd", "list", "--json")
     assert done.returncode == 0, done.stderr
     listing = json.loads(done.stdout)
-    assert {entry["name"] for entry in listing["trainers"]} == {EXAMPLE, *(entry.name for entry in ENTRIES)}
+    assert {entry["name"] for entry in listing["trainers"]} == {
+        EXAMPLE,
+        *(entry.name for entry in (*ENTRIES, *VIDEO_ENTRIES)),
+    }
     assert listing["problems"] == []

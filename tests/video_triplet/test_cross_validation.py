@@ -148,3 +148,8 @@ def test_the_authors_code_is_a_preset_for_each_role(command, capsys):
 def test_several_nodes_are_refused_for_a_whole_study(command, capsys):
     assert main([*command[0], "--nodes", "2"]) == 1
     assert "--print the commands" in capsys.readouterr().err
+
+
+def test_a_fold_that_does_not_exist_is_refused(command, capsys):
+    assert main([*command[0], "--only-folds", "1", "9"]) == 1
+    assert "there is no fold 9; there are 1, 2" in capsys.readouterr().err

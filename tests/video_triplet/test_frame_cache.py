@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -175,3 +176,35 @@ def test_real_frames_are_cached_as_they_are_decoded(tmp_path):
     for key in keys(few):
         assert np.array_equal(cache.read(*key), direct.read(*key))
         assert cache.read(*key).std() > 10  # a picture, not a blank
+
+
+def test_labels_and_cache_are_enough_where_no_image_is(dataset, folder):
+    for video in dataset.videos.values():
+        shutil.rmtree(video.folder)
+    without = again(dataset)
+    cache = FrameCache.open(folder)
+    cache.check(without)
+    assert len(keys(without)) == sum(len(video) for video in only_frames_of(without.videos.values(), cache))
+
+
+def test_without_images_every_labelled_frame_must_be_in_the_cache(dataset, tmp_path):
+    dataset.videos["VID02"].image_path(5).unlink()
+    prepare_cache(again(dataset), tmp_path / "cache", size=SIZE)
+    for video in dataset.videos.values():
+        shutil.rmtree(video.folder)
+    with pytest.raises(DataError, match="VID02: 1 labelled frames are neither in it nor in the data set"):
+        FrameCache.open(tmp_path / "cache").check(again(dataset))
+
+
+def test_the_fingerprint_is_the_same_with_and_without_cache_and_follows_the_files(dataset, folder):
+    names = list(dataset.videos)
+    before = FolderFrames(dataset, SIZE).fingerprint(names)
+    assert FrameCache.open(folder).fingerprint(names) == before
+    Image.fromarray(noise(34, 70, 9)).save(dataset.videos["VID02"].image_path(5))
+    assert FolderFrames(again(dataset), SIZE).fingerprint(names) != before
+
+
+def test_a_png_that_was_cut_off_is_not_offered(dataset):
+    path = dataset.videos["VID02"].image_path(5)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not FolderFrames(again(dataset), SIZE).has("VID02", 5)

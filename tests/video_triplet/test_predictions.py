@@ -168,5 +168,24 @@ def test_joining_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(DataError, match="appears twice"):
         concatenate([made_up(), made_up()])
     fewer = replace(made_up(), probabilities={"verb": made_up().probabilities["verb"]})
-    with pytest.raises(DataError, match="different vocabularies or heads"):
+    with pytest.raises(DataError, match="different vocabularies, heads or kinds"):
         concatenate([made_up(), fewer])
+
+
+@pytest.mark.parametrize("combine", [average, concatenate])
+def test_soft_labels_and_predictions_are_not_mixed(combine: Any) -> None:
+    soft = replace(made_up(), kind="soft labels")
+    with pytest.raises(DataError, match="kind"):
+        combine([soft, made_up(1)])
+
+
+def test_a_file_whose_numbers_were_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file.npz"
+    made_up().save(path)
+    with np.load(path) as file:
+        content = {name: file[name] for name in file.files}
+    content["probabilities_verb"] = content["probabilities_verb"] * 0.5
+    with path.open("wb") as file:
+        np.savez(file, **content)
+    with pytest.raises(DataError, match="not that of its hash"):
+        load_predictions(path)

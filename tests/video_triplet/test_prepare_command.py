@@ -83,3 +83,14 @@ def test_the_help_loads_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+def test_verifying_reads_every_pixel_and_names_a_video_that_was_changed(dataset, tmp_path, capsys):
+    assert prepare(tmp_path, "--size", "16", "--verify") == 0
+    assert "every pixel of 3 videos is as it was written" in capsys.readouterr().out
+    path = tmp_path / "cache" / "VID02.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 255
+    path.write_bytes(bytes(content))
+    assert prepare(tmp_path, "--size", "16", "--verify") == 1
+    assert "VID02" in capsys.readouterr().err

@@ -339,3 +339,17 @@ def test_the_command_shows_every_fold_and_what_is_available(tmp_path: Path, caps
     assert "k-fold (test-fold)" in shown
     assert "all videos for: k-fold" in shown
     assert shown.count("2: ") == 3
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"name": "k-fold", "protocol": "test-fold", "validation_videos": 3}, "3 validation videos were asked for"),
+        ({"name": "cholect45-crossval", "folds": 3}, "3 folds were asked for"),
+        ({"name": "cholect50", "validation_videos": 2}, "2 validation videos were asked for"),
+        ({"name": "mine.json", "folds": 2}, "2 folds were asked for"),
+    ],
+)
+def test_wishes_that_a_split_does_not_use_are_refused(wishes: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        make_splits(dataset_of(["VID01", "VID02", "VID03", "VID04"]), **wishes)

@@ -1,13 +1,17 @@
 """What is refused before a triplet training starts: leaks, missing labels, soft labels that do not fit."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
-from triplet_workplace import experiment, tiny_settings
+from triplet_workplace import TINY, experiment, options, tiny_settings
 
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import write_json
+from video_triplet.cli.main import main
+from video_triplet.data.cache_writing import prepare_cache
+from video_triplet.data.frame_cache import FrameCache
 from video_triplet.data.frame_sources import FolderFrames
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import Split
@@ -164,13 +168,13 @@ def test_a_data_set_with_problems_is_used_only_on_demand(dataset):
     assert readable(broken, source, sound_only=True).videos.keys() == dataset.videos.keys()
 
 
-def test_frames_without_image_are_left_out_on_demand(dataset):
+def test_frames_that_the_source_does_not_give_are_left_out_on_demand(dataset):
     class WithoutFrameThree(FolderFrames):
         def has(self, video, frame):
             return frame != 3 and super().has(video, frame)
 
     source = WithoutFrameThree(dataset, 64)
-    with pytest.raises(DataError, match=r"label without image \(4\)"):
+    with pytest.raises(DataError, match=r"image broken \(4\)"):
         readable(dataset, source, sound_only=False)
     kept = readable(dataset, source, sound_only=True)
     assert all(len(video) == 15 and 3 not in video.frames for video in kept.videos.values())
@@ -186,9 +190,61 @@ def test_a_folder_with_another_training_is_refused_with_what_differs(rendered, t
     assert "split.fold is 1 there, now 2" in str(caught.value)
 
 
-def test_images_that_are_known_to_be_broken_are_counted_and_left_out(dataset):
-    source, broken = FolderFrames(dataset, 64), {"VID02": frozenset({3, 5})}
-    with pytest.raises(DataError, match=r"image broken \(2\)"):
-        readable(dataset, source, sound_only=False, broken=broken)
-    kept = readable(dataset, source, sound_only=True, broken=broken).videos["VID02"]
-    assert sorted(set(range(16)) - set(kept.frames.tolist())) == [3, 5]
+@pytest.fixture
+def damaged(rendered, tmp_path):
+    """The data set with two images that were cut off and one that is missing."""
+    shutil.copytree(rendered, tmp_path / "damaged")
+    folder = tmp_path / "damaged" / "data" / "VID02"
+    for frame in (3, 5):
+        path = folder / f"{frame:06d}.png"
+        path.write_bytes(path.read_bytes()[:-200])
+    (folder / "000007.png").unlink()
+    return tmp_path / "damaged"
+
+
+def test_images_that_were_cut_off_are_counted_and_left_out(damaged):
+    dataset = open_dataset(damaged)
+    source = FolderFrames(dataset, 64)
+    with pytest.raises(DataError, match=r"image broken \(2\), label without image \(1\)"):
+        readable(dataset, source, sound_only=False)
+    kept = readable(dataset, source, sound_only=True).videos["VID02"]
+    assert sorted(set(range(16)) - set(kept.frames.tolist())) == [3, 5, 7]
+
+
+def test_the_whole_method_runs_twice_on_a_damaged_data_set_without_cache(damaged, tmp_path):
+    split = ["--split", "k-fold", "--folds", "2", "--validation-videos", "1", "--only-folds", "1"]
+    machine = ["--accelerator", "cpu", "--workers", "0", *options({**TINY, "epochs": 1})]
+    command = ["cross-validate", "-o", str(tmp_path / "runs"), "--data", str(damaged), *split, *machine]
+    command += ["--configurations", "SwinT+SelfD"]
+    assert main(command) == 1
+    assert [main([*command, "--sound-only"]) for _ in range(2)] == [0, 0]
+
+
+def test_triplets_that_contradict_their_components_are_an_error_for_a_training_too(dataset):
+    videos = dict(dataset.videos)
+    labels = {**videos["VID01"].labels, "instrument": np.zeros_like(videos["VID01"].labels["instrument"])}
+    videos["VID01"] = dataclasses.replace(videos["VID01"], labels=labels)
+    wrong = dataclasses.replace(dataset, videos=videos)
+    with pytest.raises(DataError, match="triplet contradicts components"):
+        readable(wrong, FolderFrames(dataset, 64), sound_only=False)
+
+
+def test_another_file_of_pre_trained_weights_is_another_training(rendered, tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"one")
+    before = experiment(rendered, weights=str(path)).describe()
+    path.write_bytes(b"two")
+    assert experiment(rendered, weights=str(path)).describe() != before
+
+
+def test_a_training_with_a_cache_is_the_same_as_without(rendered, tmp_path):
+    dataset = open_dataset(rendered)
+    prepare_cache(dataset, tmp_path / "cache", size=64)
+    cached = dataclasses.replace(experiment(rendered), source=FrameCache.open(tmp_path / "cache"))
+    assert cached.describe() == experiment(rendered).describe()
+
+
+def test_a_model_without_a_description_is_refused(rendered, tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"")
+    with pytest.raises(SettingsError, match=r"no run\.json beside its model\.pt"):
+        refuse_another_training(tmp_path, experiment(rendered))

@@ -15,11 +15,12 @@ import torch
 from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
-from nnunet_dsd.errors import CheckpointError, SetupError
+from nnunet_dsd import files
+from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive
 from video_triplet.model_file import load_model
-from video_triplet.trainers import run
-from video_triplet.trainers.base import ValidationTruth, validation_score
+from video_triplet.trainers import base, run
+from video_triplet.trainers.base import TripletTrainer, ValidationTruth, validation_score
 from video_triplet.trainers.experiment import find_video_trainer
 from video_triplet.trainers.loading import TripletData
 from video_triplet.trainers.run import Machine, build_module, train
@@ -95,7 +96,7 @@ def test_a_training_learns_and_leaves_everything_it_promises(unbroken):
     assert losses[-1] < 0.8 * losses[0]
     names = {path.name for path in unbroken.iterdir()}
     assert {"model.pt", "run.json", "history.csv"} <= names
-    assert not names & {"last.ckpt", "best.pt"}
+    assert "last.ckpt" not in names
     assert list((unbroken / "logs").rglob("events.out.tfevents*"))
     assert list((unbroken / "logs").rglob("metrics.csv"))
     assert not list(unbroken.rglob(".partial-*"))
@@ -126,9 +127,10 @@ def test_a_finished_training_is_not_repeated(unbroken, rendered, monkeypatch):
     assert train(experiment(rendered, epochs=4), unbroken, CPU) == unbroken / "model.pt"
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(unbroken, rendered, tmp_path):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(unbroken, rendered, tmp_path, workers):
     folder = tmp_path / "killed"
-    command = train_command(rendered, folder, epochs=4)
+    command = train_command(rendered, folder, "--workers", str(workers), epochs=4)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     for line in process.stdout:
         if line.startswith("epoch 2/4"):
@@ -223,6 +225,49 @@ def test_a_machine_that_is_not_there_is_refused(rendered, tmp_path):
         train(experiment(rendered), tmp_path, Machine(accelerator="cuda", workers=0))
 
 
+def test_the_best_weights_are_those_of_the_epochs_that_the_checkpoint_knows(rendered, tmp_path, monkeypatch):
+    """A training killed after its third epoch and before that epoch's checkpoint forgets the third epoch."""
+    scores = {1: 0.5, 2: 0.6, 3: 0.9}
+
+    class Killed(Exception):
+        pass
+
+    def score(rows, probabilities, truth):
+        return scores[len(scores_seen) + 1]
+
+    scores_seen = []
+    whole = TripletTrainer.on_validation_epoch_end
+
+    def validated(module):
+        whole(module)
+        scores_seen.append(module.current_epoch)
+        if len(scores_seen) == 3 and scores[3] == 0.9:
+            raise Killed
+
+    monkeypatch.setattr(base, "validation_score", score)
+    monkeypatch.setattr(TripletTrainer, "on_validation_epoch_end", validated)
+    with pytest.raises(Killed):
+        train(experiment(rendered, epochs=3), tmp_path, CPU)
+    scores_seen.pop()
+    scores[3] = 0.3
+    assert load_model(train(experiment(rendered, epochs=3), tmp_path, CPU)).record.epoch == 2
+
+
+@pytest.mark.parametrize("numbers", [{"devices": 0}, {"nodes": 0}, {"workers": -1}])
+def test_a_machine_of_impossible_numbers_is_refused(numbers):
+    with pytest.raises(SettingsError, match=f"{next(iter(numbers))} is"):
+        Machine(**numbers)
+
+
+@pytest.mark.parametrize(
+    ("environment", "first"), [({}, True), ({"NODE_RANK": "1"}, False), ({"GROUP_RANK": "2"}, False)]
+)
+def test_only_the_first_node_writes(monkeypatch, environment, first):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert run.is_first_process() is first
+
+
 def test_weights_start_the_same_for_every_fold_of_a_seed(rendered):
     found = [build_module(experiment(rendered, fold=fold)).network.state_dict() for fold in (1, 2)]
     assert all(torch.equal(values, found[1][name]) for name, values in found[0].items())
@@ -252,7 +297,8 @@ def test_a_start_that_failed_leaves_the_folder_free(rendered, tmp_path):
     assert train(experiment(rendered, epochs=1), tmp_path, CPU).is_file()
 
 
-def test_two_trainings_in_one_folder_are_refused(rendered, tmp_path):
+def test_two_trainings_in_one_folder_are_refused(rendered, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PATIENCE_SECONDS", 0.1)
     with exclusive(tmp_path / ".lock", busy="held by the test"), pytest.raises(SetupError, match="another training"):
         train(experiment(rendered), tmp_path, CPU)
 

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = common_options(arguments)
     dataset, _ = read_dataset(arguments, None)
     folds = [split.fold for split in read_splits(arguments, dataset)]
-    chosen = [fold for fold in folds if not arguments.only_folds or fold in arguments.only_folds]
+    chosen = choose_folds(folds, arguments.only_folds)
     steps = plan_steps(configurations, chosen, arguments.output, options)
     if arguments.print:
         print("\n".join(shlex.join(["video-triplet", *step.command]) for step in steps))
@@ -82,6 +82,19 @@ def run(arguments: argparse.Namespace) -> int:
         run_step(step, in_process=arguments.devices * arguments.nodes == 1)
     print(make_table(configurations, chosen, arguments.output, dataset, folds=len(folds)))
     return 0
+
+
+def choose_folds(folds: Sequence[int], wanted: Sequence[int] | None) -> list[int]:
+    """Return the folds to run: all, or those that are wanted.
+
+    Raises:
+        SettingsError: if one of them does not exist.
+    """
+    unknown = [fold for fold in wanted or () if fold not in folds]
+    if unknown:
+        listed = ", ".join(map(str, folds))
+        raise SettingsError([f"there is no fold {fold}; there are {listed}" for fold in unknown], source="--only-folds")
+    return [fold for fold in folds if not wanted or fold in wanted]
 
 
 def run_step(step: Step, *, in_process: bool) -> None:

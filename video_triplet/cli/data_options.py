@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,34 +53,26 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, default=2, help="processes per device that read frames (%(default)s)")
 
 
-def read_dataset(
-    arguments: argparse.Namespace, image_size: int | None, *, check_images: bool = False
-) -> tuple[TripletDataset, FrameSource]:
+def read_dataset(arguments: argparse.Namespace, image_size: int | None) -> tuple[TripletDataset, FrameSource]:
     """Open the data set and what gives its pixels; leave out what cannot be read if that is allowed.
 
     Args:
         arguments: With what `add_data_options` adds.
         image_size: That a cache must have, and to which images are resized; None where no pixels are needed.
-        check_images: Whether to decode every image first where there is no cache: a training would stop in the middle
-            at the first that is broken.
     """
-    from video_triplet.data.checking import check_dataset
     from video_triplet.data.frame_cache import FrameCache
     from video_triplet.data.frame_sources import FolderFrames
     from video_triplet.data.reading import open_dataset
     from video_triplet.trainers.experiment import readable
 
     dataset = open_dataset(arguments.data, phases=arguments.phases)
-    broken: Mapping[str, frozenset[int]] = {}
     source: FrameSource
     if arguments.cache is None:
         source = FolderFrames(dataset, image_size or 224)
-        if check_images:
-            broken = check_dataset(dataset, workers=arguments.workers).broken
     else:
         source = FrameCache.open(arguments.cache)
         source.check(dataset, size=image_size)
-    return readable(dataset, source, sound_only=arguments.sound_only, broken=broken), source
+    return readable(dataset, source, sound_only=arguments.sound_only), source
 
 
 def read_splits(arguments: argparse.Namespace, dataset: TripletDataset) -> list[Split]:

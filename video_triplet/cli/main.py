@@ -70,9 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DistillationError as error:
         print(f"video-triplet {arguments.subcommand}: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            return _reader_gone()
+        print(f"video-triplet {arguments.subcommand}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("video-triplet: interrupted", file=sys.stderr)
         return 130
+
+
+def _reader_gone() -> int:
+    """Let the rest of the output go nowhere: its reader, such as `head`, has ended."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

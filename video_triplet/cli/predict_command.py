@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from video_triplet.model_file import TripletModel
@@ -41,12 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Predict every frame; write or print the results and say how fast it was."""
     from video_triplet.model_file import load_model
-    from video_triplet.soft_labels import usual_device
 
     if not (arguments.output or arguments.video or arguments.stream):
         raise DataError("nothing to do with the predictions: give at least one of -o, --video and --stream")
-    device = arguments.device or usual_device()
-    models = [load_model(path, device=device) for path in arguments.model]
+    refuse_impossible_numbers(arguments)
+    models = [load_model(path, device=arguments.device) for path in arguments.model]
     predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
     if arguments.output:
         write_results(predictions, arguments.output, top=arguments.top)
@@ -55,6 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
         annotate_video(predictions, arguments)
         print(f"written: {arguments.video}")
     return 0
+
+
+def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        SettingsError: with all of them.
+    """
+    numbers = {"--batch-size": arguments.batch_size, "--top": arguments.top, "--rate": arguments.rate}
+    problems = [f"{name} is {value}, it must be above 0" for name, value in numbers.items() if not value > 0]
+    if problems:
+        raise SettingsError(problems, source="predict")
 
 
 def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Predictions:
@@ -139,7 +150,7 @@ def _as_predictions(
     from video_triplet.inference import stack
     from video_triplet.predictions import Predictions
 
-    name = arguments.name or (arguments.input.name if arguments.input.is_dir() else arguments.input.stem)
+    name = arguments.name or (arguments.input.resolve().name if arguments.input.is_dir() else arguments.input.stem)
     records = tuple(model.record for model in models)
     video_ids = np.zeros(len(numbers), dtype=np.int64)
     frames = np.array(numbers, dtype=np.int64)

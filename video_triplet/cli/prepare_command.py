@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from video_triplet.data.frame_cache import CachedVideo
 
-SUMMARY = "Write the frames of a data set at training size into a cache (14 GB for CholecT45)."
+SUMMARY = "write the frames of a data set at training size into a cache (14 GB for CholecT45)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="decoding processes (default: one per core)"
     )
+    parser.add_argument("--verify", action="store_true", help="at the end read every pixel and compare the checksums")
     parser.add_argument("--skip-broken", action="store_true", help="leave broken images out instead of stopping")
 
 
@@ -50,7 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
             skip_broken=arguments.skip_broken,
             progress=progress,
         )
-    cached = [record for name, record in FrameCache.open(arguments.output).videos.items() if name in dataset.videos]
+    cache = FrameCache.open(arguments.output)
+    if arguments.verify:
+        cache.verify()
+        print(f"{arguments.output}: every pixel of {len(cache.videos)} videos is as it was written")
+    cached = [record for name, record in cache.videos.items() if name in dataset.videos]
     frames = sum(len(record.frames) for record in cached)
     print(
         f"{arguments.output}: {frames} of {labelled} labelled frames of {len(cached)} videos at {arguments.size} "

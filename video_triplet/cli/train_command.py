@@ -17,13 +17,14 @@ from video_triplet.cli.data_options import (
     read_machine,
     read_splits,
 )
+from video_triplet.run_files import TEST_FILE
 from video_triplet.settings import PRESETS, TripletSettings, find_preset
 
 if TYPE_CHECKING:
     from video_triplet.trainers.experiment import Experiment
+    from video_triplet.trainers.run import Machine
 
 SUMMARY = "train a teacher or a student on one fold"
-TEST_FILE = "test.npz"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = train(experiment, folder, machine)
     if is_first_process():
         print(f"model: {model}")
-        predict_test_videos(experiment, model, folder / TEST_FILE, workers=machine.workers)
+        predict_test_videos(experiment, model, folder / TEST_FILE, machine)
     return 0
 
 
@@ -69,32 +70,24 @@ def read_experiment(arguments: argparse.Namespace) -> Experiment:
     given: dict[str, Any] = {**(find_preset(arguments.preset) if arguments.preset else {})}
     given |= given_options(arguments, TripletSettings)
     settings = find_video_trainer(arguments.trainer).read_settings(given)
-    dataset, source = read_dataset(arguments, settings.image_size, check_images=not is_finished(arguments))
+    dataset, source = read_dataset(arguments, settings.image_size)
     split = find_fold(read_splits(arguments, dataset), arguments.fold)
     soft_labels = load_predictions(arguments.soft_labels) if arguments.soft_labels else None
     return Experiment(arguments.trainer, settings, dataset, split, source, soft_labels)
 
 
-def is_finished(arguments: argparse.Namespace) -> bool:
-    """Return whether this run's model is there."""
-    from video_triplet.trainers.run import MODEL_FILE
-
-    return (run_folder(arguments) / MODEL_FILE).is_file()
-
-
-def predict_test_videos(experiment: Experiment, model: Path, path: Path, *, workers: int) -> None:
+def predict_test_videos(experiment: Experiment, model: Path, path: Path, machine: Machine) -> None:
     """Write predictions for the split's test videos and print their video mAP; leave a file that fits as it is."""
     from video_triplet.inference import predict_videos
     from video_triplet.metrics import evaluate
     from video_triplet.model_file import load_model
     from video_triplet.predictions import load_predictions
-    from video_triplet.soft_labels import usual_device
 
     videos = experiment.dataset.subset(experiment.split.test)
-    loaded = load_model(model, device=usual_device())
+    loaded = load_model(model, device="cpu" if machine.accelerator == "cpu" else None)
     predictions = load_predictions(path) if path.is_file() else None
     if predictions is None or predictions.models != (loaded.record,):
-        predictions = predict_videos(loaded, videos, experiment.source, workers=workers)
+        predictions = predict_videos(loaded, videos, experiment.source, workers=machine.workers)
         predictions.save(path)
     score = evaluate(predictions, videos)
     chosen = " (the epoch was chosen on these videos)" if score.selected_on else ""

@@ -97,6 +97,11 @@ def sound(dataset: TripletDataset, report: Report) -> TripletDataset:
     return replace(dataset, videos=videos)
 
 
+def label_problems(dataset: TripletDataset) -> list[Problem]:
+    """Return contradictions within the labels of each frame, without looking at any image."""
+    return [problem for video in dataset.videos.values() for problem in _check_labels(dataset, video)]
+
+
 def _check_frames(video: Video) -> Iterator[Problem]:
     """Compare the frame numbers of labels and images."""
     if not video.image_paths:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import PARTIAL_PREFIX
+from video_triplet.data.frame_sources import sizes_hash
 from video_triplet.data.images import RESIZE_FILTER
 from video_triplet.data.videos import TripletDataset, Video
 
@@ -150,6 +151,8 @@ class FrameCache:
     def check(self, dataset: TripletDataset, *, size: int | None = None) -> None:
         """Refuse a cache that was not made from these images; looks at file sizes, not at pixels.
 
+        A video without any image, as where only labels and cache were copied, is taken from the cache alone.
+
         Args:
             dataset: Every one of its videos must be there; the cache may hold more.
             size: The size in pixels that is needed, or None for any.
@@ -163,11 +166,20 @@ class FrameCache:
         for name, video in dataset.videos.items():
             if name not in self.videos:
                 problems.append(f"{name} is missing")
+            elif not video.image_paths:
+                lacking = set(video.frames.tolist()) - set(self.videos[name].frames)
+                if lacking:
+                    problems.append(f"{name}: {len(lacking)} labelled frames are neither in it nor in the data set")
             elif not matches(self.videos[name], source_fingerprint(video)):
                 problems.append(f"{name} was made from other images or frames than {dataset.root} has now")
         if problems:
             listed = "\n".join(f"  - {problem}" for problem in problems)
             raise DataError(f"the cache {self.folder} does not fit the data set; {REMAKE}:\n{listed}")
+
+    def fingerprint(self, videos: Sequence[str]) -> str:
+        """Return a hash over the frame numbers and file sizes of the images that these videos were made from."""
+        records = {name: self.videos[name] for name in videos}
+        return sizes_hash({name: {f: record.sources[f] for f in record.frames} for name, record in records.items()})
 
     def verify(self) -> None:
         """Read every pixel and compare with the checksums: minutes for a large cache.

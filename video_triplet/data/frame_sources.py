@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from nnunet_dsd.errors import DataError
 from video_triplet.data.images import read_image
 from video_triplet.data.videos import TripletDataset, Video
+
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class FrameSource(Protocol):
@@ -27,6 +31,12 @@ class FrameSource(Protocol):
     def read(self, video: str, frame: int) -> NDArray[np.uint8]:
         """Return `(size, size, 3)` RGB; raise `DataError` where there is no such frame."""
 
+    def fingerprint(self, videos: Sequence[str]) -> str:
+        """Return a hash over which image files the frames of these videos come from: frame numbers and sizes in bytes.
+
+        It is the same with and without a cache.
+        """
+
 
 class FolderFrames:
     """Decodes and resizes an image file at every read: nothing to prepare, but several times slower than a cache."""
@@ -34,8 +44,10 @@ class FolderFrames:
     def __init__(self, dataset: TripletDataset, size: int = 224) -> None:
         self._size = size
         self._paths: dict[str, dict[int, Path]] = {
-            name: dict(video.image_paths) for name, video in dataset.videos.items()
+            name: {frame: path for frame, path in video.image_paths.items() if is_complete(path)}
+            for name, video in dataset.videos.items()
         }
+        self._frames = {name: set(video.frames.tolist()) for name, video in dataset.videos.items()}
 
     @property
     def size(self) -> int:
@@ -43,7 +55,7 @@ class FolderFrames:
         return self._size
 
     def has(self, video: str, frame: int) -> bool:
-        """Return whether there is an image file; whether it is whole shows when it is read."""
+        """Return whether there is an image file that was not cut off; other damage shows when it is read."""
         return frame in self._paths.get(video, {})
 
     def read(self, video: str, frame: int) -> NDArray[np.uint8]:
@@ -55,6 +67,30 @@ class FolderFrames:
         if not self.has(video, frame):
             raise DataError(f"there is no image of {video} frame {frame} in the data set's folder")
         return read_image(self._paths[video][frame], size=self._size)
+
+    def fingerprint(self, videos: Sequence[str]) -> str:
+        """Return a hash over the frame numbers and file sizes of the labelled frames of these videos."""
+        sizes = {
+            name: {f: path.stat().st_size for f, path in self._paths[name].items() if f in self._frames[name]}
+            for name in videos
+        }
+        return sizes_hash(sizes)
+
+
+def sizes_hash(sizes: Mapping[str, Mapping[int, int]]) -> str:
+    """Return SHA-256, in hexadecimal, over the file sizes in bytes of each video's frames."""
+    rows = [[name, sorted(frames.items())] for name, frames in sorted(sizes.items())]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def is_complete(path: Path) -> bool:
+    """Return whether a PNG file ends as one must; a copy that was cut off does not. Reads twelve bytes."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(PNG_END), 2)
+            return file.read() == PNG_END
+    except OSError:
+        return False
 
 
 def only_frames_of(videos: Iterable[Video], source: FrameSource) -> list[Video]:

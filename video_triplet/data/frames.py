@@ -24,8 +24,8 @@ Targets = Mapping[Head, NDArray[np.float32]]
 class TripletFrames(Dataset[dict[str, Any]]):
     """The labelled frames of some videos.
 
-    An item is a dict of `"image"`, uint8 `(3, S, S)` RGB, to be normalised per batch by
-    `video_triplet.data.pixels.normalise`; of each head's target by its name, float32 `(classes,)`; and of `"row"`, int.
+    An item is a dict of `"image"`, uint8 `(3, S, S)` RGB, which the network normalises itself; of each head's target by
+    its name, float32 `(classes,)`; and of `"row"`, int.
 
     Attributes:
         rows: Video and frame number of each row, in the order of the videos and their frames.

@@ -65,6 +65,7 @@ def make_splits(
         LeakError: if a split file has a video in two parts.
         DataError: if the data set lacks videos, or the wishes do not go together.
     """
+    _refuse_unused(name, protocol, validation_videos, folds)
     if name.endswith(".json"):
         _only_for(protocol, (None, "test-fold"), name)
         return read_split_file(Path(name), dataset, allow_test_fold=protocol == "test-fold")
@@ -98,6 +99,17 @@ def k_folds(videos: Sequence[str], folds: int | None, seed: int) -> list[list[st
     ordered = sorted(videos, key=video_order)
     order = np.random.default_rng(seed).permutation(len(ordered))
     return [[ordered[index] for index in sorted(part)] for part in np.array_split(order, count)]
+
+
+def _refuse_unused(name: str, protocol: Protocol | None, validation_videos: int | None, folds: int | None) -> None:
+    if folds is not None and name != K_FOLD:
+        raise DataError(f"{folds} folds were asked for, but the split {name} has folds of its own; leave that out")
+    inner = protocol in (None, "inner") and (name == K_FOLD or name in CROSS_VALIDATIONS)
+    if validation_videos is not None and not inner:
+        raise DataError(
+            f"{validation_videos} validation videos were asked for, but the split {name} with the protocol "
+            f"{protocol or 'of its own'} decides them itself; leave that out, or use the protocol inner"
+        )
 
 
 def _only_for(protocol: Protocol | None, allowed: Sequence[Protocol | None], name: str) -> None:

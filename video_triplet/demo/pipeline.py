@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_dsd.errors import SetupError
+from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, Configuration, find_configurations
-from video_triplet.study.steps import MODEL_FILE, SOFT_LABELS_FILE, predictions_file, run_folder
+from video_triplet.study.steps import predictions_file, run_folder
 
 MARKER = "video-triplet-demo.json"
 IMAGE_SIZE = 64

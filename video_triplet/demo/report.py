@@ -47,9 +47,9 @@ def headline(rows: list[dict[str, Any]], seconds: float) -> list[tuple[str, str]
     by_name = {row["name"]: row for row in rows}
     teacher, student = by_name["SwinT"]["mean_ap"]["ivt"], by_name["SwinT+SelfD"]["mean_ap"]["ivt"]
     return [
-        ("triplet mAP of the teachers", f"{teacher:.1f} %"),
-        ("of their students", f"{student:.1f} %"),
-        ("of the ensemble", f"{rows[-1]['mean_ap']['ivt']:.1f} %"),
+        ("triplet mAP of the teachers", f"{percent(teacher)} %"),
+        ("of their students", f"{percent(student)} %"),
+        ("of the ensemble", f"{percent(rows[-1]['mean_ap']['ivt'])} %"),
         ("this run of the demo", f"{math.floor(seconds / 60)}:{seconds % 60:02.0f} min"),
     ]
 
@@ -58,10 +58,15 @@ def scores_table(rows: list[dict[str, Any]]) -> str:
     """Return mAP of triplets and components, and top-5, per configuration."""
     components = ("ivt", "i", "v", "t", "iv", "it")
     cells = [
-        [row["name"], *(f"{row['mean_ap'][component]:.1f}" for component in components), f"{row['top_5']:.1f}"]
+        [row["name"], *(percent(row["mean_ap"][component]) for component in components), percent(row["top_5"])]
         for row in rows
     ]
     return table(["configuration", *(f"mAP {component}" for component in components), "top-5"], cells)
+
+
+def percent(value: float | None) -> str:
+    """Return a number as text, or a dash where there is none."""
+    return "-" if value is None else f"{value:.1f}"
 
 
 def similarity_sentence(folder: Path) -> str:

@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
 from video_triplet.study.configurations import Configuration
-
-MODEL_FILE = "model.pt"
-TEST_FILE = "test.npz"
-SOFT_LABELS_FILE = "soft_labels.npz"
 
 
 @dataclass(frozen=True)

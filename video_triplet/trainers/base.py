@@ -116,12 +116,13 @@ class TripletTrainer(LightningModule):
         """Return the loss of one part of a step and log it by head."""
         terms = self.loss_terms(self.network(batch["image"]), batch)
         loss = torch.stack(list(terms.values())).sum()
+        # Lightning divides by the parts of a step, and data parallelism averages over processes: a sum must stay a sum
+        parts = self.settings.accumulate * self.trainer.world_size if self.settings.reduction == "sum" else 1
         frames = len(batch["image"])
         for name, value in {"loss": loss, **{f"loss_{head}": value for head, value in terms.items()}}.items():
-            self.log(f"train_{name}", value.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=frames)
-        # Lightning divides by the parts of a step, and data parallelism averages over processes: a sum must stay a sum
-        parts = self.settings.accumulate * self.trainer.world_size
-        return loss * parts if self.settings.reduction == "sum" else loss
+            shown = parts * value.detach()
+            self.log(f"train_{name}", shown, on_step=False, on_epoch=True, sync_dist=True, batch_size=frames)
+        return parts * loss
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         """Keep the triplet probabilities of one batch until the epoch's end."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from nnunet_dsd.files import whole_file, write_text
 from video_triplet.progress import is_shown
@@ -75,34 +76,31 @@ class History(Callback):
 class BestWeights(Callback):
     """Keeps the weights of the epoch with the highest validation mAP; of equal ones the earliest.
 
-    Args:
-        path: File of those weights, replaced as a whole whenever an epoch is better.
+    They are part of the checkpoint, so that after a kill they belong to the epochs that the checkpoint knows.
+
+    Attributes:
+        score: The highest validation mAP so far.
+        epoch: Its epoch, from 1.
+        weights: Of the network after that epoch, on the CPU.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self) -> None:
         self.score, self.epoch = -math.inf, 0
+        self.weights: dict[str, Tensor] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the weights if this epoch is the best so far."""
+        """Keep the weights if this epoch is the best so far."""
         score = float(trainer.callback_metrics.get(VALIDATION_SCORE, math.nan))
         if score > self.score:
+            network: Any = pl_module.network
             self.score, self.epoch = score, trainer.current_epoch + 1
-            if trainer.is_global_zero:
-                self._write(pl_module)
-
-    def _write(self, module: LightningModule) -> None:
-        import torch
-
-        network: Any = module.network
-        state = {name: values.detach().cpu() for name, values in network.state_dict().items()}
-        with whole_file(self.path) as temporary:
-            torch.save({"epoch": self.epoch, "score": self.score, "weights": state}, temporary)
+            self.weights = {name: values.detach().cpu().clone() for name, values in network.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best epoch and its score."""
-        return {"score": self.score, "epoch": self.epoch}
+        """Return the best epoch, its score and its weights."""
+        return {"score": self.score, "epoch": self.epoch, "weights": self.weights}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take up the best of the epochs before a resume."""
         self.score, self.epoch = state_dict["score"], state_dict["epoch"]
+        self.weights = dict(state_dict["weights"])

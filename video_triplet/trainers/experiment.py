@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.registry import find_trainer
+from video_triplet.data.checking import label_problems
 from video_triplet.data.frame_sources import FrameSource, only_frames_of
 from video_triplet.data.problems import IMAGE_BROKEN, LABEL_WITHOUT_IMAGE, is_error
 from video_triplet.data.split import Split
@@ -96,7 +97,7 @@ class Experiment:
         }
 
     def describe(self) -> dict[str, Any]:
-        """Return what a JSON file can hold; two experiments with the same description have the same outcome."""
+        """Return what a JSON file can hold: everything that decides the outcome, apart from machine and versions."""
         return {
             "trainer": self.trainer,
             "settings": dataclasses.asdict(self.settings),
@@ -105,6 +106,8 @@ class Experiment:
             },
             "vocabulary": self.dataset.vocabulary.fingerprint,
             "labels": labels_hash([*self.training_videos, *self.validation_videos]),
+            "images": self.source.fingerprint([*self.split.training, *self.split.validation]),
+            "weights_file": file_hash(Path(self.settings.weights)) if Path(self.settings.weights).is_file() else "",
             "soft_labels": self.soft_labels.content_hash if self.soft_labels else "",
         }
 
@@ -137,36 +140,34 @@ def find_video_trainer(name: str) -> type[TripletTrainer]:
     return loaded
 
 
-def readable(
-    dataset: TripletDataset,
-    source: FrameSource,
-    *,
-    sound_only: bool,
-    broken: Mapping[str, Set[int]] = MappingProxyType({}),
-) -> TripletDataset:
+def readable(dataset: TripletDataset, source: FrameSource, *, sound_only: bool) -> TripletDataset:
     """Return the data set without frames that cannot be read.
 
     Args:
         dataset: As opened.
-        source: Gives the pixels.
+        source: Gives the pixels; what it does not have is left out.
         sound_only: Whether problems in labels and images may be passed over.
-        broken: For each video the frame numbers whose image is known to be broken.
 
     Raises:
-        DataError: if there are problems and they may not be passed over, with counts.
+        DataError: if there are problems and they may not be passed over, with counts; or if nothing is left.
     """
-    counts = Counter(problem.kind for problem in dataset.problems if is_error(problem.kind))
-    present = only_frames_of(dataset.videos.values(), source)
-    kept = [video.select(~np.isin(video.frames, list(broken.get(video.name, ())))) for video in present]
-    frames = [sum(map(len, videos)) for videos in (dataset.videos.values(), present, kept)]
-    counts += Counter({LABEL_WITHOUT_IMAGE: frames[0] - frames[1], IMAGE_BROKEN: frames[1] - frames[2]})
+    problems = [*dataset.problems, *label_problems(dataset)]
+    counts = Counter(problem.kind for problem in problems if is_error(problem.kind))
+    kept = only_frames_of(dataset.videos.values(), source)
+    for whole, part in zip(dataset.videos.values(), kept, strict=True):
+        lost = set(whole.frames.tolist()) - set(part.frames.tolist())
+        broken = len(lost & set(whole.image_paths))
+        counts += Counter({IMAGE_BROKEN: broken, LABEL_WITHOUT_IMAGE: len(lost) - broken})
     if counts and not sound_only:
         listed = ", ".join(f"{kind} ({number})" for kind, number in counts.items())
         raise DataError(
             f"{dataset.root} has problems: {listed}. `video-triplet check` shows them; mend them, or go on with "
             "what is sound by --sound-only"
         )
-    return dataclasses.replace(dataset, videos={video.name: video for video in kept if len(video)})
+    videos = {video.name: video for video in kept if len(video)}
+    if not videos:
+        raise DataError(f"no labelled frame of {dataset.root} has an image that can be read")
+    return dataclasses.replace(dataset, videos=videos)
 
 
 def refuse_leaking_soft_labels(soft_labels: Predictions, split: Split) -> None:
@@ -192,6 +193,15 @@ def refuse_leaking_soft_labels(soft_labels: Predictions, split: Split) -> None:
             f"the teacher's epoch was chosen on {', '.join(chosen)}, which this split sets apart for the test; use a "
             f"teacher trained with the protocol {split.protocol!r}"
         )
+
+
+def file_hash(path: Path) -> str:
+    """Return SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def labels_hash(videos: Sequence[Video]) -> str:

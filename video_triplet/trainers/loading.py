@@ -40,6 +40,8 @@ class TripletData(LightningDataModule):
         """Return this process's share of the training frames."""
         frames, trainer = self._training_frames(), self._running_trainer()
         sampler = self._sampler(frames, processes=trainer.world_size, process=trainer.global_rank)
+        # A resumed training starts its workers before Lightning tells the sampler which epoch it is.
+        sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
         return DataLoader(frames, sampler.slice_size, sampler=sampler, **self._reading())
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:

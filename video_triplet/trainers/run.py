@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import warnings
 from contextlib import nullcontext
@@ -25,6 +26,7 @@ from nnunet_dsd.files import exclusive, write_json
 from video_triplet.model_file import save_weights
 from video_triplet.models import weights_hash
 from video_triplet.progress import is_shown
+from video_triplet.run_files import MODEL_FILE, RUN_FILE
 from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth
 from video_triplet.trainers.callbacks import BestWeights, History, WholeCheckpointIO
@@ -39,15 +41,15 @@ EXPECTED_WARNINGS = (
     ".*all_gather is deprecated.*",
     ".*sync_dist=True.*",  # the validation score is the same in every process
 )
-MODEL_FILE = "model.pt"
-RUN_FILE = "run.json"
 RESUME_STEM = "last"
-BEST_FILE = "best.pt"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a training runs on; it does not decide the outcome, but for rounding.
+    """What a training runs on; it decides neither frames nor their order.
+
+    Weights still differ a little between machines: by rounding, and by stochastic depth, whose random numbers are drawn
+    per process and part of a step.
 
     Attributes:
         accelerator: As Lightning's: `"auto"`, `"cpu"`, `"gpu"`, ...
@@ -62,6 +64,18 @@ class Machine:
     nodes: int = 1
     precision: str = "auto"
     workers: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        lowest = {"devices": 1, "nodes": 1, "workers": 0}
+        given = {name: getattr(self, name) for name in lowest}
+        problems = [
+            f"{name} is {value}, it must be at least {lowest[name]}"
+            for name, value in given.items()
+            if value < lowest[name]
+        ]
+        if problems:
+            raise SettingsError(problems, source="the machine")
 
     @property
     def processes(self) -> int:
@@ -81,7 +95,7 @@ def train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     """Train, or go on where a killed training stopped; return the model file.
 
     The folder then holds `model.pt`, `run.json` (what was trained), `history.csv` and `logs/` (CSV and TensorBoard);
-    until the end also `last.ckpt`, from which it resumes, and `best.pt`. A finished training is not repeated.
+    until the end also `last.ckpt`, from which it resumes. A finished training is not repeated.
 
     Raises:
         SettingsError: if the folder holds another training, or batches cannot be dealt.
@@ -97,9 +111,10 @@ def train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
 def _train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     model_path = folder / MODEL_FILE
     if model_path.is_file():
+        remove_resume_files(folder)
         return model_path
     module = build_module(experiment)
-    history, best = History(folder, experiment.settings.epochs), BestWeights(folder / BEST_FILE)
+    history, best = History(folder, experiment.settings.epochs), BestWeights()
     trainer = build_trainer(folder, experiment.settings, machine, [history, best])
     data = TripletData(experiment, workers=machine.workers)
     data.check(processes=machine.processes)
@@ -145,6 +160,8 @@ def refuse_another_training(folder: Path, experiment: Experiment) -> None:
     """
     path = folder / RUN_FILE
     if not path.is_file():
+        if (folder / MODEL_FILE).is_file():
+            raise SettingsError([f"there is no {RUN_FILE} beside its {MODEL_FILE}"], source=f"{folder}, an unknown run")
         return
     differences = differing(json.loads(path.read_text(encoding="utf-8")), experiment.describe())
     if differences:
@@ -209,8 +226,7 @@ def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, cal
 def write_model(experiment: Experiment, module: TripletTrainer, best: BestWeights, path: Path) -> None:
     """Write the chosen epoch's weights as a model file."""
     if experiment.settings.choose_epoch == "best":
-        kept = torch.load(best.path, map_location="cpu", weights_only=True)
-        epoch, weights = kept["epoch"], kept["weights"]
+        epoch, weights = best.epoch, best.weights
     else:
         epoch = experiment.settings.epochs
         weights = {name: values.detach().cpu() for name, values in module.network.state_dict().items()}
@@ -220,10 +236,10 @@ def write_model(experiment: Experiment, module: TripletTrainer, best: BestWeight
 
 def remove_resume_files(folder: Path) -> None:
     """Delete what only an unfinished training needs: four times the size of the model."""
-    for name in (f"{RESUME_STEM}.ckpt", BEST_FILE):
-        (folder / name).unlink(missing_ok=True)
+    (folder / f"{RESUME_STEM}.ckpt").unlink(missing_ok=True)
 
 
 def is_first_process() -> bool:
     """Return whether this is the one process that writes files."""
-    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+    node = int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0")))
+    return node == 0 and int(getattr(rank_zero_only, "rank", 0) or 0) == 0

@@ -28,6 +28,7 @@ from typing import Any
 
 DATASET = "Dataset004_Hippocampus"
 TEST_EVERY = 5
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#000000", "#56b4e9", "#8b5a2b", "#7f7f7f")
 VARIANTS = {
     "stock": "nnUNetTrainerStock",
     "basic": "nnUNetTrainerBasic",
@@ -187,20 +188,23 @@ def figure(results: Path, output: Path) -> None:
     with results.open() as file:
         rows = list(csv.DictReader(file))
     variants = list(dict.fromkeys(row["variant"] for row in rows))
-    drawing = Figure(figsize=(11, 4.2), layout="constrained")
-    curves, scores = drawing.subplots(1, 2)
+    drawing = Figure(figsize=(12, 0.5 * len(variants) + 1.6), layout="constrained")
+    scores, curves = drawing.subplots(1, 2)
     for position, variant in enumerate(variants):
         group = [row for row in rows if row["variant"] == variant]
         per_epoch = zip(*(json.loads(row["curve"]) for row in group), strict=True)
         mean_curve = [statistics.fmean(values) for values in per_epoch]
-        label = variant.removeprefix("nnUNetTrainer").replace(",", "\n")
-        curves.plot(range(1, len(mean_curve) + 1), mean_curve, label=label)
-        scores.plot([position] * len(group), [100 * float(row["dice"]) for row in group], "o", color=f"C{position}")
-    curves.set(xlabel="epoch", ylabel="pseudo Dice on fold 0 (fraction)", title="while training")
-    curves.legend(fontsize="x-small")
-    scores.set(ylabel="Dice (%), mean of two structures", title="test cases, one point per seed")
-    scores.set_xticks(range(len(variants)), [str(index + 1) for index in range(len(variants))])
-    scores.set_xlabel("variant, in the order of the legend")
+        look = {"color": COLOURS[position % len(COLOURS)], "linestyle": "-" if position < len(COLOURS) else "--"}
+        curves.plot(range(1, len(mean_curve) + 1), mean_curve, **look)
+        scores.plot([100 * float(row["dice"]) for row in group], [position] * len(group), "o", color=look["color"])
+    labels = [variant.removeprefix("nnUNetTrainer").replace(":", ":\n", 1) for variant in variants]
+    scores.set_yticks(range(len(variants)), labels, fontsize="small")
+    for label, position in zip(scores.get_yticklabels(), range(len(variants)), strict=True):
+        label.set_color(COLOURS[position % len(COLOURS)])
+    scores.invert_yaxis()
+    scores.grid(axis="x", alpha=0.3)
+    scores.set(xlabel="Dice (%), mean of two structures", title="test cases, one point per seed")
+    curves.set(xlabel="epoch", ylabel="pseudo Dice on fold 0 (fraction), mean over seeds", title="while training")
     drawing.savefig(output, dpi=110)
 
 

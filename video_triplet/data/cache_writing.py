@@ -200,8 +200,8 @@ def _is_whole(video: Video, folder: Path, size: int, skip_broken: bool) -> bool:
 def _in_pool(jobs: list[tuple[str, dict[int, Path], Path, int, bool]], workers: int) -> Iterator[CachedVideo]:
     context = multiprocessing.get_context("spawn")  # fork is unsafe once a library has started threads
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_set_up_worker) as pool:
-        futures: list[Future[CachedVideo]] = [pool.submit(write_video, *job) for job in jobs]
         try:
+            futures: list[Future[CachedVideo]] = [pool.submit(write_video, *job) for job in jobs]
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +25,8 @@ from made_up_datasets import (
 )
 from PIL import Image
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, SetupError
+from video_triplet.data import image_checking
 from video_triplet.data import problems as kinds
 from video_triplet.data.checking import check_dataset, sound
 from video_triplet.data.reading import open_dataset
@@ -252,3 +255,13 @@ def test_the_real_sample_lacks_exactly_the_images_that_its_folders_lack() -> Non
     assert report.counts[kinds.IMAGE_WITHOUT_LABEL] == len(images - labelled)
     assert {problem.kind for problem in report.errors} == {kinds.LABEL_WITHOUT_IMAGE}
     assert sum(len(video) for video in sound(dataset, report).videos.values()) == len(labelled & images)
+
+
+def killed(path: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_decoding_process_that_is_killed_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(image_checking, "examine", killed)
+    with pytest.raises(SetupError, match="was killed"):
+        list(image_checking._examine_all([tmp_path / "a.png"] * (image_checking.IMAGES_PER_TASK + 1), 1))

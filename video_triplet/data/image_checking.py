@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from nnunet_dsd.errors import SetupError
 from video_triplet.data.videos import Video
 
 IMAGES_PER_TASK = 64
@@ -66,5 +68,9 @@ def check_images(videos: Sequence[Video], *, workers: int) -> dict[str, dict[int
 def _examine_all(paths: Sequence[Path], workers: int) -> Iterable[ImageFacts]:
     if workers == 0 or len(paths) <= IMAGES_PER_TASK:
         return [examine(path) for path in paths]
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(examine, paths, chunksize=IMAGES_PER_TASK))
+    try:
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            return list(pool.map(examine, paths, chunksize=IMAGES_PER_TASK))
+    except BrokenProcessPool as error:
+        message = "a process that decodes images was killed, perhaps for want of memory; use fewer workers"
+        raise SetupError(message) from error

@@ -111,6 +111,8 @@ def _read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"there is no model file {path}") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path} is a folder; give the model.pt in it") from None
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path} is not a whole model file ({type(error).__name__}); copy it again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:

@@ -76,7 +76,8 @@ class TripletNetwork(nn.Module):
 def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, options: Mapping[str, Any]) -> nn.Module:
     """Build a timm model with a classifier of `outputs` columns; arguments and errors as of `TripletNetwork`."""
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
+        found = [*timm.list_models(f"{name}*"), *timm.list_models(f"*{name.split('_')[0]}*")]
+        near = ", ".join(list(dict.fromkeys(found))[:8]) or "see timm.list_models()"
         raise NetworkStructureError(f"timm {timm.__version__} has no model {name!r}; near: {near}")
     arguments = dict(options)
     if "img_size" not in arguments and image_size != timm.get_pretrained_cfg_value(name, "input_size")[-1]:

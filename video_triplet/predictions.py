@@ -127,7 +127,9 @@ def load_predictions(path: Path) -> Predictions:
         description = json.loads(content["description"].tobytes())
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except KeyError as error:
+        raise DataError(f"{path} holds no predictions ({error} is missing); give a file such as test.npz") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} is not a whole predictions file ({type(error).__name__}: {error}); make it again"
         ) from error

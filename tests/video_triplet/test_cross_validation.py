@@ -153,3 +153,12 @@ def test_several_nodes_are_refused_for_a_whole_study(command, capsys):
 def test_a_fold_that_does_not_exist_is_refused(command, capsys):
     assert main([*command[0], "--only-folds", "1", "9"]) == 1
     assert "there is no fold 9; there are 1, 2" in capsys.readouterr().err
+
+
+def test_files_of_different_trainers_are_no_folds(finished, rendered, capsys):
+    files = [
+        str(finished[1] / f"SwinTriplet{role}" / f"fold_{fold}" / "test.npz")
+        for role, fold in (("Teacher", 1), ("Student", 2))
+    ]
+    assert main(["evaluate", *files, "--data", str(rendered)]) == 1
+    assert "no folds of one cross-validation: SwinTripletStudent and SwinTripletTeacher" in capsys.readouterr().err

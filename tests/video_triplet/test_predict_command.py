@@ -105,3 +105,17 @@ def test_images_of_different_sizes_are_fine(phase_model, tmp_path):
 def test_what_cannot_be_done_is_said(phase_model, arguments, said, capsys):
     assert main(["predict", str(phase_model), *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_results_of_another_video_are_not_written_over(phase_model, rendered, tmp_path, capsys):
+    def predict(name):
+        frames = str(rendered / "data" / name)
+        return main(["predict", str(phase_model), "-i", frames, "-o", str(tmp_path), "--device", "cpu"])
+
+    assert [predict("VID01"), predict("VID01"), predict("VID02")] == [0, 0, 1]
+    assert "holds predictions of VID01; give a folder per video" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_model(phase_model, rendered, capsys):
+    assert main(["predict", str(phase_model.parent), "-i", str(rendered), "--stream"]) == 1
+    assert "is a folder; give the model.pt in it" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_a_missing_file_and_another_archive_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file"):
         load_predictions(tmp_path / "nothing.npz")
     np.savez(tmp_path / "other.npz", frames=np.arange(3))
-    with pytest.raises(DataError, match="is not a whole predictions file"):
+    with pytest.raises(DataError, match="holds no predictions"):
         load_predictions(tmp_path / "other.npz")
 
 

@@ -187,7 +187,7 @@ def test_k_fold_of_two_videos_has_no_room_for_inner_validation_but_for_the_test_
 
 @pytest.mark.parametrize("name", OFFICIAL_NAMES)
 def test_an_official_split_of_a_part_of_the_videos_suggests_k_fold(name: str) -> None:
-    with pytest.raises(DataError, match=r"lacks 4[2-7]: VID01(?s:.*)use k-fold"):
+    with pytest.raises(DataError, match=r"lacks 4[2-7]: VID01(?s:.*)--split k-fold"):
         make_splits(dataset_of(["VID70", "VID73", "VID75"]), name)
     assert available_splits(dataset_of(["VID70", "VID73", "VID75"])) == ["k-fold"]
 

@@ -17,7 +17,7 @@ from video_triplet.predictions import load_predictions
 def command(data, runs):
     """The command line of a small cross-validation."""
     split = ["--split", "k-fold", "--folds", "2", "--validation-videos", "1", "--only-folds", "1"]
-    machine = ["--accelerator", "cpu", "--workers", "0", *options({**TINY, "epochs": 6})]
+    machine = ["--accelerator", "cpu", "--workers", "0", *options({**TINY, "epochs": 20})]
     start = [sys.executable, "-m", "video_triplet", "cross-validate", "-o", str(runs), "--data", str(data)]
     return [*start, "--configurations", "SwinT+SelfD", *split, *machine]
 
@@ -36,7 +36,7 @@ def test_a_study_killed_at_random_moments_ends_as_an_unbroken_one(rendered, tmp_
             stderr=subprocess.DEVNULL,
             env=environment,
         )
-        deadline = time.monotonic() + moments.uniform(4, 14)
+        deadline = time.monotonic() + moments.uniform(4, 9)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if process.poll() is None:

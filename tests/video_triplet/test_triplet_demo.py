@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.demo.pipeline import MARKER, DemoFolder, DemoSettings, claim, run_demo
 from video_triplet.demo.rendering import render_dataset
 
@@ -65,3 +65,11 @@ def test_a_step_that_fails_stops_the_demo_with_its_name(tmp_path):
     next((tmp_path / "data" / "data" / "VID02").glob("*.png")).write_bytes(b"broken")
     with pytest.raises(SetupError, match="`video-triplet check` failed"):
         run_demo(tmp_path, SMALLEST, say=lambda text: None)
+
+
+def test_a_demo_that_is_too_small_to_run_is_refused_before_it_starts(tmp_path):
+    with pytest.raises(SettingsError) as caught:
+        claim(tmp_path / "demo", dataclasses.replace(SMALLEST, videos=2, frames=4), restart=False)
+    assert "videos is 2, it must be at least 4" in str(caught.value)
+    assert "frames is 4, it must be at least 16" in str(caught.value)
+    assert not (tmp_path / "demo").exists()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from video_triplet.metrics import Evaluation
+    from video_triplet.predictions import Predictions
     from video_triplet.scores import Score
 
 SUMMARY = "score predictions: mAP, top-k and auxiliary heads; several files are folds"
@@ -44,21 +45,35 @@ def run(arguments: argparse.Namespace) -> int:
     from video_triplet.predictions import load_predictions
 
     dataset = open_dataset(arguments.data, phases=arguments.phases)
+    files = [load_predictions(path) for path in arguments.predictions]
+    refuse_different_trainers(files)
     folds = [
         evaluate_dataset(
-            load_predictions(path),
+            predictions,
             dataset,
             ignore_null=arguments.ignore_null,
             allow_training_videos=arguments.allow_training_videos,
             predicted_only=arguments.predicted_only,
         )
-        for path in arguments.predictions
+        for predictions in files
     ]
     cross_validation(folds)  # refuses folds that overlap before anything is printed
     _print(folds)
     if arguments.output is not None:
         _write(arguments.output, arguments.predictions, folds)
     return 0
+
+
+def refuse_different_trainers(files: Sequence[Predictions]) -> None:
+    """Refuse files that cannot be the folds of one cross-validation: made by different trainers.
+
+    Raises:
+        DataError: naming the trainers.
+    """
+    trainers = {tuple(sorted({model.trainer for model in file.models})) for file in files}
+    if len(trainers) > 1:
+        listed = " and ".join("+".join(names) or "unknown models" for names in sorted(trainers))
+        raise DataError(f"these files are no folds of one cross-validation: {listed}; evaluate them one by one")
 
 
 def score_table(folds: Sequence[Evaluation]) -> Table:

@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.output or arguments.video or arguments.stream):
         raise DataError("nothing to do with the predictions: give at least one of -o, --video and --stream")
     refuse_impossible_numbers(arguments)
+    refuse_results_of_another_video(arguments)
     models = [load_model(path, device=arguments.device) for path in arguments.model]
     predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
     if arguments.output:
@@ -66,6 +67,27 @@ def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
     problems = [f"{name} is {value}, it must be above 0" for name, value in numbers.items() if not value > 0]
     if problems:
         raise SettingsError(problems, source="predict")
+
+
+def video_title(arguments: argparse.Namespace) -> str:
+    """Return the video's name in the results."""
+    named: str | None = arguments.name
+    return named or (arguments.input.resolve().name if arguments.input.is_dir() else arguments.input.stem)
+
+
+def refuse_results_of_another_video(arguments: argparse.Namespace) -> None:
+    """Refuse to write over the predictions of another video; those of the same video are replaced.
+
+    Raises:
+        DataError: naming that video.
+    """
+    from video_triplet.predictions import load_predictions
+
+    path = arguments.output / "predictions.npz" if arguments.output else None
+    if path is not None and path.is_file():
+        videos = load_predictions(path).videos
+        if videos != (video_title(arguments),):
+            raise DataError(f"{arguments.output} holds predictions of {', '.join(videos)}; give a folder per video")
 
 
 def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Predictions:
@@ -150,8 +172,7 @@ def _as_predictions(
     from video_triplet.inference import stack
     from video_triplet.predictions import Predictions
 
-    name = arguments.name or (arguments.input.resolve().name if arguments.input.is_dir() else arguments.input.stem)
     records = tuple(model.record for model in models)
     video_ids = np.zeros(len(numbers), dtype=np.int64)
     frames = np.array(numbers, dtype=np.int64)
-    return Predictions(models[0].vocabulary, (name,), video_ids, frames, stack(found), records)
+    return Predictions(models[0].vocabulary, (video_title(arguments),), video_ids, frames, stack(found), records)

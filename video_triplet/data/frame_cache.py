@@ -160,9 +160,12 @@ class FrameCache:
         Raises:
             DataError: with every difference.
         """
-        problems = []
         if size is not None and size != self.size:
-            problems.append(f"its frames are {self.size} pixels high and wide, {size} are needed")
+            raise DataError(
+                f"the frames in {self.folder} are {self.size} pixels high and wide, {size} are needed; train with "
+                f"--image-size {self.size}, or make another cache with `video-triplet prepare --size {size}`"
+            )
+        problems = []
         for name, video in dataset.videos.items():
             if name not in self.videos:
                 problems.append(f"{name} is missing")

@@ -131,8 +131,8 @@ def _check_official(name: str, dataset: TripletDataset) -> None:
     if missing:
         raise DataError(
             f"the split {name} has {len(official_videos(name))} videos, of which {dataset.root} lacks {len(missing)}: "
-            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}. For the {len(dataset.videos)} videos that "
-            f"are there use {K_FOLD}, or a split file of your own"
+            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}. Add --split {K_FOLD} for the videos that "
+            "are there, --split FILE.json for a split of your own, or the name of another official split"
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, Configuration, find_configurations
 from video_triplet.study.steps import predictions_file, run_folder
@@ -107,9 +107,23 @@ def claim(root: Path, settings: DemoSettings, *, restart: bool) -> None:
 
     Raises:
         SetupError: if it holds something else, or a demo of other settings.
+        SettingsError: if the demo would be too small to run.
     """
     from nnunet_dsd.files import write_json
 
+    problems = [
+        f"{name} is {value}, it must be at least {lowest}"
+        for name, value, lowest in (
+            ("videos", settings.videos, 2 * max(settings.folds, 2)),
+            ("frames", settings.frames, 16),
+            ("folds", settings.folds, 2),
+            ("teacher_epochs", settings.teacher_epochs, 1),
+            ("student_epochs", settings.student_epochs, 1),
+        )
+        if value < lowest
+    ]
+    if problems:
+        raise SettingsError(problems, source="the demo")
     marker = root / MARKER
     if root.is_dir() and any(root.iterdir()) and not marker.is_file():
         raise SetupError(f"{root} holds something that is not this demo's; choose another folder with -o")

@@ -220,7 +220,8 @@ def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, cal
             log_every_n_steps=1,
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise SetupError(f"this training cannot run on {machine}: {error}") from error
+        wanted = f"accelerator {machine.accelerator!r} with {machine.devices} device(s)"
+        raise SetupError(f"this training cannot run on {wanted}: {error} Try --accelerator cpu") from error
 
 
 def write_model(experiment: Experiment, module: TripletTrainer, best: BestWeights, path: Path) -> None:

@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "plugin": {"registry"},
     "datasets": set(),
     "evaluation": {"datasets"},
+    "comparison": {"evaluation"},
+    "ablation": {"config", "plans", "presets", "registry"},
     "demo": {"datasets", "evaluation", "registry"},
     "__init__": set(),
     "__main__": {"cli"},

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
-from nnunet_dsd.evaluation.distances import hausdorff_mm
+from nnunet_dsd.evaluation.distances import surface_distances
 from nnunet_dsd.evaluation.images import read_labels, require_equal_geometry
-from nnunet_dsd.evaluation.overlap import dice
-from nnunet_dsd.evaluation.results import Evaluation, Score
+from nnunet_dsd.evaluation.overlap import dice, relative_volume_difference, volume_ml
+from nnunet_dsd.evaluation.results import SURFACE_TOLERANCE_MM, BothEmpty, Evaluation, Score
 from nnunet_dsd.evaluation.structures import LabelSet, Structure
 
 
@@ -79,6 +79,8 @@ def evaluate_arrays(
     spacing_mm: Sequence[float],
     case: str,
     ignore_label: int | None = None,
+    surface_tolerance_mm: float = SURFACE_TOLERANCE_MM,
+    both_empty: BothEmpty = "nan",
 ) -> tuple[Score, ...]:
     """Evaluate every structure of one case.
 
@@ -89,19 +91,31 @@ def evaluate_arrays(
         spacing_mm: along the axes of the arrays.
         case: name of the case.
         ignore_label: voxels with this value in the reference belong to no structure, in prediction and reference.
+        surface_tolerance_mm: of the surface Dice.
+        both_empty: what Dice and surface Dice are for a structure that is absent in both.
     """
     considered = np.ones(reference.shape, dtype=bool) if ignore_label is None else reference != ignore_label
     scores = []
     for structure in structures:
         predicted, expected = structure.mask(prediction) & considered, structure.mask(reference) & considered
+        sizes = int(np.count_nonzero(predicted)), int(np.count_nonzero(expected))
+        distances = surface_distances(predicted, expected, spacing_mm=spacing_mm)
+        difference = relative_volume_difference(*sizes)
+        agree = both_empty == "one" and not any(sizes)
         scores.append(
             Score(
                 case=case,
                 structure=structure.name,
-                dice=dice(predicted, expected),
-                hd95_mm=hausdorff_mm(predicted, expected, spacing_mm=spacing_mm),
-                prediction_voxels=int(predicted.sum()),
-                reference_voxels=int(expected.sum()),
+                dice=1.0 if agree else dice(predicted, expected),
+                hd95_mm=distances.hausdorff_mm(),
+                asd_mm=distances.average_mm(),
+                surface_dice=1.0 if agree else distances.surface_dice(surface_tolerance_mm),
+                rvd=difference,
+                abs_rvd=abs(difference),
+                prediction_ml=volume_ml(sizes[0], spacing_mm),
+                reference_ml=volume_ml(sizes[1], spacing_mm),
+                prediction_voxels=sizes[0],
+                reference_voxels=sizes[1],
             )
         )
     return tuple(scores)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.errors import DataError
+from nnunet_dsd.evaluation.measures import MEASURES
 from nnunet_dsd.evaluation.results import Evaluation, Score, Summary
 from nnunet_dsd.evaluation.structures import Structure
 from nnunet_dsd.files import write_json, write_text
@@ -39,27 +40,35 @@ def read_evaluation_json(path: Path) -> Evaluation:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        structures = tuple(Structure(name, tuple(entry["labels"])) for name, entry in content["summary"].items())
-        scores = tuple(_read_score(entry) for entry in content["scores"])
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is no evaluation written by nnunet-dsd: {error!r}.") from error
-    return Evaluation(structures, scores)
+        return Evaluation(
+            structures=tuple(Structure(name, tuple(entry["labels"])) for name, entry in content["summary"].items()),
+            scores=tuple(_read_score(entry) for entry in content["scores"]),
+            surface_tolerance_mm=float(content["surface_tolerance_mm"]),
+            both_empty=content["both_empty"],
+            missing=tuple(content["missing"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is no evaluation written by this version of nnunet-dsd: {error!r}. "
+            "Write it with `nnunet-dsd evaluate`."
+        ) from error
 
 
 def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
     """Turn an evaluation into plain values that JSON can hold."""
     return {
-        "units": {"dice": "fraction", "hd95_mm": "mm"},
-        "summary": {
-            structure.name: {
-                "labels": list(structure.labels),
-                "dice": _plain(evaluation.dice_summary(structure.name)),
-                "hd95_mm": _plain(evaluation.hd95_summary(structure.name)),
-            }
-            for structure in evaluation.structures
-        },
+        "surface_tolerance_mm": evaluation.surface_tolerance_mm,
+        "both_empty": evaluation.both_empty,
+        "missing": list(evaluation.missing),
+        "measures": {measure.name: {"unit": measure.unit, "better": measure.better} for measure in MEASURES},
+        "summary": {structure.name: _summaries(evaluation, structure) for structure in evaluation.structures},
         "scores": [_plain(score) for score in evaluation.scores],
     }
+
+
+def _summaries(evaluation: Evaluation, structure: Structure) -> dict[str, Any]:
+    summaries = {measure.name: _plain(evaluation.summary(structure.name, measure.name)) for measure in MEASURES}
+    return {"labels": list(structure.labels), **summaries}
 
 
 def _read_score(entry: dict[str, Any]) -> Score:

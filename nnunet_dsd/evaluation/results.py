@@ -5,21 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.structures import Structure
+
+BothEmpty = Literal["nan", "one"]
+SURFACE_TOLERANCE_MM = 1.0
 
 
 @dataclass(frozen=True)
 class Score:
-    """Agreement of one structure in one case.
+    """Agreement of one structure in one case; NaN where a measure is undefined.
 
     Attributes:
         case: name of the case.
         structure: name of the structure.
-        dice: fraction; NaN if the structure is absent in both prediction and reference.
-        hd95_mm: 95th percentile of the Hausdorff distance in mm; NaN if it is absent in either.
+        dice: fraction; undefined if the structure is absent in both prediction and reference.
+        hd95_mm: 95th percentile of the Hausdorff distance in mm; undefined if it is absent in either.
+        asd_mm: average symmetric surface distance in mm; undefined if it is absent in either.
+        surface_dice: fraction of both surfaces within the tolerance; undefined if it is absent in both.
+        rvd: relative volume difference, prediction / reference - 1; undefined if the reference lacks it.
+        abs_rvd: its magnitude.
+        prediction_ml: volume of the predicted structure; undefined for two-dimensional images.
+        reference_ml: volume of the reference structure.
         prediction_voxels: size of the predicted structure.
         reference_voxels: size of the reference structure.
     """
@@ -28,13 +39,19 @@ class Score:
     structure: str
     dice: float
     hd95_mm: float
+    asd_mm: float
+    surface_dice: float
+    rvd: float
+    abs_rvd: float
+    prediction_ml: float
+    reference_ml: float
     prediction_voxels: int
     reference_voxels: int
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Distribution of a metric over the cases where it is defined; all values NaN if there is none.
+    """Distribution of a measure over the cases where it is defined; all values NaN if there is none.
 
     Attributes:
         defined: cases with a value.
@@ -51,10 +68,21 @@ class Summary:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of all cases and structures, cases in the order of their names."""
+    """Scores of all cases and structures, cases in the order of their names.
+
+    Attributes:
+        structures: what was evaluated.
+        scores: per case and structure.
+        surface_tolerance_mm: the tolerance of the surface Dice.
+        both_empty: what Dice and surface Dice are where a structure is absent in both prediction and reference.
+        missing: references without a prediction, which were left out.
+    """
 
     structures: tuple[Structure, ...]
     scores: tuple[Score, ...]
+    surface_tolerance_mm: float = SURFACE_TOLERANCE_MM
+    both_empty: BothEmpty = "nan"
+    missing: tuple[str, ...] = ()
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -65,13 +93,22 @@ class Evaluation:
         """Scores of one structure over all cases."""
         return tuple(score for score in self.scores if score.structure == structure)
 
+    def summary(self, structure: str, measure: str) -> Summary:
+        """Summary of one measure of a structure over all cases.
+
+        Raises:
+            DataError: if there is no such measure.
+        """
+        name = find_measure(measure).name
+        return summarise([getattr(score, name) for score in self.of(structure)])
+
     def dice_summary(self, structure: str) -> Summary:
         """Summary of a structure's Dice (fractions)."""
-        return summarise([score.dice for score in self.of(structure)])
+        return self.summary(structure, "dice")
 
     def hd95_summary(self, structure: str) -> Summary:
         """Summary of a structure's HD95 (mm)."""
-        return summarise([score.hd95_mm for score in self.of(structure)])
+        return self.summary(structure, "hd95_mm")
 
 
 def summarise(values: Sequence[float]) -> Summary:

@@ -70,7 +70,12 @@ def test_text_cannot_break_the_page() -> None:
 
 
 def test_undefined_distances_are_counted_in_the_table() -> None:
-    scores = (Score("a", "x", 0.5, 3.0, 1, 1), Score("b", "x", 0.0, math.nan, 0, 1))
+    sizes = {"surface_dice": 0.5, "rvd": 0.0, "abs_rvd": 0.0, "prediction_ml": 1.0, "reference_ml": 1.0}
+    sizes |= {"prediction_voxels": 1, "reference_voxels": 1}
+    scores = (
+        Score("a", "x", dice=0.5, hd95_mm=3.0, asd_mm=1.0, **sizes),
+        Score("b", "x", dice=0.0, hd95_mm=math.nan, asd_mm=math.nan, **sizes),
+    )
     rows = score_rows(Evaluation((Structure("x", (1,)),), scores))
     deviation = np.std([0.5, 0.0], ddof=1)
     assert rows == [("x", f"0.250 ± {deviation:.3f}", "3.00 ± nan (1 undefined)", "2")]

@@ -9,10 +9,16 @@ import pytest
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 
 from nnunet_dsd.errors import ShapeError
-from nnunet_dsd.evaluation.distances import hausdorff_mm
+from nnunet_dsd.evaluation.distances import surface_distances
 from nnunet_dsd.evaluation.overlap import dice
 
 SPACING = (2.5, 1.0, 0.5)
+
+
+def hausdorff_mm(
+    first: np.ndarray, second: np.ndarray, *, spacing_mm: tuple[float, ...], percentile: float = 95
+) -> float:
+    return surface_distances(first, second, spacing_mm=spacing_mm).hausdorff_mm(percentile)
 
 
 def box(shape: tuple[int, ...], corner: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:

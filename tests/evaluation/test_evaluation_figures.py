@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+from made_up_evaluations import score
 
 from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.figures import OverlayCase, best_slice, colour_of, overlay_figure, save_png, scores_figure
-from nnunet_dsd.evaluation.results import Evaluation, Score
+from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import Structure
 
 STRUCTURES = (Structure("head", (1,)), Structure("body", (2,)))
@@ -86,10 +86,10 @@ def test_arrays_of_different_shapes_and_no_case_at_all_are_refused() -> None:
 
 def test_scores_show_every_defined_value_and_the_mean() -> None:
     scores = (
-        Score("a", "head", 0.8, 2.0, 1, 1),
-        Score("b", "head", 0.9, math.nan, 1, 1),
-        Score("a", "body", math.nan, math.nan, 0, 0),
-        Score("b", "body", math.nan, math.nan, 0, 0),
+        score("a", "head", dice=0.8, hd95_mm=2.0),
+        score("b", "head", dice=0.9),
+        score("a", "body"),
+        score("b", "body"),
     )
     dice_axis, distance_axis = scores_figure(Evaluation(STRUCTURES, scores)).axes
     assert sorted(dice_axis.collections[0].get_offsets()[:, 1]) == [0.8, 0.9]

@@ -8,20 +8,24 @@ import math
 from pathlib import Path
 
 import pytest
+from made_up_evaluations import score
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.export import read_evaluation_json, write_csv, write_evaluation_json
-from nnunet_dsd.evaluation.results import Evaluation, Score
+from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import Structure
 
 EVALUATION = Evaluation(
     (Structure("head", (1,)), Structure("whole", (1, 2))),
     (
-        Score("a", "head", 0.5, 2.0, 10, 12),
-        Score("a", "whole", math.nan, math.nan, 0, 0),
-        Score("b", "head", 0.9, math.nan, 10, 12),
-        Score("b", "whole", 0.25, 4.5, 3, 4),
+        score("a", "head", dice=0.5, hd95_mm=2.0, rvd=-0.25, prediction_voxels=9, reference_voxels=12),
+        score("a", "whole"),
+        score("b", "head", dice=0.9),
+        score("b", "whole", dice=0.25, hd95_mm=4.5),
     ),
+    surface_tolerance_mm=2.5,
+    both_empty="one",
+    missing=("c",),
 )
 
 
@@ -34,7 +38,13 @@ def test_csv_has_a_row_per_case_and_structure_and_empty_cells_for_undefined_valu
         "structure": "head",
         "dice": "0.5",
         "hd95_mm": "2.0",
-        "prediction_voxels": "10",
+        "asd_mm": "",
+        "surface_dice": "",
+        "rvd": "-0.25",
+        "abs_rvd": "",
+        "prediction_ml": "",
+        "reference_ml": "",
+        "prediction_voxels": "9",
         "reference_voxels": "12",
     }
     assert rows[1]["dice"] == rows[1]["hd95_mm"] == ""
@@ -53,12 +63,11 @@ def test_json_summarises_and_is_strict_json(tmp_path: Path) -> None:
 def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
     write_evaluation_json(tmp_path / "scores.json", EVALUATION)
     again = read_evaluation_json(tmp_path / "scores.json")
-    assert again.structures == EVALUATION.structures
-    assert str(again.scores) == str(EVALUATION.scores)
+    assert str(again) == str(EVALUATION)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"summary": {}, "scores": [{"dice": 1}]}'])
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "scores.json").write_text(text)
-    with pytest.raises(DataError, match="no evaluation written by nnunet-dsd"):
+    with pytest.raises(DataError, match="no evaluation written by this version of nnunet-dsd"):
         read_evaluation_json(tmp_path / "scores.json")

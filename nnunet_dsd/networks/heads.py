@@ -1,24 +1,18 @@
-"""Training-only heads on a network: taps on its levels, bottleneck modules, and what the forward pass then returns.
-
-The heads are child modules of the network and work through forward hooks, so the network keeps its class, its
-children's names and its `forward`. In eval mode, and for every caller that only wants weights, they are not there:
-the output is the network's own and `state_dict()` has exactly the network's own keys.
-"""
+"""The heads of dual self-distillation: bottleneck modules on every level, and the output of a training step."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from nnunet_dsd.config import BottleneckInit, Sharing
-from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.bottleneck import BottleneckModule
+from nnunet_dsd.networks.taps import TappedHeads, attach
 from nnunet_dsd.networks.ushape import Level, UShape
 
-HEADS_NAME = "distillation_heads"
 FEATURE_VECTOR_LENGTH = 128
 
 
@@ -35,6 +29,14 @@ class DistillationOutput(NamedTuple):
     encoder_vectors: tuple[Tensor, ...] = ()
     decoder_vectors: tuple[Tensor, ...] = ()
 
+    def map_volumes(self, change: Callable[[Tensor], Tensor]) -> DistillationOutput:
+        """Return the output with `change` applied to everything of full resolution."""
+        return self._replace(
+            main=change(self.main),
+            encoders=tuple(change(logits) for logits in self.encoders),
+            decoders=tuple(change(logits) for logits in self.decoders),
+        )
+
 
 @dataclass(frozen=True)
 class HeadChoice:
@@ -48,7 +50,7 @@ class HeadChoice:
     init: BottleneckInit = "nearest"
 
 
-class DistillationHeads(nn.Module):
+class DistillationHeads(TappedHeads):
     """Bottleneck modules of all levels, fed by taps on the network (see `attach_heads`).
 
     With shared bottlenecks the encoder and the decoder of one scale use one module; where their channels differ they
@@ -61,50 +63,28 @@ class DistillationHeads(nn.Module):
     """
 
     def __init__(self, shape: UShape, classes: int, choice: HeadChoice) -> None:
-        super().__init__()
+        maps = _levels(shape, choice, "encoders", "decoders")
+        vectors = _levels(shape, choice, "encoder_vectors", "decoder_vectors")
+        super().__init__(level.name for _, level in (*maps, *vectors))
         self.shape, self.choice = shape, choice
         self.bottlenecks = nn.ModuleDict()
         self.projections = nn.ModuleDict()
-        for side, level in self._levels("encoders", "decoders"):
+        for side, level in maps:
             key = self._bottleneck_key(side, level)
             if key not in self.bottlenecks:
                 self.bottlenecks[key] = BottleneckModule(level.channels, classes, level.scale, init=choice.init)
-        for side, level in self._levels("encoder_vectors", "decoder_vectors"):
+        for side, level in vectors:
             self.projections[_vector_key(side, level)] = nn.Linear(level.channels, FEATURE_VECTOR_LENGTH)
-        self._features: dict[str, Tensor] = {}
 
-    def tapped_names(self) -> tuple[str, ...]:
-        """Return the paths of the modules whose features the heads need."""
-        levels = (*self._levels("encoders", "decoders"), *self._levels("encoder_vectors", "decoder_vectors"))
-        return tuple(dict.fromkeys(level.name for _, level in levels))
-
-    def store(self, name: str, features: Tensor) -> None:
-        """Keep one level's features until the forward pass ends; in eval mode nothing is kept."""
-        if self.training:
-            self._features[name] = features
-
-    def complete(self, module: nn.Module, inputs: Any, output: Any) -> DistillationOutput | None:
-        """Forward hook of the network: in training mode, return its output together with the heads' maps."""
-        if not self.training:
-            return None
-        features, self._features = self._features, {}
+    def training_output(self, main: Tensor, features: Mapping[str, Tensor]) -> DistillationOutput:
+        """Return the network's output together with the heads' maps."""
         return DistillationOutput(
-            main=output,
+            main=main,
             encoders=self._logits("encoders", features),
             decoders=self._logits("decoders", features),
             encoder_vectors=self._vectors("encoder_vectors", features),
             decoder_vectors=self._vectors("decoder_vectors", features),
         )
-
-    def _levels(self, *groups: str) -> list[tuple[str, Level]]:
-        levels: list[tuple[str, Level]] = []
-        for group in groups:
-            side = "encoder" if group.startswith("encoder") else "decoder"
-            if getattr(self.choice, group):
-                levels += [
-                    (side, level) for level in (self.shape.encoders if side == "encoder" else self.shape.decoders)
-                ]
-        return levels
 
     def _bottleneck_key(self, side: str, level: Level) -> str:
         place = "x".join(str(axis) for axis in level.scale)
@@ -112,39 +92,35 @@ class DistillationHeads(nn.Module):
             return f"scale_{place}_channels_{level.channels}"
         return f"{side}_scale_{place}"
 
-    def _logits(self, group: str, features: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    def _logits(self, group: str, features: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return tuple(
             self.bottlenecks[self._bottleneck_key(side, level)](features[level.name])
-            for side, level in self._levels(group)
+            for side, level in _levels(self.shape, self.choice, group)
         )
 
-    def _vectors(self, group: str, features: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    def _vectors(self, group: str, features: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         return tuple(
             self.projections[_vector_key(side, level)](features[level.name].flatten(2).mean(dim=2))
-            for side, level in self._levels(group)
+            for side, level in _levels(self.shape, self.choice, group)
         )
+
+
+def _levels(shape: UShape, choice: HeadChoice, *groups: str) -> list[tuple[str, Level]]:
+    """Return the levels, with their side, that the chosen groups of heads are built on."""
+    levels: list[tuple[str, Level]] = []
+    for group in groups:
+        side = "encoder" if group.startswith("encoder") else "decoder"
+        if getattr(choice, group):
+            levels += [(side, level) for level in (shape.encoders if side == "encoder" else shape.decoders)]
+    return levels
 
 
 def _vector_key(side: str, level: Level) -> str:
     return f"{side}_{'x'.join(str(axis) for axis in level.scale)}"
 
 
-class _Tap:
-    """Forward hook that hands a module's output to the heads."""
-
-    def __init__(self, heads: DistillationHeads, name: str) -> None:
-        self.heads, self.name = heads, name
-
-    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        self.heads.store(self.name, output)
-
-
 def attach_heads(network: nn.Module, shape: UShape, classes: int, choice: HeadChoice) -> DistillationHeads:
-    """Give a network training-only heads; do it before torch.compile and before wrapping it for data-parallel use.
-
-    Afterwards the network returns a `DistillationOutput` in training mode and its own output in eval mode. Its
-    `state_dict()` and `load_state_dict()` know nothing of the heads; save and restore those through the returned
-    module.
+    """Give a network the heads of dual self-distillation (see `networks.taps.attach` for what that means).
 
     Args:
         network: The network, changed in place.
@@ -155,37 +131,6 @@ def attach_heads(network: nn.Module, shape: UShape, classes: int, choice: HeadCh
     Raises:
         NetworkStructureError: if the network has heads already, or lacks a module that `shape` names.
     """
-    if hasattr(network, HEADS_NAME):
-        raise NetworkStructureError("this network has distillation heads already; build a fresh one")
     heads = DistillationHeads(shape, classes, choice)
-    modules = dict(network.named_modules(remove_duplicate=False))
-    missing = [name for name in heads.tapped_names() if name not in modules]
-    if missing:
-        raise NetworkStructureError(
-            f"{type(network).__name__} has no module named {', '.join(missing)}; its own children are "
-            f"{', '.join(name for name, _ in network.named_children())}"
-        )
-    network.add_module(HEADS_NAME, heads)
-    for name in heads.tapped_names():
-        modules[name].register_forward_hook(_Tap(heads, name))
-    network.register_forward_hook(heads.complete)
-    network.register_state_dict_post_hook(_drop_heads)
-    network.register_load_state_dict_post_hook(_forgive_missing_heads)
+    attach(network, heads)
     return heads
-
-
-def _drop_heads(
-    module: nn.Module, state_dict: OrderedDict[str, Tensor], prefix: str, local_metadata: dict[str, Any]
-) -> None:
-    for key in [key for key in state_dict if key.startswith(f"{prefix}{HEADS_NAME}.")]:
-        del state_dict[key]
-    metadata = getattr(state_dict, "_metadata", {})
-    for key in [key for key in metadata if key.startswith(f"{prefix}{HEADS_NAME}")]:
-        del metadata[key]
-
-
-def _forgive_missing_heads(module: nn.Module, incompatible: Any) -> None:
-    inside = f"{HEADS_NAME}."
-    incompatible.missing_keys[:] = [
-        key for key in incompatible.missing_keys if not (key.startswith(inside) or f".{inside}" in key)
-    ]

@@ -1,29 +1,14 @@
-"""The trainer that adds dual self-distillation to nnU-Net's networks; variants are tables of settings."""
+"""The trainer that adds dual self-distillation to a U-shaped network; variants are tables of settings."""
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
-import numpy as np
-import torch
-from nnunetv2.utilities.collate_outputs import collate_outputs
-from torch import distributed, nn
+from torch import nn
 
 from nnunet_dsd.config import Settings
-from nnunet_dsd.distillation.terms import formula
-from nnunet_dsd.errors import CheckpointError
-from nnunet_dsd.networks.heads import HEADS_NAME, HeadChoice, attach_heads
-from nnunet_dsd.networks.staged import describe_staged_network
-from nnunet_dsd.networks.ushape import UShape, check_patch_size
-from nnunet_dsd.trainers.checkpoint import HEADS_KEY
+from nnunet_dsd.networks.heads import DistillationHeads, HeadChoice
+from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.loss import DualDistillationLoss
-from nnunet_dsd.trainers.loss_figure import draw_loss_terms
-from nnunet_dsd.trainers.planned import PlannedTrainer
-
-LOG_PREFIX = "distillation/"
 
 
 def heads_for(settings: Settings) -> HeadChoice:
@@ -39,112 +24,19 @@ def heads_for(settings: Settings) -> HeadChoice:
     )
 
 
-class DistilledTrainer(PlannedTrainer):
-    """nnU-Net's trainer with training-only heads and the loss of dual self-distillation."""
+class DistilledTrainer(HeadedTrainer):
+    """nnU-Net's trainer with bottleneck modules and the loss of dual self-distillation."""
 
-    nnunet_deep_supervision: ClassVar[bool] = False
+    def build_heads(self, shape: UShape, classes: int) -> DistillationHeads:
+        """Return the bottleneck modules that the settings need."""
+        return DistillationHeads(shape, classes, heads_for(self.settings))
 
-    def describe_network(self, network: nn.Module) -> UShape:
-        """Return the levels of this trainer's network; a trainer for another architecture overrides this."""
-        return describe_staged_network(network)
-
-    def prepare_network(self, network: nn.Module, classes: int) -> None:
-        """Attach the heads that the settings need.
-
-        Raises:
-            NetworkStructureError: if the network is no U-shape, or the patch does not fit it.
-        """
-        super().prepare_network(network, classes)
-        shape = self.describe_network(network)
-        check_patch_size(shape.total_scale, self.configuration_manager.patch_size)
-        self.levels = len(shape.encoders)
-        attach_heads(network, shape, classes, heads_for(self.settings))
-
-    def _build_loss(self) -> nn.Module:
-        """Wrap nnU-Net's own loss at full resolution."""
-        supervised = super()._build_loss()
-        if self.settings.dice_background:
-            supervised.dc.do_bg = True
-        loss = DualDistillationLoss(
+    def build_distillation_loss(self, supervised: nn.Module) -> DualDistillationLoss:
+        """Return the loss of Eq. 5 with the settings' weights."""
+        return DualDistillationLoss(
             supervised,
             self.settings,
             levels=self.levels,
             regions=self.label_manager.has_regions,
             ignore_label=self.label_manager.ignore_label,
         )
-        self.print_to_log_file("Training loss:", formula(loss.weights))
-        return loss
-
-    def initialize(self) -> None:
-        """Build everything, and make room in the log for the loss terms."""
-        super().initialize()
-        self._open_log_entries()
-
-    def _open_log_entries(self) -> None:
-        entries = self.logger.local_logger.my_fantastic_logging
-        for name in self.loss.term_names():
-            entries.setdefault(LOG_PREFIX + name, [math.nan] * self.current_epoch)
-
-    def on_train_epoch_start(self) -> None:
-        """Start an epoch with the weights of the ramp."""
-        super().on_train_epoch_start()
-        self.loss.begin_epoch((self.current_epoch + 1) / self.num_epochs)
-
-    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Do nnU-Net's training step and report the loss terms beside the loss."""
-        result: dict[str, Any] = super().train_step(batch)
-        values = torch.stack(list(self.loss.last_terms.values())).cpu().numpy()
-        return {**result, "terms": values}
-
-    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
-        """Log the mean of each loss term over the epoch, over all processes."""
-        super().on_train_epoch_end([{"loss": output["loss"]} for output in train_outputs])
-        steps = collate_outputs([{"terms": output["terms"]} for output in train_outputs])["terms"]
-        if self.is_ddp:
-            gathered: list[Any] = [None] * distributed.get_world_size()
-            distributed.all_gather_object(gathered, steps)
-            steps = np.vstack(gathered)
-        means = dict(zip(self.loss.last_terms, np.nanmean(steps, axis=0).tolist(), strict=True))
-        for name, value in means.items():
-            self.logger.log(LOG_PREFIX + name, value, self.current_epoch)
-        self.print_to_log_file("loss terms", {name: round(value, 4) for name, value in means.items()})
-
-    def on_epoch_end(self) -> None:
-        """Finish the epoch as nnU-Net does and draw the loss terms next to its progress.png."""
-        super().on_epoch_end()
-        if self.local_rank == 0:
-            entries = self.logger.local_logger.my_fantastic_logging
-            terms = {k.removeprefix(LOG_PREFIX): v for k, v in entries.items() if k.startswith(LOG_PREFIX)}
-            draw_loss_terms(terms, os.path.join(self.output_folder, "loss_terms.png"))
-
-    def heads(self) -> nn.Module:
-        """Return the training-only heads."""
-        return self.bare_network().get_submodule(HEADS_NAME)
-
-    def extra_checkpoint_parts(self) -> dict[str, Any]:
-        """Return the heads' weights, which `network_weights` leaves out."""
-        return {HEADS_KEY: {key: value.detach().cpu() for key, value in self.heads().state_dict().items()}}
-
-    def restore_extra_parts(self, checkpoint: Mapping[str, Any], source: str) -> None:
-        """Restore the heads.
-
-        Raises:
-            CheckpointError: if the checkpoint has no heads, or heads made with other settings.
-        """
-        if HEADS_KEY not in checkpoint:
-            raise CheckpointError(
-                f"{source} holds no distillation heads, so it was not written by {type(self).__name__}. To start from "
-                "another model's weights use -pretrained_weights; to predict use nnUNetv2_predict"
-            )
-        try:
-            self.heads().load_state_dict(checkpoint[HEADS_KEY])
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"the distillation heads in {source} were made with other settings ({error}). Continue with the plans "
-                "the training began with"
-            ) from error
-
-    def load_checkpoint(self, filename_or_checkpoint: str | os.PathLike[str]) -> None:
-        """Continue from a checkpoint, with heads, optimiser, schedule and log as they were."""
-        super().load_checkpoint(filename_or_checkpoint)
-        self._open_log_entries()

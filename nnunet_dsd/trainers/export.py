@@ -17,8 +17,9 @@ from torch import nn
 
 from nnunet_dsd.errors import CheckpointError, DataError
 from nnunet_dsd.files import whole_folder
-from nnunet_dsd.networks.heads import HEADS_NAME, HeadChoice, attach_heads
+from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
+from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.checkpoint import (
     HEADS_KEY,
@@ -27,7 +28,7 @@ from nnunet_dsd.trainers.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from nnunet_dsd.trainers.distilled import LOG_PREFIX
+from nnunet_dsd.trainers.headed import LOG_PREFIX
 from nnunet_dsd.trainers.planned import STOCK_TRAINER
 
 MODEL_FILES = ("plans.json", "dataset.json", "dataset_fingerprint.json")

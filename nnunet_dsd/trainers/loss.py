@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,11 +19,61 @@ MONITOR_EVERY = 10
 MONITORED = ("encoder_teacher_entropy", "encoder_teacher_dice")
 
 
-class DualDistillationLoss(nn.Module):
-    """Loss of a network with distillation heads; keeps the terms of its last call for the log.
+class LossOfTerms(nn.Module):
+    """A training loss that is a weighted sum of named terms; keeps the terms of its last call for the log.
 
-    Called with a `DistillationOutput` (training) it returns the weighted sum of Eq. 5; called with plain logits
-    (validation) it returns the supervised loss of the output alone, nnU-Net's usual validation loss.
+    Called with a network's training output it returns the weighted sum; called with plain logits (validation) it
+    returns the supervised loss of the output alone, nnU-Net's usual validation loss.
+
+    Args:
+        supervised: nnU-Net's loss on logits and full-resolution target.
+        settings: What the weights are made of.
+    """
+
+    def __init__(self, supervised: nn.Module, settings: Settings) -> None:
+        super().__init__()
+        self.supervised, self.settings = supervised, settings
+        self.weights = self.term_weights(progress=1.0)
+        self.last_terms: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def term_weights(self, *, progress: float) -> dict[str, float]:
+        """Return the weight of each term, in the terms' order.
+
+        Args:
+            progress: Fraction of the training done at the end of the current epoch.
+        """
+
+    @abstractmethod
+    def terms(self, output: Any, target: Tensor) -> dict[str, Tensor]:
+        """Return the unweighted terms of a network's training output; target `(B, 1, *S)`, or `(B, R, *S)`."""
+
+    def begin_epoch(self, progress: float) -> None:
+        """Start an epoch: set the fraction of the training done at its end, which ramps follow."""
+        self.weights = self.term_weights(progress=progress)
+
+    def forward(self, output: Any, target: Tensor) -> Tensor:
+        """Return the scalar loss of `output` against `target` `(B, 1, *S)`, or `(B, R, *S)` with regions."""
+        if isinstance(output, Tensor):
+            validation_loss: Tensor = self.supervised(output, target)
+            return validation_loss
+        terms = self.terms(output, target)
+        self.last_terms = {name: value.detach() for name, value in terms.items()} | self.monitored(output, target)
+        return weighted_sum(terms, self.weights)
+
+    def monitored(self, output: Any, target: Tensor) -> dict[str, Tensor]:
+        """Return what is logged beside the terms, NaN where it was not looked at in this step."""
+        return {}
+
+    def term_names(self) -> tuple[str, ...]:
+        """Return the names of all that is logged, in order."""
+        return tuple(self.weights)
+
+
+class DualDistillationLoss(LossOfTerms):
+    """Loss of a network with the heads of dual self-distillation (Eq. 5).
+
+    The encoder teacher is looked at in the first step of each epoch and every tenth after it.
 
     Args:
         supervised: nnU-Net's loss on logits and full-resolution target.
@@ -36,48 +87,50 @@ class DualDistillationLoss(nn.Module):
     def __init__(
         self, supervised: nn.Module, settings: Settings, *, levels: int, regions: bool, ignore_label: int | None
     ) -> None:
-        super().__init__()
-        self.supervised, self.settings = supervised, settings
         self.levels, self.regions, self.ignore_label = levels, regions, ignore_label
-        self.weights = term_weights(settings, levels=levels)
-        self.last_terms: dict[str, Tensor] = {}
+        super().__init__(supervised, settings)
         self._calls = 0
+
+    def term_weights(self, *, progress: float) -> dict[str, float]:
+        """Return the weights of Eq. 5, with the ramp of alpha and beta."""
+        return term_weights(self.settings, levels=self.levels, progress=progress)
 
     def begin_epoch(self, progress: float) -> None:
-        """Start an epoch: set the fraction of the training done at its end, which the ramp of alpha and beta follows.
-
-        The encoder teacher is looked at in the first step of each epoch and every tenth after it.
-        """
-        self.weights = term_weights(self.settings, levels=self.levels, progress=progress)
+        """Start an epoch, and its count of steps."""
+        super().begin_epoch(progress)
         self._calls = 0
 
-    def forward(self, output: DistillationOutput | Tensor, target: Tensor) -> Tensor:
-        """Return the scalar loss of `output` against `target` `(B, 1, *S)`, or `(B, R, *S)` with regions."""
-        if isinstance(output, Tensor):
-            validation_loss: Tensor = self.supervised(output, target)
-            return validation_loss
-        mask = counting_voxels(target, regions=self.regions, ignore_label=self.ignore_label)
-        terms = dual_distillation_terms(
-            output, target, settings=self.settings, supervised_loss=self.supervised, mask=mask, regions=self.regions
+    def terms(self, output: DistillationOutput, target: Tensor) -> dict[str, Tensor]:
+        """Return the terms of Eq. 5 by name."""
+        return dual_distillation_terms(
+            output,
+            target,
+            settings=self.settings,
+            supervised_loss=self.supervised,
+            mask=self._mask(target),
+            regions=self.regions,
         )
-        self._remember(terms, output, target, mask)
-        return weighted_sum(terms, self.weights)
 
-    def _remember(
-        self, terms: Mapping[str, Tensor], output: DistillationOutput, target: Tensor, mask: Tensor | None
-    ) -> None:
-        self.last_terms = {name: value.detach() for name, value in terms.items()}
-        if output.encoders:
-            due = self._calls % MONITOR_EVERY == 0
-            logits = output.encoders[-1].detach().float()
-            values = informativeness(logits, target, mask, regions=self.regions) if due else (math.nan, math.nan)
-            named = zip(MONITORED, values, strict=True)
-            self.last_terms |= {name: torch.as_tensor(value, device=logits.device) for name, value in named}
+    def monitored(self, output: DistillationOutput, target: Tensor) -> dict[str, Tensor]:
+        """Return how informative the encoder teacher is, where there is one."""
+        if not output.encoders:
+            return {}
+        due = self._calls % MONITOR_EVERY == 0
         self._calls += 1
+        logits = output.encoders[-1].detach().float()
+        values: Sequence[Any] = (math.nan, math.nan)
+        if due:
+            values = informativeness(logits, target, self._mask(target), regions=self.regions)
+        return {
+            name: torch.as_tensor(value, device=logits.device) for name, value in zip(MONITORED, values, strict=True)
+        }
 
     def term_names(self) -> tuple[str, ...]:
         """Return the names of all that is logged: the terms, then how informative the encoder teacher is."""
-        return (*self.weights, *(MONITORED if self.settings.alpha > 0 else ()))
+        return (*super().term_names(), *(MONITORED if self.settings.alpha > 0 else ()))
+
+    def _mask(self, target: Tensor) -> Tensor | None:
+        return counting_voxels(target, regions=self.regions, ignore_label=self.ignore_label)
 
 
 def counting_voxels(target: Tensor, *, regions: bool, ignore_label: int | None) -> Tensor | None:

@@ -9,8 +9,9 @@ import torch
 from tiny_networks import CASE_NAMES, CASES, FLAT, build_nnunet
 
 from nnunet_dsd.errors import NetworkStructureError
-from nnunet_dsd.networks.heads import HEADS_NAME, DistillationOutput, HeadChoice, attach_heads
+from nnunet_dsd.networks.heads import DistillationOutput, HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network, freeze_deep_supervision_layers
+from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.networks.ushape import Level, UShape
 
 EVERYTHING = HeadChoice(encoder_vectors=True, decoder_vectors=True)
@@ -269,7 +270,10 @@ def test_a_missing_module_is_named_with_the_children_there_are_and_nothing_is_at
     network = small_network()
     shape = describe_staged_network(network)
     wrong = UShape(shape.encoders, (Level("decoder.blocks.7", 6, (2, 2)), *shape.decoders[1:]))
-    with pytest.raises(NetworkStructureError, match=r"no module named decoder\.blocks\.7; .*encoder, decoder"):
+    with pytest.raises(
+        NetworkStructureError,
+        match=r"no module named 'decoder\.blocks\.7'; the children of 'decoder' are: encoder, stages",
+    ):
         attach_heads(network, wrong, 2, HeadChoice())
     assert not hasattr(network, HEADS_NAME)
     attach_heads(network, shape, 2, HeadChoice())

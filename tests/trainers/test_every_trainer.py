@@ -4,7 +4,7 @@ import pytest
 import torch
 from trainer_workplace import PLAIN, RESIDUAL, made_up_batch, read, stock_network
 
-from nnunet_dsd.networks.heads import HEADS_NAME
+from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers.catalog import ENTRIES
 
 NAMES = [entry.name for entry in ENTRIES]

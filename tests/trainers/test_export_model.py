@@ -8,7 +8,7 @@ from trainer_workplace import RESIDUAL, made_up_batch, read, same_weights, small
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.errors import CheckpointError, DataError, RegistryError
-from nnunet_dsd.networks.heads import HEADS_NAME
+from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, SETTINGS_KEY
 from nnunet_dsd.trainers.export import export_model
 

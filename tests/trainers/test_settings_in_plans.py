@@ -6,7 +6,7 @@ from trainer_workplace import PLAIN, SETTINGS, made_up_batch, same_weights, smal
 
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.errors import NetworkStructureError, SettingsError
-from nnunet_dsd.networks.heads import HEADS_NAME
+from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers.distilled import DistilledTrainer
 
 

@@ -1,0 +1,146 @@
+"""Training-only modules on a network: taps on its levels, and what the forward pass then returns.
+
+The modules are a child of the network and work through forward hooks, so the network keeps its class, its children's
+names and its `forward`. In eval mode, and for every caller that only wants weights, they are not there: the output is
+the network's own and `state_dict()` has exactly the network's own keys.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from nnunet_dsd.errors import NetworkStructureError
+
+HEADS_NAME = "distillation_heads"
+INPUT_SUFFIX = ":input"
+
+
+class TappedHeads(nn.Module):
+    """Modules that are fed by taps on a network while it trains (see `attach`).
+
+    Args:
+        names: Paths of the tapped modules inside the network; `path:input` taps what the module is given first
+            instead of what it returns.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__()
+        self.tapped_names = tuple(dict.fromkeys(names))
+        self._features: dict[str, Tensor] = {}
+
+    def store(self, name: str, features: Tensor) -> None:
+        """Keep one level's features until the forward pass ends; in eval mode nothing is kept."""
+        if self.training:
+            self._features[name] = features
+
+    def complete(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        """Forward hook of the network: in training mode, return its output together with what the heads make."""
+        if not self.training:
+            return None
+        features, self._features = self._features, {}
+        return self.training_output(output, features)
+
+    @abstractmethod
+    def training_output(self, main: Tensor, features: Mapping[str, Tensor]) -> Any:
+        """Return what the network returns in training mode.
+
+        Args:
+            main: The network's own output.
+            features: Of every tapped level, by the tap's name.
+        """
+
+
+class _OutputTap:
+    """Forward hook that hands a module's output to the heads."""
+
+    def __init__(self, heads: TappedHeads, name: str) -> None:
+        self.heads, self.name = heads, name
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        self.heads.store(self.name, output)
+
+
+class _InputTap:
+    """Forward hook that hands a module's first input to the heads."""
+
+    def __init__(self, heads: TappedHeads, name: str) -> None:
+        self.heads, self.name = heads, name
+
+    def __call__(self, module: nn.Module, inputs: Any) -> None:
+        self.heads.store(self.name, inputs[0])
+
+
+def attach(network: nn.Module, heads: TappedHeads) -> None:
+    """Give a network training-only heads; do it before torch.compile and before wrapping it for data-parallel use.
+
+    Afterwards the network returns what the heads' `training_output` says in training mode and its own output in eval
+    mode. Its `state_dict()` and `load_state_dict()` know nothing of the heads; save and restore those by themselves.
+
+    Args:
+        network: The network, changed in place.
+        heads: The heads, which become its child `distillation_heads`.
+
+    Raises:
+        NetworkStructureError: if the network has heads already, or lacks a module that the heads tap.
+    """
+    if hasattr(network, HEADS_NAME):
+        raise NetworkStructureError("this network has distillation heads already; build a fresh one")
+    tapped = {name: find_module(network, name) for name in heads.tapped_names}
+    network.add_module(HEADS_NAME, heads)
+    for name, module in tapped.items():
+        if name.endswith(INPUT_SUFFIX):
+            module.register_forward_pre_hook(_InputTap(heads, name))
+        else:
+            module.register_forward_hook(_OutputTap(heads, name))
+    # First in line: a hook that crops the output (see networks.padding) then crops the heads' maps as well.
+    network.register_forward_hook(heads.complete, prepend=True)
+    network.register_state_dict_post_hook(_drop_heads)
+    network.register_load_state_dict_post_hook(_forgive_missing_heads)
+
+
+def find_module(network: nn.Module, name: str) -> nn.Module:
+    """Return the module that a tap's name stands for.
+
+    Raises:
+        NetworkStructureError: if the network has no such module; names those it has one level up.
+    """
+    modules = dict(network.named_modules(remove_duplicate=False))
+    path = name.removesuffix(INPUT_SUFFIX)
+    if not path or path not in modules:
+        raise NetworkStructureError(
+            f"{type(network).__name__} has no module named '{path}'; {_nearest_children(modules, path)}. "
+            "`network.named_modules()` lists all"
+        )
+    return modules[path]
+
+
+def _nearest_children(modules: Mapping[str, nn.Module], path: str) -> str:
+    """Say what there is at the deepest point of the path that exists."""
+    parent = path
+    while parent not in modules:
+        parent = parent.rpartition(".")[0]
+    owner = f"'{parent}'" if parent else "the network"
+    children = ", ".join(name for name, _ in modules[parent].named_children())
+    return f"the children of {owner} are: {children or 'none'}"
+
+
+def _drop_heads(
+    module: nn.Module, state_dict: OrderedDict[str, Tensor], prefix: str, local_metadata: dict[str, Any]
+) -> None:
+    for key in [key for key in state_dict if key.startswith(f"{prefix}{HEADS_NAME}.")]:
+        del state_dict[key]
+    metadata = getattr(state_dict, "_metadata", {})
+    for key in [key for key in metadata if key.startswith(f"{prefix}{HEADS_NAME}")]:
+        del metadata[key]
+
+
+def _forgive_missing_heads(module: nn.Module, incompatible: Any) -> None:
+    inside = f"{HEADS_NAME}."
+    incompatible.missing_keys[:] = [
+        key for key in incompatible.missing_keys if not (key.startswith(inside) or f".{inside}" in key)
+    ]

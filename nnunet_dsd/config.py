@@ -72,6 +72,14 @@ class Settings:
     bottleneck_init: BottleneckInit = setting(
         "nearest", "how deconvolutions start: as nearest-neighbour upsampling, or random (torch's default)"
     )
+    feature_size: int | None = setting(
+        None,
+        "channels at full resolution of MONAI's networks; none: UNETR 16, Swin UNETR 12, VNet 16, DynUNet as planned",
+        low=1,
+    )
+    missu_weight: float = setting(
+        1.0, "weight of the divergences of MISSU-style self-distillation, for the trainers of that name", low=0
+    )
     dice_background: bool = setting(False, "count the background in the Dice loss (the paper does, nnU-Net does not)")
 
     epochs: int = setting(1000, "number of epochs", low=1)

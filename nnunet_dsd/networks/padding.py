@@ -91,4 +91,5 @@ class _Padding:
         return self._cut(output)
 
     def _cut(self, volume: Tensor) -> Tensor:
-        return volume[(..., *self.window)]
+        index: Any = (slice(None), slice(None), *self.window)
+        return volume[index]

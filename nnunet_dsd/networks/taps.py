@@ -109,7 +109,7 @@ def find_module(network: nn.Module, name: str) -> nn.Module:
     Raises:
         NetworkStructureError: if the network has no such module; names those it has one level up.
     """
-    modules = dict(network.named_modules(remove_duplicate=False))
+    modules: dict[str, nn.Module] = dict(network.named_modules(remove_duplicate=False))
     path = name.removesuffix(INPUT_SUFFIX)
     if not path or path not in modules:
         raise NetworkStructureError(

@@ -25,14 +25,35 @@ BASELINE_SUMMARIES = {
     "nnUNetTrainerBasic": "baseline: one output, no deep supervision, no distillation; budget from the plans",
     "nnUNetTrainerStock": "baseline: nnU-Net's own training with its deep supervision; budget from the plans",
 }
+MISSU_PAPER = "Wang et al., MISSU: 3D medical image segmentation via self-distilling TransUNet, 2023"
+MISSU_SUMMARY = "MISSU-style, partly inferred: decoders follow the encoders' features, refined by multi-scale fusion"
+BACKBONES = {
+    "UNETR": "Hatamizadeh et al., UNETR: transformers for 3D medical image segmentation, WACV, 2022",
+    "SwinUNETR": "Hatamizadeh et al., Swin UNETR: swin transformers for semantic segmentation of brain tumors, 2022",
+    "VNet": "Milletari et al., V-Net: fully convolutional neural networks for volumetric segmentation, 3DV, 2016",
+    "DynUNet": "Isensee et al., nnU-Net, Nature Methods, 2021, in MONAI's version",
+}
 
 
-def _entry(name: str, summary: str, paper: str) -> TrainerEntry:
-    target = f"nnunet_dsd.trainers.variants:{name}"
+def _entry(name: str, summary: str, paper: str, *, module: str = "variants") -> TrainerEntry:
+    target = f"nnunet_dsd.trainers.{module}:{name}"
     return TrainerEntry(name=name, target=target, kind="segmentation", summary=summary, paper=paper)
+
+
+def _backbone_entries(backbone: str, paper: str) -> list[TrainerEntry]:
+    """Return the trainers of one of MONAI's networks: plain, and with every kind of self-distillation."""
+    stem = f"nnUNetTrainer{backbone}"
+    distilled = {f"{stem}_{name.removeprefix('nnUNetTrainer')}": summary for name, summary in SUMMARIES.items()}
+    return [
+        _entry(stem, f"MONAI's {backbone}, no distillation", paper, module="backbones"),
+        *(_entry(n, f"MONAI's {backbone}: {s}", DSD_PAPER, module="backbones") for n, s in distilled.items()),
+        _entry(f"{stem}_MISSU", f"MONAI's {backbone}: {MISSU_SUMMARY}", MISSU_PAPER, module="backbones"),
+    ]
 
 
 ENTRIES = (
     *(_entry(name, summary, DSD_PAPER) for name, summary in SUMMARIES.items()),
     *(_entry(name, summary, NNUNET_PAPER) for name, summary in BASELINE_SUMMARIES.items()),
+    _entry("nnUNetTrainerMISSU", MISSU_SUMMARY, MISSU_PAPER, module="missu"),
+    *(entry for backbone, paper in BACKBONES.items() for entry in _backbone_entries(backbone, paper)),
 )

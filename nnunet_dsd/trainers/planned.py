@@ -43,6 +43,7 @@ class PlannedTrainer(nnUNetTrainer):
     fixed: ClassVar[Mapping[str, Any]] = {}
     needed: ClassVar[tuple[str, ...]] = ()
     nnunet_deep_supervision: ClassVar[bool] = True
+    takes_feature_size: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -54,9 +55,17 @@ class PlannedTrainer(nnUNetTrainer):
     ) -> None:
         block = PlansManager(plans).get_configuration(configuration).configuration.get(PLANS_KEY)
         settings = read_settings(block, defaults=self.defaults, fixed=self.fixed)
-        absent = [name for name in self.needed if not getattr(settings, name)]
-        if absent:
-            problems = [f"{name}: got 0, which {type(self).__name__} would be nothing without" for name in absent]
+        problems = [
+            f"{name}: got 0, which {type(self).__name__} would be nothing without"
+            for name in self.needed
+            if not getattr(settings, name)
+        ]
+        if settings.feature_size is not None and not self.takes_feature_size:
+            problems.append(
+                "feature_size: applies to UNETR, SwinUNETR, VNet and DynUNet only; nnU-Net's own networks are made "
+                "narrower or wider with `nnunet-dsd plan --width`"
+            )
+        if problems:
             raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings: Settings = settings

@@ -1,0 +1,50 @@
+"""MISSU-style self-distillation, the rival of the paper, on any U-shaped network; partly inferred (see below)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from nnunet_dsd.config import Settings
+from nnunet_dsd.distillation.missu import missu_terms, missu_weights
+from nnunet_dsd.networks.missu import MissuHeads, MissuOutput
+from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.trainers.headed import HeadedTrainer
+from nnunet_dsd.trainers.loss import LossOfTerms
+
+
+class MissuLoss(LossOfTerms):
+    """Loss of a network with MISSU-style heads.
+
+    Args:
+        supervised: nnU-Net's loss on logits and full-resolution target.
+        settings: Weights, and whether the teachers are detached.
+        pairs: Number of pairs of decoder and encoder levels.
+    """
+
+    def __init__(self, supervised: nn.Module, settings: Settings, *, pairs: int) -> None:
+        self.pairs = pairs
+        super().__init__(supervised, settings)
+
+    def term_weights(self, *, progress: float) -> dict[str, float]:
+        """Return the weight of each term, the same throughout the training."""
+        return missu_weights(self.settings, pairs=self.pairs)
+
+    def terms(self, output: MissuOutput, target: Tensor) -> dict[str, Tensor]:
+        """Return the terms by name."""
+        return missu_terms(output, target, settings=self.settings, supervised_loss=self.supervised)
+
+
+class nnUNetTrainerMISSU(HeadedTrainer):
+    """MISSU-style: decoder features follow the encoder's, refined by multi-scale fusion; partly inferred."""
+
+    defaults = {"detach_teacher": True}
+
+    def build_heads(self, shape: UShape, classes: int) -> MissuHeads:
+        """Return a fusion block with a segmentation head for every pair of levels."""
+        heads = MissuHeads(shape, classes, init=self.settings.bottleneck_init)
+        self.pairs = len(heads.pairs)
+        return heads
+
+    def build_distillation_loss(self, supervised: nn.Module) -> MissuLoss:
+        """Return the MISSU-style loss with the settings' weights."""
+        return MissuLoss(supervised, self.settings, pairs=self.pairs)

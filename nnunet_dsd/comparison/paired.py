@@ -106,8 +106,8 @@ def bootstrap_interval(differences: NDArray[np.float64], *, seed: int) -> tuple[
 def signed_rank(differences: NDArray[np.float64]) -> tuple[float, str]:
     """Two-sided p value of the Wilcoxon signed-rank test, and a note on how it came about or why there is none.
 
-    Pairs without a difference are left out, as Wilcoxon did. The distribution is exact up to `MOST_EXACT` differing pairs
-    without ties, and normal otherwise.
+    Pairs without a difference are left out, as Wilcoxon did. The distribution is exact up to `MOST_EXACT` differing
+    pairs without ties, and normal otherwise.
 
     Args:
         differences: shape (pairs,), without NaN.

@@ -1,0 +1,147 @@
+"""Which runs are compared: read from a file, or from METHOD=FILE words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nnunet_dsd.errors import SettingsError
+
+TITLE = "Comparison of runs"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluated training: a method on one fold with one seed.
+
+    Attributes:
+        method: its name in tables and figures.
+        evaluation: the JSON file of `nnunet-dsd evaluate`.
+        fold: number or name; None if it is not known.
+        seed: None if it is not known.
+        predictions: folder with the label images that were evaluated; None if they are not to be drawn.
+        notes: anything worth printing beside the run.
+    """
+
+    method: str
+    evaluation: Path
+    fold: int | str | None = None
+    seed: int | None = None
+    predictions: Path | None = None
+    notes: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How messages name the run."""
+        parts = [
+            f"fold {self.fold}" if self.fold is not None else "",
+            f"seed {self.seed}" if self.seed is not None else "",
+        ]
+        return " ".join([self.method, *(part for part in parts if part)])
+
+
+@dataclass(frozen=True)
+class RunList:
+    """The runs of a comparison and what is needed to draw their cases.
+
+    Attributes:
+        runs: in the order of the tables.
+        title: heading of the report.
+        baseline: the method that the others are compared with; None: the first one.
+        images: nnU-Net's folder of images, for example `imagesTr`.
+        references: folder of reference label images, for example `labelsTr`.
+        dataset_json: nnU-Net's dataset.json; only its file ending is used.
+    """
+
+    runs: tuple[Run, ...]
+    title: str = TITLE
+    baseline: str | None = None
+    images: Path | None = None
+    references: Path | None = None
+    dataset_json: Path | None = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods in the order of the runs."""
+        return tuple(dict.fromkeys(run.method for run in self.runs))
+
+    @property
+    def baseline_method(self) -> str:
+        """The method that the others are compared with."""
+        return self.baseline or self.methods[0]
+
+    def of(self, method: str) -> tuple[Run, ...]:
+        """The runs of one method."""
+        return tuple(run for run in self.runs if run.method == method)
+
+
+def run_list_from_words(words: Sequence[str]) -> RunList:
+    """Build the runs from METHOD=FILE words; a method that is repeated has several runs.
+
+    Raises:
+        SettingsError: with every word that is something else, and everything `require_sound` finds.
+    """
+    wrong = [word for word in words if not all(word.partition("="))]
+    if wrong:
+        problems = [f"{word!r} is not of the form METHOD=EVALUATION.json" for word in wrong]
+        raise SettingsError(problems, source="the command line")
+    runs = tuple(Run(word.partition("=")[0], Path(word.partition("=")[2]).expanduser()) for word in words)
+    return require_sound(RunList(runs), source="the command line")
+
+
+def with_baseline(run_list: RunList, baseline: str | None) -> RunList:
+    """Return the runs with another baseline; None keeps the one they have.
+
+    Raises:
+        SettingsError: if no run is of that method.
+    """
+    if baseline is None:
+        return run_list
+    return require_sound(replace(run_list, baseline=baseline), source="--baseline")
+
+
+def require_sound(run_list: RunList, *, source: str) -> RunList:
+    """Return the list if every file is there, no run is given twice, and the baseline is one of the methods.
+
+    Raises:
+        SettingsError: with every problem.
+    """
+    problems = [*_missing(run_list), *_repeated(run_list.runs)]
+    if not run_list.runs:
+        problems.append("there is no run; give at least one")
+    elif run_list.baseline_method not in run_list.methods:
+        problems.append(f"the baseline {run_list.baseline!r} has no run; there are {', '.join(run_list.methods)}")
+    if problems:
+        raise SettingsError(problems, source=source)
+    return run_list
+
+
+def _missing(run_list: RunList) -> list[str]:
+    problems = []
+    for run in run_list.runs:
+        if not run.evaluation.is_file():
+            problems.append(f"{run.label}: the evaluation {run.evaluation} does not exist")
+        if run.predictions is not None and not run.predictions.is_dir():
+            problems.append(f"{run.label}: the folder of predictions {run.predictions} does not exist")
+    for name, folder in (("images", run_list.images), ("references", run_list.references)):
+        if folder is not None and not folder.is_dir():
+            problems.append(f"{name}: the folder {folder} does not exist")
+    if run_list.dataset_json is not None and not run_list.dataset_json.is_file():
+        problems.append(f"dataset_json: the file {run_list.dataset_json} does not exist")
+    return problems
+
+
+def _repeated(runs: Sequence[Run]) -> list[str]:
+    problems = []
+    files: dict[Path, Run] = {}
+    names: dict[tuple[str, str, int | None], Run] = {}
+    for run in runs:
+        file, name = run.evaluation.resolve(), (run.method, str(run.fold), run.seed)
+        if file in files:
+            problems.append(f"{run.label}: {run.evaluation} is given already, for {files[file].label}")
+        elif name in names and (run.fold is not None or run.seed is not None):
+            problems.append(f"{run.label}: given twice; tell the runs apart by fold or seed")
+        files.setdefault(file, run)
+        names.setdefault(name, run)
+    return problems

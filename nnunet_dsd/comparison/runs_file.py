@@ -1,0 +1,90 @@
+"""The file that lists the runs of a comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnunet_dsd.comparison.runs import TITLE, Run, RunList, require_sound
+from nnunet_dsd.errors import DataError, SettingsError
+
+TEXT, WHOLE, FOLD, LIST = (str,), (int,), (int, str), (list,)
+LIST_KEYS = {"title": TEXT, "baseline": TEXT, "images": TEXT, "references": TEXT, "dataset_json": TEXT, "runs": LIST}
+RUN_KEYS = {"method": TEXT, "fold": FOLD, "seed": WHOLE, "evaluation": TEXT, "predictions": TEXT, "notes": TEXT}
+TYPE_NAMES = {str: "text", int: "a whole number", list: "a list"}
+
+
+def read_run_list(path: Path) -> RunList:
+    """Read a list of runs; relative paths in it start from the file's folder.
+
+    Raises:
+        DataError: if the file is missing or is no JSON object.
+        SettingsError: with every problem of its content.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} does not exist; give a list of runs with --runs, or METHOD=EVALUATION.json words."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no list of runs: {error}.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is no list of runs: it must hold an object with `runs`, got {type(content).__name__}.")
+    problems = _problems(content)
+    if problems:
+        raise SettingsError(problems, source=str(path))
+    return require_sound(_build(content, path.parent), source=str(path))
+
+
+def _problems(content: Mapping[str, Any]) -> list[str]:
+    problems = _wrong_keys(content, LIST_KEYS, required=("runs",), where="")
+    runs = content.get("runs")
+    for place, entry in enumerate(runs if isinstance(runs, list) else ()):
+        where = f"runs[{place}]: "
+        if isinstance(entry, dict):
+            problems += _wrong_keys(entry, RUN_KEYS, required=("method", "evaluation"), where=where)
+        else:
+            problems.append(f"{where}got {entry!r}, expected an object with `method` and `evaluation`")
+    return problems
+
+
+def _wrong_keys(
+    content: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], *, required: tuple[str, ...], where: str
+) -> list[str]:
+    problems = [f"{where}unknown key {key!r}; there are {', '.join(kinds)}" for key in content if key not in kinds]
+    problems += [f"{where}{key} is missing" for key in required if content.get(key) is None]
+    for key, kind in kinds.items():
+        value = content.get(key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            problems.append(f"{where}{key}: got {value!r}, expected {' or '.join(TYPE_NAMES[one] for one in kind)}")
+        elif value == "":
+            problems.append(f"{where}{key} is empty")
+    return problems
+
+
+def _build(content: Mapping[str, Any], folder: Path) -> RunList:
+    def located(entry: Mapping[str, Any], key: str) -> Path | None:
+        return None if entry.get(key) is None else folder / Path(entry[key]).expanduser()
+
+    runs = tuple(
+        Run(
+            method=entry["method"],
+            evaluation=folder / Path(entry["evaluation"]).expanduser(),
+            fold=entry.get("fold"),
+            seed=entry.get("seed"),
+            predictions=located(entry, "predictions"),
+            notes=entry.get("notes"),
+        )
+        for entry in content["runs"]
+    )
+    return RunList(
+        runs=runs,
+        title=content.get("title") or TITLE,
+        baseline=content.get("baseline"),
+        images=located(content, "images"),
+        references=located(content, "references"),
+        dataset_json=located(content, "dataset_json"),
+    )

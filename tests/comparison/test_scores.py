@@ -1,0 +1,106 @@
+"""Scores of several runs as arrays: which cases, which averages, and what does not go together."""
+
+import numpy as np
+import pytest
+from made_up_comparisons import HEAD_AND_TAIL, write_evaluation
+
+from nnunet_dsd.comparison.runs import Run, RunList
+from nnunet_dsd.comparison.scores import read_scores
+from nnunet_dsd.errors import DataError
+from nnunet_dsd.evaluation.structures import Structure
+
+NAN = float("nan")
+
+
+def dice(**cases):
+    return {case: {"dice": values} for case, values in cases.items()}
+
+
+def run_list(folder, *runs):
+    """Runs from (method, values, options)."""
+    made = []
+    for place, (method, values, options) in enumerate(runs):
+        made.append(Run(method, write_evaluation(folder / f"{place}.json", values, **options), fold=place))
+    return RunList(tuple(made))
+
+
+def test_several_runs_are_averaged_per_case_over_those_that_have_it(tmp_path):
+    runs = run_list(
+        tmp_path,
+        ("A", dice(a=(0.8, 0.6), b=(0.4, 0.2)), {}),
+        ("A", dice(a=(0.6, 0.8), c=(1.0, 0.0)), {}),
+    )
+    scores = read_scores(runs)
+    assert scores.cases == ("a", "b", "c")
+    assert scores.columns == ("head", "tail", "mean")
+    np.testing.assert_allclose(scores.per_case("A", "dice"), [[0.7, 0.7, 0.7], [0.4, 0.2, 0.3], [1.0, 0.0, 0.5]])
+
+
+def test_a_value_that_one_run_lacks_is_undefined_for_the_method_and_so_is_the_mean_over_structures(tmp_path):
+    runs = run_list(tmp_path, ("A", dice(a=(0.8, 0.6)), {}), ("A", dice(a=(NAN, 0.8)), {}))
+    np.testing.assert_allclose(read_scores(runs).per_case("A", "dice"), [[NAN, 0.7, NAN]])
+
+
+def test_a_single_structure_has_no_mean_column(tmp_path):
+    path = write_evaluation(tmp_path / "a.json", dice(a=(0.8,)), HEAD_AND_TAIL[:1])
+    scores = read_scores(RunList((Run("A", path),)))
+    assert scores.columns == ("head",)
+    assert scores.per_case("A", "dice").tolist() == [[0.8]]
+
+
+def test_methods_with_other_cases_are_refused_with_what_each_lacks(tmp_path):
+    runs = run_list(
+        tmp_path,
+        ("A", dice(a=(1, 1), b=(1, 1), c=(1, 1)), {}),
+        ("B", dice(b=(1, 1), d=(1, 1)), {}),
+    )
+    with pytest.raises(DataError) as caught:
+        read_scores(runs)
+    text = str(caught.value)
+    assert "A has 3 of 4; it lacks d" in text
+    assert "B has 2 of 4; it lacks a, c" in text
+    assert "compare on the 1 common cases with --common-cases" in text
+
+
+def test_the_common_cases_are_compared_on_demand_and_what_is_left_out_is_counted(tmp_path):
+    runs = run_list(
+        tmp_path,
+        ("A", dice(a=(1, 1), b=(0.5, 0.7)), {}),
+        ("A", dice(c=(1, 1)), {}),
+        ("B", dice(b=(0.1, 0.3), d=(1, 1)), {}),
+    )
+    scores = read_scores(runs, common_cases=True)
+    assert scores.cases == ("b",)
+    assert scores.left_out == {"A": 2, "B": 1}
+    assert scores.unused == (runs.runs[1],)
+    np.testing.assert_allclose(scores.per_case("A", "dice"), [[0.5, 0.7, 0.6]])
+
+
+def test_methods_without_a_common_case_are_refused(tmp_path):
+    runs = run_list(tmp_path, ("A", dice(a=(1, 1)), {}), ("B", dice(b=(1, 1)), {}))
+    with pytest.raises(DataError, match="no case in common"):
+        read_scores(runs, common_cases=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"structures": (Structure("head", (1,)), Structure("tail", (3,)))}, "structures head (1,), tail (3,)"),
+        ({"surface_tolerance_mm": 2.0}, "tolerance of the surface Dice 2.0; A fold 0 has 1.0"),
+        ({"both_empty": "one"}, "--both-empty one; A fold 0 has nan"),
+        (
+            {"reference_voxels": 101},
+            "references of another size in 2 of 2 scores, first a, head: 101 voxels, 100 for A",
+        ),
+    ],
+)
+def test_evaluations_that_do_not_go_together_are_refused(tmp_path, options, words):
+    runs = run_list(tmp_path, ("A", dice(a=(1, 1)), {}), ("B", dice(a=(1, 1)), options))
+    with pytest.raises(DataError) as caught:
+        read_scores(runs)
+    assert "B fold 1: " + words in str(caught.value)
+
+
+def test_an_evaluation_without_scores_is_refused(tmp_path):
+    with pytest.raises(DataError, match="A fold 0: 0 scores"):
+        read_scores(run_list(tmp_path, ("A", {}, {})))

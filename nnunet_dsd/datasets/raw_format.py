@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -49,13 +50,19 @@ def write_dataset_json(
     labels: Mapping[str, int | Sequence[int]],
     training_cases: int,
     description: str,
+    regions_class_order: Sequence[int] = (),
 ) -> None:
-    """Write nnU-Net's dataset.json; `labels` maps names to label values, or to several for region-based training."""
-    content = {
+    """Write nnU-Net's dataset.json; `labels` maps names to label values, or to several for region-based training.
+
+    With regions, `regions_class_order` is the value that each region writes, the later over the earlier.
+    """
+    content: dict[str, Any] = {
         "channel_names": {str(index): name for index, name in enumerate(channel_names)},
         "labels": {name: value if isinstance(value, int) else list(value) for name, value in labels.items()},
         "numTraining": training_cases,
         "file_ending": FILE_ENDING,
         "description": description,
     }
+    if regions_class_order:
+        content["regions_class_order"] = list(regions_class_order)
     write_json(folder / "dataset.json", content)

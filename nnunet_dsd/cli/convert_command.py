@@ -1,0 +1,150 @@
+"""`nnunet-dsd convert`: public data sets to nnU-Net's raw format, with the paper's splits."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_dsd.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nnunet_dsd.datasets.conversion import Conversion, Findings
+    from nnunet_dsd.datasets.targets import Target
+
+SUMMARY = "convert a public data set to nnU-Net's raw format, with the paper's split"
+
+DATA_SETS = ("mmwhs", "msd-brats", "msd-hippocampus", "msd")
+# Which options a data set has besides those of all.
+OPTIONS = {
+    "mmwhs": ("modality", "no_resample", "clip", "no_clip", "incomplete", "split"),
+    "msd-brats": ("label_kind", "test_cases", "validation_cases", "split"),
+    "msd-hippocampus": ("test_cases", "validation_cases", "split"),
+    "msd": ("test_cases", "validation_cases"),
+}
+MOST_PROCESSES = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments; those of single data sets are None where they are not given."""
+    parser.add_argument("data_set", choices=DATA_SETS, help="what SOURCE holds; msd is any other MSD task")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder with the data set as it was published")
+    parser.add_argument("-d", "--dataset", type=int, required=True, help="number it gets in nnU-Net, 1 to 999")
+    parser.add_argument("--name", help="its name in nnU-Net after the number (default: the data set's own)")
+    most = f"cases at a time (default: one per core, at most {MOST_PROCESSES})"
+    parser.add_argument("--processes", type=int, metavar="N", help=most)
+    parser.add_argument("--check-only", action="store_true", help="check everything, write nothing")
+    _add_mmwhs(parser.add_argument_group("mmwhs"))
+    _add_msd(parser.add_argument_group("msd-brats, msd-hippocampus, msd"))
+    parser.add_argument_group("all but msd").add_argument(
+        "--split", choices=("paper", "nnunet"), help="who makes the folds (default: paper)"
+    )
+
+
+def _add_mmwhs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--modality", choices=("ct", "mr"), help="scans to take (default: ct, the paper's)")
+    resample = "keep the voxel size (default: 1.5 x 1.5 x 2 mm)"
+    group.add_argument("--no-resample", action="store_true", default=None, help=resample)
+    group.add_argument(
+        "--clip",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="clip intensities (default: -175 250 for ct, not at all for mr)",
+    )
+    group.add_argument("--no-clip", action="store_true", default=None, help="keep the intensities")
+    group.add_argument("--incomplete", action="store_true", default=None, help="accept another number of cases than 20")
+
+
+def _add_msd(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--test-cases", type=int, metavar="N", help="hold out the last N labelled cases")
+    group.add_argument("--validation-cases", type=int, metavar="N", help="validate on N cases in fold 0")
+    group.add_argument(
+        "--label-kind",
+        choices=("regions", "classes"),
+        help="msd-brats: the paper's overlapping regions (default), or the classes of the files",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the source, write the data set, and say what to run next."""
+    from rich.console import Console
+
+    from nnunet_dsd.datasets.conversion import check_sources, convert
+    from nnunet_dsd.datasets.targets import find_target, require_disk_space
+
+    _refuse_what_does_not_fit(arguments)
+    conversion = _read(arguments)
+    target = find_target(arguments.dataset, conversion.name, conversion.folds)
+    processes = arguments.processes or min(MOST_PROCESSES, os.cpu_count() or 1)
+    if arguments.check_only:
+        findings = check_sources(conversion, processes=processes)
+        require_disk_space(target, findings.output_bytes)
+    else:
+        findings = convert(conversion, target, processes=processes)
+    _summarise(Console(), conversion, target, findings, written=not arguments.check_only)
+    return 0
+
+
+def _refuse_what_does_not_fit(arguments: argparse.Namespace) -> None:
+    every = {option for options in OPTIONS.values() for option in options}
+    foreign = sorted(every - set(OPTIONS[arguments.data_set]))
+    problems = [
+        f"{_flag(option)} does not go with {arguments.data_set}"
+        for option in foreign
+        if getattr(arguments, option) is not None
+    ]
+    if arguments.processes is not None and arguments.processes < 1:
+        problems.append(f"--processes {arguments.processes}; at least 1 is needed")
+    if arguments.clip is not None and arguments.no_clip:
+        problems.append("--clip and --no-clip contradict each other")
+    if arguments.clip is not None and not arguments.clip[0] < arguments.clip[1]:
+        problems.append(f"--clip {arguments.clip[0]:g} {arguments.clip[1]:g}; the first must be less than the second")
+    if arguments.split == "nnunet" and arguments.validation_cases is not None:
+        problems.append("--validation-cases is for the fold that --split nnunet leaves to nnU-Net")
+    if problems:
+        raise SettingsError(problems, source="the command line")
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _read(arguments: argparse.Namespace) -> Conversion:
+    from nnunet_dsd.datasets.mmwhs import INTENSITY_RANGE_HU, MmwhsSettings, Modality, read_mmwhs
+    from nnunet_dsd.datasets.msd import MsdSettings, read_brats, read_hippocampus, read_task
+
+    paper_folds = arguments.split != "nnunet"
+    if arguments.data_set == "mmwhs":
+        modality: Modality = arguments.modality or "ct"
+        clip = INTENSITY_RANGE_HU if modality == "ct" and not arguments.no_clip else None
+        settings = MmwhsSettings(
+            modality=modality,
+            resample=not arguments.no_resample,
+            intensity_range=clip if arguments.clip is None else (arguments.clip[0], arguments.clip[1]),
+            incomplete=bool(arguments.incomplete),
+            paper_folds=paper_folds,
+        )
+        return read_mmwhs(arguments.source, settings, name=arguments.name)
+    split = MsdSettings(arguments.test_cases, arguments.validation_cases, paper_folds)
+    if arguments.data_set == "msd-brats":
+        return read_brats(arguments.source, split, regions=arguments.label_kind != "classes", name=arguments.name)
+    read = read_hippocampus if arguments.data_set == "msd-hippocampus" else read_task
+    return read(arguments.source, split, name=arguments.name)
+
+
+def _summarise(console: Console, conversion: Conversion, target: Target, findings: Findings, *, written: bool) -> None:
+    lines = [f"note: {note}" for note in findings.notes]
+    lines += [f"{len(conversion.training)} cases for training and validation, {len(conversion.test)} for the test"]
+    lines += [f"{topic}: {rule}" for topic, rule in conversion.rules.items()]
+    if written:
+        lines.append(f"written: {target.raw}")
+        lines += [f"written: {target.splits} (and a copy beside dataset.json)"] if target.splits else []
+        lines.append(f"next: nnUNetv2_plan_and_preprocess -d {int(target.name[7:10])} --verify_dataset_integrity")
+    else:
+        lines.append(f"sound; about {findings.output_bytes / 1e9:.2f} GB would be written to {target.raw}")
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)

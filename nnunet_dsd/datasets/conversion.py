@@ -1,0 +1,210 @@
+"""From a source data set to nnU-Net's raw format: check everything, then write everything or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_dsd import __version__
+from nnunet_dsd.datasets.labels import LabelValues, inspect_values, translate
+from nnunet_dsd.datasets.parallel import for_each
+from nnunet_dsd.datasets.preparation import Preparation, growth, prepare_image, prepare_label
+from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json
+from nnunet_dsd.datasets.sources import SourceCase
+from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
+from nnunet_dsd.datasets.targets import SPLITS_FILE, Target, require_disk_space
+from nnunet_dsd.datasets.volumes import (
+    Header,
+    geometry_difference,
+    read_header,
+    read_image,
+    require_whole_file,
+    split_channels,
+    write_image,
+)
+from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.files import whole_folder, write_json
+
+RECORD_FILE = "conversion.json"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A data set to convert, as its own module read it.
+
+    Attributes:
+        source: the folder it was found in.
+        name: what nnU-Net's folder is called after the number.
+        channel_names: as in dataset.json; nnU-Net normalises by them.
+        labels: as in dataset.json: a value per name, or several for regions.
+        regions_class_order: value that each region writes, in order; empty without regions.
+        values: label values of the source and what they become.
+        preparation: what is done to the volumes.
+        training: cases to train and validate on, in file order, all with labels.
+        test: cases to predict; with labels where there are any.
+        folds: empty leaves the folds to nnU-Net.
+        rules: how cases were divided and volumes changed, in sentences by topic.
+        problems: what was wrong with the list of files.
+        description: one sentence on the data set, with its source.
+    """
+
+    source: Path
+    name: str
+    channel_names: tuple[str, ...]
+    labels: Mapping[str, int | tuple[int, ...]]
+    values: LabelValues
+    training: tuple[SourceCase, ...]
+    test: tuple[SourceCase, ...]
+    description: str
+    regions_class_order: tuple[int, ...] = ()
+    preparation: Preparation = field(default_factory=Preparation)
+    folds: tuple[Fold, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> tuple[SourceCase, ...]:
+        """Cases for training and test."""
+        return self.training + self.test
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the check found: problems, notes on what will be corrected, and the estimated size of what is written."""
+
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    output_bytes: float = 0.0
+
+
+def check_sources(conversion: Conversion, *, processes: int) -> Findings:
+    """Read every file of a data set and return what it found.
+
+    Raises:
+        DataError: with every problem of every file, and those of the list of files.
+    """
+    check = partial(
+        check_case,
+        channels=len(conversion.channel_names),
+        values=conversion.values,
+        preparation=conversion.preparation,
+    )
+    found = for_each(check, conversion.cases, processes=processes, description="checking")
+    problems = [*conversion.problems, *(problem for case in found for problem in case.problems)]
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise DataError(f"{len(problems)} problem(s) in {conversion.source}, nothing was written:\n{listed}")
+    notes = tuple(note for case in found for note in case.notes)
+    return Findings(notes=notes, output_bytes=sum(case.output_bytes for case in found))
+
+
+def check_case(case: SourceCase, *, channels: int, values: LabelValues, preparation: Preparation) -> Findings:
+    """Read a case's files to their ends and check channels, intensities, label values and geometry."""
+    problems: list[str] = []
+    notes: list[str] = []
+    image = _header(case.image, problems)
+    if image is not None:
+        problems += _image_problems(case.image, image, channels)
+    label = _header(case.label, problems) if case.label is not None else None
+    if case.label is not None and label is not None:
+        wrong, notes = inspect_values(case.label, values)
+        problems += wrong
+        if label.channels != 1:
+            problems.append(f"{case.label} holds {label.channels} volumes, expected 1")
+    if image is not None and label is not None:
+        difference = geometry_difference(image.geometry, label.geometry)
+        problems += [f"{case.label} does not lie on its image's voxels: {difference}"] if difference else []
+    paths = [path for path in (case.image, case.label) if path is not None]
+    factor = growth(image.geometry, preparation) if image is not None else 1.0
+    return Findings(tuple(problems), tuple(notes), factor * sum(path.stat().st_size for path in paths))
+
+
+def _header(path: Path, problems: list[str]) -> Header | None:
+    try:
+        require_whole_file(path)
+        return read_header(path)
+    except DataError as error:
+        problems.append(str(error))
+        return None
+
+
+def _image_problems(path: Path, header: Header, channels: int) -> list[str]:
+    problems = []
+    if header.channels != channels:
+        problems.append(f"{path} has {header.channels} channel(s), expected {channels}")
+    if header.is_floating_point:
+        image = read_image(path)
+        voxels = int(np.count_nonzero(~np.isfinite(sitk.GetArrayViewFromImage(image))))
+        problems += [f"{path} holds intensities that are not finite in {voxels} voxel(s)"] if voxels else []
+    return problems
+
+
+def convert(conversion: Conversion, target: Target, *, processes: int) -> Findings:
+    """Check a data set and write it in nnU-Net's raw format, with its splits, or raise and write nothing.
+
+    Raises:
+        DataError: with everything that is wrong with the source.
+        SetupError: if the disk is or becomes full, or the target cannot be written.
+    """
+    findings = check_sources(conversion, processes=processes)
+    require_disk_space(target, findings.output_bytes)
+    try:
+        with whole_folder(target.raw) as folder:
+            _write_cases(conversion, folder, processes=processes)
+            _write_descriptions(conversion, folder, findings)
+        if target.splits is not None:
+            write_json(target.splits, as_nnunet_splits(conversion.folds))
+    except OSError as error:
+        raise SetupError(f"{target.name} could not be written: {error}") from error
+    return findings
+
+
+def _write_cases(conversion: Conversion, folder: Path, *, processes: int) -> None:
+    (folder / "labelsTr").mkdir()
+    work = [(case, "Tr") for case in conversion.training] + [(case, "Ts") for case in conversion.test]
+    write = partial(write_case, folder=folder, values=conversion.values, preparation=conversion.preparation)
+    for_each(write, work, processes=processes, description="converting")
+
+
+def write_case(
+    case_and_part: tuple[SourceCase, str], *, folder: Path, values: LabelValues, preparation: Preparation
+) -> None:
+    """Write a case's channels and label into `imagesTr` and `labelsTr`, or `imagesTs` and `labelsTs`.
+
+    The label takes the image's geometry: the two may differ by rounding (`volumes.geometry_difference`).
+    """
+    case, part = case_and_part
+    channels = split_channels(read_image(case.image))
+    for index, channel in enumerate(channels):
+        path = image_path(folder / f"images{part}", case.name, channel=index)
+        write_image(path, prepare_image(channel, preparation))
+    if case.label is not None:
+        label = translate(split_channels(read_image(case.label))[0], values)
+        label.CopyInformation(channels[0])
+        write_image(label_path(folder / f"labels{part}", case.name), prepare_label(label, preparation))
+
+
+def _write_descriptions(conversion: Conversion, folder: Path, findings: Findings) -> None:
+    write_dataset_json(
+        folder,
+        channel_names=conversion.channel_names,
+        labels=conversion.labels,
+        regions_class_order=conversion.regions_class_order,
+        training_cases=len(conversion.training),
+        description=conversion.description,
+    )
+    if conversion.folds:
+        write_json(folder / SPLITS_FILE, as_nnunet_splits(conversion.folds))
+    record = {
+        "written_by": f"nnunet-dsd {__version__}",
+        "rules": dict(conversion.rules),
+        "notes": list(findings.notes),
+        "training": [case.name for case in conversion.training],
+        "test": [case.name for case in conversion.test],
+    }
+    write_json(folder / RECORD_FILE, record)

@@ -1,0 +1,108 @@
+"""Where a converted data set goes: nnU-Net's folders, and what must not be there yet."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
+from nnunet_dsd.errors import SettingsError, SetupError
+
+SPLITS_FILE = "splits_final.json"
+NNUNET_FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A data set's folder in nnUNet_raw, and its splits file in nnUNet_preprocessed (None: nnU-Net makes the folds)."""
+
+    name: str
+    raw: Path
+    splits: Path | None
+
+
+def find_target(number: int, name: str, folds: Sequence[Fold]) -> Target:
+    """Say where a data set goes.
+
+    Args:
+        number: of the data set, 1 to 999.
+        name: letters, digits, hyphens and underscores.
+        folds: the folds to write; none leaves them to nnU-Net.
+
+    Raises:
+        SettingsError: if number or name cannot be.
+        SetupError: if a folder of nnU-Net is missing, or the data set is there already, or its number is taken.
+    """
+    _check_name(number, name)
+    full_name = f"Dataset{number:03d}_{name}"
+    raw = _nnunet_folder("nnUNet_raw") / full_name
+    _check_number(number, full_name)
+    if raw.exists():
+        raise SetupError(f"{raw} exists; delete it, or give another number with -d")
+    if not folds and not os.environ.get("nnUNet_preprocessed"):
+        return Target(full_name, raw, None)
+    preprocessed = _nnunet_folder("nnUNet_preprocessed") / full_name
+    _check_preprocessed(preprocessed, folds)
+    return Target(full_name, raw, preprocessed / SPLITS_FILE if folds else None)
+
+
+def require_disk_space(target: Target, needed_bytes: float) -> None:
+    """Refuse to start without room for the data set.
+
+    Raises:
+        SetupError: if fewer bytes are free.
+    """
+    free = shutil.disk_usage(target.raw.parent).free
+    if free < needed_bytes:
+        raise SetupError(
+            f"{free / 1e9:.2f} GB are free at {target.raw.parent}; {target.name} needs about "
+            f"{needed_bytes / 1e9:.2f} GB. Free some space, or let nnUNet_raw be a folder on another disk"
+        )
+
+
+def _check_name(number: int, name: str) -> None:
+    problems = []
+    if not 1 <= number <= 999:
+        problems.append(f"number {number}; allowed are 1 to 999")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        problems.append(f"name {name!r}; allowed are letters, digits, hyphens and underscores")
+    if problems:
+        raise SettingsError(problems, source="the data set's number and name")
+
+
+def _nnunet_folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value or not Path(value).is_dir():
+        raise SetupError(
+            f"{variable} is {repr(value) if value else 'not set'}, expected an existing folder: "
+            f"export {variable}=/path/to/{variable} (see `nnunet-dsd doctor`)"
+        )
+    return Path(value)
+
+
+def _check_number(number: int, full_name: str) -> None:
+    """Refuse a number that another data set has in any folder: nnU-Net would not know which one is meant."""
+    for variable in NNUNET_FOLDERS:
+        folder = Path(os.environ.get(variable) or ".")
+        if variable in os.environ and folder.is_dir():
+            taken = [path for path in sorted(folder.glob(f"Dataset{number:03d}*")) if path.name != full_name]
+            if taken:
+                raise SetupError(f"number {number} is taken by {taken[0]}; give another with -d")
+
+
+def _check_preprocessed(folder: Path, folds: Sequence[Fold]) -> None:
+    """Refuse what nnU-Net would mix with the new data set: it keeps an existing split and preprocessed cases."""
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    splits = folder / SPLITS_FILE
+    if present == {SPLITS_FILE} and folds and json.loads(splits.read_text()) == as_nnunet_splits(folds):
+        return
+    if present:
+        raise SetupError(
+            f"{folder} holds {', '.join(sorted(present))} of an earlier data set of this name; "
+            "delete the folder, or give another number with -d"
+        )

@@ -1,0 +1,174 @@
+"""Volumes of a source data set: their headers, whether the files are whole, and whether two lie on the same voxels."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from nnunet_dsd.errors import DataError
+
+CHUNK_BYTES = 2**22
+# Headers of one scan differ by rounding; a label shifted by less than this fraction of a voxel is the same label.
+CORNER_TOLERANCE_VOXELS = 0.1
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a volume lies in space. All in SimpleITK's order (x, y, z) and its LPS coordinates; lengths in mm.
+
+    Attributes:
+        size: voxels per axis.
+        spacing_mm: distance of neighbouring voxel centres per axis.
+        origin_mm: position of the first voxel's centre.
+        direction: row-major 3 x 3 matrix whose columns are the axes.
+    """
+
+    size: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    origin_mm: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    def corners_mm(self) -> NDArray[np.float64]:
+        """Positions of the eight corner voxels' centres, shape (8, 3)."""
+        axes = np.reshape(self.direction, (3, 3)) * np.array(self.spacing_mm)
+        last = [(0, count - 1) for count in self.size]
+        indices = np.array(list(itertools.product(*last)), dtype=np.float64)
+        return np.asarray(indices @ axes.T + np.array(self.origin_mm))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a NIfTI file says about itself: the geometry of one channel, how many there are, the type of a voxel."""
+
+    geometry: Geometry
+    channels: int
+    pixel_type: int
+
+    @property
+    def is_floating_point(self) -> bool:
+        """Whether voxels are floating-point numbers, which may be not-a-number or infinite."""
+        return self.pixel_type in (sitk.sitkFloat32, sitk.sitkFloat64)
+
+
+def read_header(path: Path) -> Header:
+    """Read a header alone; the last axis of a four-dimensional image counts as channels.
+
+    Raises:
+        DataError: if SimpleITK cannot read it, or it is neither a volume nor a series of volumes.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise DataError(f"{path} could not be read as NIfTI; SimpleITK says: {_last_line(error)}") from error
+    axes = reader.GetDimension()
+    if axes not in (3, 4) or reader.GetNumberOfComponents() != 1:
+        raise DataError(
+            f"{path} has {axes} axes and {reader.GetNumberOfComponents()} numbers per voxel; "
+            "3 axes, or 4 with the channels last, and one number per voxel are expected"
+        )
+    direction = np.reshape(reader.GetDirection(), (axes, axes))[:3, :3]
+    geometry = Geometry(
+        size=tuple(reader.GetSize()[:3]),
+        spacing_mm=tuple(reader.GetSpacing()[:3]),
+        origin_mm=tuple(reader.GetOrigin()[:3]),
+        direction=tuple(float(value) for value in direction.ravel()),
+    )
+    return Header(geometry, channels=reader.GetSize()[3] if axes == 4 else 1, pixel_type=reader.GetPixelID())
+
+
+def read_image(path: Path) -> sitk.Image:
+    """Read an image without the header entries that are not its geometry.
+
+    Raises:
+        DataError: if SimpleITK cannot read it.
+    """
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise DataError(f"{path} could not be read as NIfTI; SimpleITK says: {_last_line(error)}") from error
+    for key in image.GetMetaDataKeys():
+        image.EraseMetaData(key)
+    return image
+
+
+def split_channels(image: sitk.Image) -> list[sitk.Image]:
+    """Return the volumes of an image: itself, or those along its fourth axis."""
+    if image.GetDimension() == 3:
+        return [image]
+    return [image[:, :, :, channel] for channel in range(image.GetSize()[3])]
+
+
+def write_image(path: Path, image: sitk.Image) -> None:
+    """Write a compressed NIfTI file and read it back: SimpleITK reports no error where the disk is full.
+
+    Raises:
+        DataError: if what was written is not whole.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path), useCompression=True)
+    require_whole_file(path)
+
+
+def require_whole_file(path: Path) -> None:
+    """Check that a NIfTI file is complete: SimpleITK reads a cut-off one without complaint, the rest as zeros.
+
+    Raises:
+        DataError: if it ends early or, where it is compressed, its checksum is wrong.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            found = sum(len(chunk) for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path} could not be read to its end; it is cut off or damaged ({error})") from error
+    expected = _expected_bytes(path)
+    if found < expected:
+        raise DataError(f"{path} holds {found} bytes of {expected}; it is cut off or damaged")
+
+
+def _expected_bytes(path: Path) -> int:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        bits = int(reader.GetMetaData("bitpix")) * math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+        return int(float(reader.GetMetaData("vox_offset")) + bits / 8)
+    except RuntimeError as error:
+        raise DataError(f"{path} could not be read as NIfTI; SimpleITK says: {_last_line(error)}") from error
+
+
+def geometry_difference(image: Geometry, label: Geometry) -> str | None:
+    """Say how two volumes fail to lie on the same voxels; None if they do.
+
+    They do if the sizes are equal and no corner of one is further from the other's than `CORNER_TOLERANCE_VOXELS` of
+    the image's smallest voxel side. That bounds spacing, origin and direction at once, by what they do to a voxel.
+    """
+    if image.size != label.size:
+        return f"size {label.size} in the label, {image.size} in the image"
+    distance = float(np.linalg.norm(image.corners_mm() - label.corners_mm(), axis=1).max())
+    allowed = CORNER_TOLERANCE_VOXELS * min(image.spacing_mm)
+    if distance <= allowed:
+        return None
+    parts = []
+    for name in ("spacing_mm", "origin_mm", "direction"):
+        got, expected = getattr(label, name), getattr(image, name)
+        if not np.allclose(got, expected, rtol=0, atol=1e-4):
+            parts.append(f"{name} {_rounded(got)} in the label, {_rounded(expected)} in the image")
+    return f"corners are up to {distance:.3g} mm apart, allowed are {allowed:.3g} mm; " + "; ".join(parts)
+
+
+def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(round(value, 4) for value in values)
+
+
+def _last_line(error: RuntimeError) -> str:
+    return (str(error).strip().splitlines() or ["nothing"])[-1]

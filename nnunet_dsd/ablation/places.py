@@ -1,0 +1,123 @@
+"""Where the parts of a study lie: nnU-Net's three folders, and the study's own."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_dsd.ablation.runs import Run
+from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.plans import dataset_folder
+
+FINAL, LATEST, BEST = "checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders of one data set in nnU-Net's trees, and the folder of the study.
+
+    Attributes:
+        raw: `nnUNet_raw/DATASET`.
+        preprocessed: `nnUNet_preprocessed/DATASET`.
+        results: `nnUNet_results/DATASET`; made by nnU-Net.
+        study: The folder given with `-o`.
+    """
+
+    raw: Path
+    preprocessed: Path
+    results: Path
+    study: Path
+
+    def fold(self, run: Run) -> Path:
+        """Folder in which nnU-Net trains a run."""
+        return self.results / run.model / f"fold_{run.fold}"
+
+    def lock(self, run: Run) -> Path:
+        """Held while a run is worked on; beside the results, so that two folders of one study exclude each other."""
+        return self.results / run.model / f".fold_{run.fold}.lock"
+
+    def test_predictions(self, run: Run) -> Path:
+        """Folder of a run's label images of the test cases."""
+        return self.study / "predictions" / run.name
+
+    def evaluation(self, run: Run) -> Path:
+        """Folder of a run's scores."""
+        return self.study / "evaluations" / run.name
+
+    def log(self, run: Run, step: str) -> Path:
+        """Output of one step of a run."""
+        return self.study / "logs" / f"{run.name}-{step}.txt"
+
+    def failure(self, run: Run) -> Path:
+        """Holds the message of a run that failed, until it succeeds."""
+        return self.study / "failures" / f"{run.name}.txt"
+
+    def references(self, fold: object) -> Path:
+        """Folder with copies of the reference labels of a fold's validation cases."""
+        return self.study / "references" / f"fold_{fold}"
+
+    @property
+    def dataset_json(self) -> Path:
+        """nnU-Net's description of the data set."""
+        return self.preprocessed / "dataset.json"
+
+    @property
+    def splits(self) -> Path:
+        """nnU-Net's folds; written by its first training where there are none."""
+        return self.preprocessed / "splits_final.json"
+
+    @property
+    def training_references(self) -> Path:
+        """nnU-Net's copy of the reference labels of all training cases."""
+        return self.preprocessed / "gt_segmentations"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the comparison."""
+        return self.study / "report"
+
+    @property
+    def runs_json(self) -> Path:
+        """What is compared."""
+        return self.study / "runs.json"
+
+    def file_ending(self) -> str:
+        """Return how the data set's files end, such as `.nii.gz`."""
+        return str(read_json(self.dataset_json)["file_ending"])
+
+
+def find_places(dataset: str, study: Path) -> Places:
+    """Find a data set in nnU-Net's folders.
+
+    Raises:
+        SetupError: if one of nnU-Net's folders is not set or does not exist.
+        DataError: if there is no such data set.
+    """
+    preprocessed = dataset_folder(dataset)
+    raw, results = _nnunet_folder("nnUNet_raw"), _nnunet_folder("nnUNet_results")
+    return Places(raw / preprocessed.name, preprocessed, results / preprocessed.name, study.expanduser().absolute())
+
+
+def _nnunet_folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value or not Path(value).is_dir():
+        raise SetupError(
+            f"{variable} is {repr(value) if value else 'not set'}, expected an existing folder: "
+            f"export {variable}=/path/to/{variable} (see `nnunet-dsd doctor`)"
+        )
+    return Path(value).absolute()
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: if it is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error

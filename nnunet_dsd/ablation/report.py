@@ -1,0 +1,94 @@
+"""The comparison of a study's finished runs, by `nnunet-dsd compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunet_dsd.ablation.commands import Command
+from nnunet_dsd.ablation.known_trainers import is_nnunets_own
+from nnunet_dsd.ablation.places import Places
+from nnunet_dsd.ablation.processes import run_logged
+from nnunet_dsd.ablation.runs import Run, plan_runs
+from nnunet_dsd.ablation.scoring import EVALUATION, is_scored, predictions_folder
+from nnunet_dsd.ablation.study import Study
+from nnunet_dsd.errors import SetupError
+from nnunet_dsd.files import exclusive, write_json
+
+OWN_BUDGET = "nnU-Net's own trainer: it reads no settings, its budget is nnU-Net's"
+
+
+def write_report(study: Study, places: Places) -> Path:
+    """Compare the runs that are scored; return the folder of the report.
+
+    Raises:
+        SetupError: if no run is scored yet, or another process writes the report.
+        CommandFailedError: if the comparison fails.
+    """
+    runs = plan_runs(study)
+    scored = [run for run in runs if is_scored(study, run, places)]
+    if not scored:
+        raise SetupError(
+            f"none of the {len(runs)} runs of this study is finished, so there is nothing to compare; "
+            "see what is missing with --list"
+        )
+    busy = f"another process writes the report of {places.study}; wait for it, then run again with --only-report"
+    with exclusive(places.study / ".report.lock", busy=busy):
+        write_json(places.runs_json, run_list(study, scored, places, planned=len(runs)))
+        run_logged(compare_command(study, scored, places), log=places.study / "logs" / "compare.txt")
+    return places.report
+
+
+def run_list(study: Study, scored: Sequence[Run], places: Places, *, planned: int) -> dict[str, Any]:
+    """Return what `nnunet-dsd compare --runs` reads; the title says how many runs are missing.
+
+    Args:
+        study: The study.
+        scored: The runs to compare.
+        places: Where their files are.
+        planned: How many runs the study has in all.
+    """
+    test = study.evaluate_on == "test"
+    images = places.raw / ("imagesTs" if test else "imagesTr")
+    references = places.raw / "labelsTs" if test else places.training_references
+    return {
+        "title": title(study, scored, planned=planned),
+        "baseline": study.baseline if has_baseline(study, scored) else None,
+        "images": str(images) if images.is_dir() else None,
+        "references": str(references),
+        "dataset_json": str(places.dataset_json),
+        "runs": [
+            {
+                "method": run.method,
+                "fold": run.fold,
+                "seed": run.seed,
+                "evaluation": str(places.evaluation(run) / EVALUATION),
+                "predictions": str(predictions_folder(study, run, places)),
+                "notes": OWN_BUDGET if is_nnunets_own(run.trainer) else None,
+            }
+            for run in scored
+        ],
+    }
+
+
+def title(study: Study, scored: Sequence[Run], *, planned: int) -> str:
+    """Return the report's title, with what is missing."""
+    said = study.title or f"Study {study.name}: {study.evaluate_on} cases of {study.dataset}"
+    missing = [f"{planned - len(scored)} of {planned} runs are missing"] if len(scored) < planned else []
+    if study.baseline and not has_baseline(study, scored):
+        missing.append(f"the baseline {study.baseline} is among them")
+    return f"{said} ({', '.join(missing)})" if missing else said
+
+
+def has_baseline(study: Study, scored: Sequence[Run]) -> bool:
+    """Tell whether a run of the baseline is among those that are scored."""
+    return study.baseline in [run.method for run in scored]
+
+
+def compare_command(study: Study, scored: Sequence[Run], places: Places) -> Command:
+    """Return the comparison; where folds of a method are missing, it is of the cases that all methods have."""
+    words: Command = ("nnunet-dsd", "compare", "--runs", str(places.runs_json), "-o", str(places.report), "--overwrite")
+    folds = {method: {run.fold for run in scored if run.method == method} for method in {run.method for run in scored}}
+    common = study.evaluate_on == "validation" and len({frozenset(some) for some in folds.values()}) > 1
+    return (*words, "--common-cases") if common else words

@@ -1,0 +1,134 @@
+"""One call of `nnunet-dsd ablate`: check everything, then run, list, print or report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from nnunet_dsd.ablation.checks import disk_problems, machine_problems
+from nnunet_dsd.ablation.derived_plans import write_derived_plans
+from nnunet_dsd.ablation.display import Display
+from nnunet_dsd.ablation.job_lists import job_list, nnunet_commands
+from nnunet_dsd.ablation.listing import runs_table, survey, totals
+from nnunet_dsd.ablation.places import Places
+from nnunet_dsd.ablation.reading import nearest
+from nnunet_dsd.ablation.report import write_report
+from nnunet_dsd.ablation.runner import Outcome, Runner
+from nnunet_dsd.ablation.runs import Run, plan_runs
+from nnunet_dsd.ablation.scoring import is_scored
+from nnunet_dsd.ablation.study import Study
+from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
+from nnunet_dsd.errors import SettingsError
+
+
+class Session:
+    """A checked study on this machine.
+
+    Raises:
+        SettingsError: with every problem of the study and of the data it needs.
+        SetupError, DataError: if the folder is another study's.
+    """
+
+    def __init__(self, study: Study, problems: Sequence[str], places: Places, console: Console) -> None:
+        problems = [*problems, *machine_problems(study, places)]
+        if problems:
+            raise SettingsError(problems, source="the study")
+        check_study_folder(places.study, study)
+        self.study, self.places, self.console = study, places, console
+        self.runs = plan_runs(study)
+
+    def show(self) -> None:
+        """Print the table of all runs, and what is left."""
+        entries = survey(self.study, self.runs, self.places)
+        table = runs_table(self.study, entries)
+        width = self.console.measure(table).maximum
+        # Where nobody resizes the window, in a file or a pipe, a line of the table stays one line.
+        (self.console if self.console.is_terminal else Console(width=max(width, self.console.width))).print(table)
+        for line in totals(entries):
+            self.console.print(line, highlight=False)
+
+    def show_commands(self) -> None:
+        """Print what a run would do, without doing it; disk space is checked as well."""
+        self._require_room()
+        missing = self.missing()
+        for choice in self.study.plans:
+            for seed in self.study.seeds:
+                path = self.places.preprocessed / f"{self.study.plans_name(choice.name, seed)}.json"
+                self._say(f"plans {path.stem}: {'there' if path.is_file() else 'to be written'}")
+        for command in nnunet_commands(self.study, missing, self.places):
+            self._say(shlex.join(command))
+        scored = len(self.runs) - len(missing)
+        self._say(f"then scores of {len(missing)} runs ({scored} are finished) and the report in {self.places.report}")
+
+    def print_jobs(self, kind: str, source: Sequence[str]) -> None:
+        """Print a job list of the runs that are missing, as plain text."""
+        print(job_list(kind, source, self.study, self.missing(), self.places))
+
+    def write_plans(self) -> None:
+        """Write the derived plans, and the study to its folder."""
+        open_study_folder(self.places.study, self.study)
+        for path in write_derived_plans(self.study, self.places):
+            self._say(f"plans: {path}")
+
+    def run(self, names: Sequence[str] | None, *, keep_going: bool) -> int:
+        """Run what is missing, then report; return 1 if a run failed.
+
+        Args:
+            names: Runs to bring to their end, or None for all.
+            keep_going: Whether the others go on after one has failed.
+        """
+        chosen = self._chosen(names)
+        self._require_room()
+        self.write_plans()
+        runner = Runner(self.study, self.places, Display(self.console, runs=len(chosen)))
+        outcome = runner.run_all(chosen, keep_going=keep_going)
+        self._conclude(outcome)
+        return 1 if outcome.failed else 0
+
+    def report(self) -> int:
+        """Score the runs that are trained (and predicted), and compare; train and predict nothing."""
+        open_study_folder(self.places.study, self.study)
+        Runner(self.study, self.places, Display(self.console, runs=len(self.runs))).score_finished(self.runs)
+        self._write_report()
+        return 0
+
+    def missing(self) -> list[Run]:
+        """Return the runs that are not finished."""
+        return [run for run in self.runs if not is_scored(self.study, run, self.places)]
+
+    def _chosen(self, names: Sequence[str] | None) -> tuple[Run, ...]:
+        known = tuple(run.name for run in self.runs)
+        unknown = [name for name in names or () if name not in known]
+        if unknown:
+            problems = [f"there is no run '{name}'{nearest(name, known)}" for name in unknown]
+            raise SettingsError(problems, source="--only-runs")
+        return tuple(run for run in self.runs if names is None or run.name in names)
+
+    def _require_room(self) -> None:
+        problems = disk_problems(self.study, self.places)
+        if problems:
+            raise SettingsError(problems, source="the study")
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """Write the report if all is done but what failed; otherwise leave it to the process that ends last."""
+        missing = self.missing()
+        if not missing or (outcome.failed and len(missing) == len(outcome.failed) < len(self.runs)):
+            self._write_report()
+        elif outcome.failed or outcome.busy:
+            others = [run.name for run in missing if run.name not in outcome.failed]
+            self._say(f"no report yet: {len(others)} other runs are not finished; the last process writes it")
+        else:
+            self._say(f"no report yet: {len(missing)} runs are left; see --list")
+
+    def _write_report(self) -> None:
+        folder = write_report(self.study, self.places)
+        missing = self.missing()
+        for run in missing:
+            self._say(f"not in the report: {run.name}")
+        self._say(f"report: {folder / 'report.html'}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(escape(text), soft_wrap=True, highlight=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from pathlib import Path
 
@@ -23,6 +23,10 @@ section { padding: 22px; margin-top: 20px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 8px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; white-space: nowrap; }
+.scroll { overflow-x: auto; margin: 0 0 12px; } table.compact { font-size: 13.5px; }
+.compact th, .compact td { padding: 5px 9px; } .compact th { vertical-align: bottom; }
+details { margin: 0 0 12px; } summary { cursor: pointer; color: var(--accent); margin-bottom: 8px; }
+h3 { font-size: 16px; margin: 18px 0 8px; }
 pre { background: #1f2328; color: #e6edf3; padding: 14px 16px; border-radius: 8px; font-size: 13px; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 20px; align-items: start; }
@@ -31,14 +35,13 @@ figcaption { color: var(--soft); font-size: 14px; margin-top: 6px; }
 """
 
 
-def page(title: str, body: Sequence[str]) -> str:
-    """Return a whole HTML document."""
+def page(title: str, body: Sequence[str], *, width_px: int = 1000) -> str:
+    """Return a whole HTML document; the text is at most so wide."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(body)
-        + "\n</main></body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
+        f'<body><main style="max-width: {width_px}px">\n' + "\n".join(body) + "\n</main></body></html>\n"
     )
 
 
@@ -67,6 +70,35 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def compact_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, bold: Collection[tuple[int, int]] = ()
+) -> str:
+    """Return a table of many columns in small print, which can be moved sideways where the window is too narrow.
+
+    Args:
+        headings: of the columns; all but the first are numbers.
+        rows: their cells.
+        bold: places (row, column) of the cells in bold.
+    """
+    kinds = ["", *[' class="number"'] * (len(headings) - 1)]
+    head = "".join(f"<th{kind}>{escape(text)}</th>" for kind, text in zip(kinds, headings, strict=True))
+    body = []
+    for place, row in enumerate(rows):
+        texts = [
+            f"<b>{escape(text)}</b>" if (place, column) in bold else escape(text) for column, text in enumerate(row)
+        ]
+        body.append(
+            "<tr>" + "".join(f"<td{kind}>{text}</td>" for kind, text in zip(kinds, texts, strict=True)) + "</tr>"
+        )
+    content = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+    return f'<div class="scroll"><table class="compact">{content}</table></div>'
+
+
+def folded(summary: str, *parts: str) -> str:
+    """Return parts that are shown on a click."""
+    return f"<details><summary>{escape(summary)}</summary>\n" + "\n".join(parts) + "\n</details>"
 
 
 def picture(path: Path, caption: str) -> str:

@@ -15,6 +15,7 @@ from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.measures import MEASURES
 from nnunet_dsd.evaluation.results import Evaluation
+from nnunet_dsd.evaluation.structures import Structure
 
 MEAN = "mean"
 
@@ -39,14 +40,14 @@ class Scores:
     """The scores of all runs.
 
     Attributes:
-        structures: names in order.
+        structures: in order.
         cases: names of the compared cases; every method has each of them in at least one run.
         runs: in the order of the run list.
         left_out: per method, how many of its cases are not compared because another method lacks them.
         unused: runs that have none of the compared cases.
     """
 
-    structures: tuple[str, ...]
+    structures: tuple[Structure, ...]
     cases: tuple[str, ...]
     runs: tuple[RunScores, ...]
     left_out: Mapping[str, int]
@@ -58,9 +59,14 @@ class Scores:
         return tuple(dict.fromkeys(scores.run.method for scores in self.runs))
 
     @property
+    def structure_names(self) -> tuple[str, ...]:
+        """Names of the structures in order."""
+        return tuple(structure.name for structure in self.structures)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The structures, and their mean where there are several."""
-        return (*self.structures, MEAN) if len(self.structures) > 1 else self.structures
+        return (*self.structure_names, MEAN) if len(self.structures) > 1 else self.structure_names
 
     def of(self, method: str) -> tuple[RunScores, ...]:
         """The runs of one method."""
@@ -105,7 +111,7 @@ def read_scores(run_list: RunList, *, common_cases: bool = False) -> Scores:
     cases = _compared_cases(having, common_cases=common_cases)
     every = [_run_scores(run, evaluation, cases) for run, evaluation in zip(run_list.runs, evaluations, strict=True)]
     return Scores(
-        structures=tuple(structure.name for structure in evaluations[0].structures),
+        structures=evaluations[0].structures,
         cases=cases,
         runs=tuple(scores for scores in every if scores.cases),
         left_out={method: len(names - set(cases)) for method, names in having.items()},

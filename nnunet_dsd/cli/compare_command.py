@@ -1,0 +1,121 @@
+"""`nnunet-dsd compare`: several runs on the same cases, with statistics and a report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_dsd.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from nnunet_dsd.comparison.results import Comparison, MeasureResults
+    from nnunet_dsd.comparison.runs import RunList
+
+SUMMARY = "compare runs on the same cases: tables, paired tests, figures, a report"
+DEFAULT_MEASURES = ("dice", "hd95_mm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: the runs, where to write, and how to compare."""
+    parser.add_argument(
+        "evaluations",
+        nargs="*",
+        metavar="METHOD=EVALUATION.json",
+        help="files of nnunet-dsd evaluate; a method that is repeated has several runs (folds or seeds)",
+    )
+    parser.add_argument("--runs", type=Path, metavar="RUNS.json", help="a list of runs instead, see the how-to page")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        default=list(DEFAULT_MEASURES),
+        metavar="MEASURE",
+        help=f"measures of the evaluations (default: {' '.join(DEFAULT_MEASURES)})",
+    )
+    parser.add_argument("--baseline", metavar="METHOD", help="compare the others with it (default: the first method)")
+    parser.add_argument(
+        "--common-cases",
+        action="store_true",
+        help="compare on the cases that all methods have, and leave out the others",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier comparison in the folder")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, write the folder, and print the tables."""
+    from rich.console import Console
+
+    from nnunet_dsd.comparison.folder import REPORT, require_free
+    from nnunet_dsd.comparison.results import compare
+    from nnunet_dsd.comparison.runs import with_baseline
+    from nnunet_dsd.comparison.scores import read_scores
+    from nnunet_dsd.evaluation.measures import find_measure
+
+    if arguments.seed < 0:
+        raise SettingsError([f"seed {arguments.seed}, allowed is at least 0"], source="--seed")
+    measures = [find_measure(name) for name in dict.fromkeys(arguments.measures)]
+    folder = arguments.output.expanduser().resolve()
+    require_free(folder, overwrite=arguments.overwrite)
+    run_list = with_baseline(_run_list(arguments), arguments.baseline)
+    scores = read_scores(run_list, common_cases=arguments.common_cases)
+    comparison = compare(run_list, scores, measures, seed=arguments.seed)
+    console = Console()
+    _write(folder, comparison, overwrite=arguments.overwrite, console=console)
+    for result in comparison.results:
+        console.print(_summary(comparison, result))
+    console.print(f"report: {folder / REPORT}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _run_list(arguments: argparse.Namespace) -> RunList:
+    from nnunet_dsd.comparison.runs import run_list_from_words
+    from nnunet_dsd.comparison.runs_file import read_run_list
+
+    if (arguments.runs is None) == (not arguments.evaluations):
+        problem = "give either --runs RUNS.json or METHOD=EVALUATION.json words, one of the two"
+        raise SettingsError([problem], source="the command line")
+    return read_run_list(arguments.runs) if arguments.runs else run_list_from_words(arguments.evaluations)
+
+
+def _write(folder: Path, comparison: Comparison, *, overwrite: bool, console: Console) -> None:
+    from rich.progress import Progress
+
+    from nnunet_dsd.comparison.figure_files import figure_tasks
+    from nnunet_dsd.comparison.folder import write_comparison
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("drawing", total=len(figure_tasks(comparison)))
+        write_comparison(folder, comparison, overwrite=overwrite, drawn=lambda: progress.advance(task))
+
+
+def _summary(comparison: Comparison, result: MeasureResults) -> Table:
+    """Methods by their last column: the mean over structures, or the only structure. The report has the others."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from nnunet_dsd.comparison.formats import format_of, p_text
+    from nnunet_dsd.comparison.print_tables import row_texts
+
+    printed, column = format_of(result.measure), result.table.columns[-1]
+    found = {one.method: one for one in result.comparisons if one.column == column}
+    table = Table(title=Text(f"{printed.title}, {column}, against {comparison.baseline}"), title_justify="left")
+    for heading in ("method", "± over", column, "difference", "95 % interval", "p (Holm)"):
+        table.add_column(Text(heading), justify="left" if heading in ("method", "± over") else "right", overflow="fold")
+    for row in result.table.rows:
+        method, over, *_, mean = row_texts(result.table, row)
+        texts = [Text(method), Text(over), Text(mean, style="bold" if row.cells[-1].best else "")]
+        if method in found:
+            paired = found[method].result
+            interval = printed.interval(paired.low, paired.high)
+            texts += [
+                Text(printed.value(paired.mean, signed=True)),
+                Text(interval),
+                Text(p_text(found[method].adjusted)),
+            ]
+        table.add_row(*texts)
+    return table

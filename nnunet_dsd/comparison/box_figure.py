@@ -1,0 +1,57 @@
+"""Box plots: the distribution of a measure over the cases, per method and structure."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, method_panels
+from nnunet_dsd.comparison.scores import Scores
+from nnunet_dsd.evaluation.figures import INK
+from nnunet_dsd.evaluation.measures import Measure
+
+GOLDEN = (5**0.5 - 1) / 2
+
+
+def box_figure(scores: Scores, measure: Measure, *, baseline: str) -> Figure:
+    """Draw a panel per structure and one for their mean: box, median, mean (diamond) and a point per case.
+
+    Whiskers reach to the last case within 1.5 times the box. Runs of a method are averaged per case. The baseline is
+    grey.
+    """
+    printed = format_of(measure)
+    figure, axes = method_panels(scores.columns, scores.methods)
+    for place, method in enumerate(scores.methods):
+        values = scores.per_case(method, measure.name) * printed.factor
+        colour = NEUTRAL if method == baseline else BETTER
+        for axis, column in zip(axes, values.T, strict=True):
+            _draw_box(axis, column[~np.isnan(column)], place, colour)
+    figure.supxlabel(f"{printed.title}, {DIRECTIONS[measure.better]}", fontsize=10, color=INK)
+    return figure
+
+
+def _draw_box(axis: Axes, values: NDArray[np.float64], place: int, colour: str) -> None:
+    if not values.size:
+        return
+    axis.boxplot(
+        values,
+        positions=[place],
+        vert=False,
+        widths=0.62,
+        showfliers=False,
+        showmeans=True,
+        manage_ticks=False,
+        patch_artist=True,
+        boxprops={"facecolor": colour, "alpha": 0.22, "edgecolor": colour},
+        whiskerprops={"color": colour},
+        capprops={"color": colour},
+        medianprops={"color": INK, "lw": 1.4},
+        meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": INK, "markersize": 4, "zorder": 5},
+    )
+    spread = (
+        np.arange(values.size) * GOLDEN
+    ) % 1.0 - 0.5  # evenly filled at any number of cases, and the same every time
+    axis.scatter(values, place + 0.5 * spread, s=7, color=colour, alpha=0.65, lw=0, zorder=4)

@@ -1,0 +1,61 @@
+"""What the figures of a comparison share: a grid of panels, their look, and their files."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnunet_dsd.evaluation.figures import FAINT, INK, save_png
+
+BETTER, WORSE, NEUTRAL = "#0072B2", "#D55E00", "#8A8A8A"
+PANELS_PER_ROW = 4
+PAPER_ENDINGS = (".svg", ".pdf")
+
+
+def wrapped(name: str, width: int) -> str:
+    """Break a long name into lines."""
+    return "\n".join(textwrap.wrap(name, width, break_on_hyphens=True)) or name
+
+
+def method_panels(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Make a panel per column, at most four beside each other, with a line per method from top to bottom.
+
+    Args:
+        columns: titles of the panels.
+        methods: names of the lines, written at the left of each row of panels.
+    """
+    across = min(PANELS_PER_ROW, len(columns))
+    down = math.ceil(len(columns) / across)
+    labels = [wrapped(method, 26) for method in methods]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    size = (1.9 + 2.45 * across, down * (0.85 + 0.27 * max(lines, 2)) + 0.3)
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    grid = figure.subplots(down, across, squeeze=False)
+    axes = list(grid.flat)
+    for spare in axes[len(columns) :]:
+        spare.remove()
+    for place, (axis, column) in enumerate(zip(axes, columns, strict=False)):
+        axis.set_title(wrapped(column, 30), fontsize=10, color=INK)
+        axis.set_yticks(range(len(methods)), labels if place % across == 0 else [])
+        axis.set_ylim(len(methods) - 0.5, -0.5)
+        axis.tick_params(labelsize=9)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="x", color=FAINT, lw=0.5, alpha=0.6)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.locator_params(axis="x", nbins=5)
+    return figure, axes[: len(columns)]
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as PNG, and as SVG and PDF for papers; without dates, so that the same figure is the same file."""
+    save_png(figure, folder / f"{name}.png", dpi=160)
+    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": name}):
+        for ending in PAPER_ENDINGS:
+            figure.savefig(folder / f"{name}{ending}", metadata=dates[ending], dpi=300)

@@ -1,0 +1,95 @@
+"""What a reader of the tables must know: what the numbers are, what is missing, what the p values cover."""
+
+from __future__ import annotations
+
+from nnunet_dsd.comparison.formats import DIRECTIONS
+from nnunet_dsd.comparison.paired import CONFIDENCE, LEAST_PAIRS, MOST_EXACT, RESAMPLES
+from nnunet_dsd.comparison.scores import MEAN, Scores
+from nnunet_dsd.comparison.table import MeasureTable
+
+
+def table_notes(table: MeasureTable) -> tuple[str, ...]:
+    """Return sentences that belong below a table: what the spread is, and which values are missing."""
+    kinds = {row.over for row in table.rows}
+    spreads = {
+        "runs": "± is the sample standard deviation of the runs' means (folds and seeds together).",
+        "cases": "± is the sample standard deviation of the cases.",
+    }
+    if len(kinds) == 1:
+        spread = spreads[kinds.pop()]
+    else:
+        spread = (
+            "± is the sample standard deviation of what the second column says: of runs' means, or of one run's cases."
+        )
+    notes = [f"Mean over cases, {DIRECTIONS[table.measure.better]}; several runs of a method are averaged. {spread}"]
+    if len(table.columns) > 1:
+        notes[0] += f" The last column is the {MEAN} of those before it."
+    missing = [
+        f"{row.method}, {column}: {cell.undefined}"
+        for row in table.rows
+        for column, cell in zip(table.columns, row.cells, strict=True)
+        if cell.undefined and column != MEAN
+    ]
+    if missing:
+        notes.append(
+            f"Undefined values of {table.measure.title}, over all runs: {'; '.join(missing)}. The means leave them "
+            "out, which flatters a method that misses a structure in its hardest cases."
+        )
+    return tuple(notes)
+
+
+def case_notes(scores: Scores, *, baseline: str) -> tuple[str, ...]:
+    """Return sentences about the compared cases and runs that are worth a warning."""
+    notes = []
+    left_out = [f"{count} of {method}" for method, count in scores.left_out.items() if count]
+    if left_out:
+        notes.append(f"Only the cases that all methods have are compared. Left out: {', '.join(left_out)}.")
+    if scores.unused:
+        notes.append(f"Runs with none of these cases, left out: {', '.join(run.label for run in scores.unused)}.")
+    counts = {method: len(scores.of(method)) for method in scores.methods}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{method} {count}" for method, count in counts.items())
+        notes.append(
+            f"The methods have different numbers of runs ({listed}); averages over more runs are steadier, so that "
+            f"differences from {baseline} are not measured with one precision."
+        )
+    notes += [f"{one} and {other} have the same scores in every case." for one, other in _twins(scores)]
+    return tuple(notes)
+
+
+def statistics_notes(scores: Scores, *, baseline: str, seed: int) -> tuple[str, ...]:
+    """Return sentences about the paired comparisons: how they are made, and what their p values leave out."""
+    return (
+        f"Each method is compared with {baseline} on the same cases, paired by name. Values of several runs are "
+        "averaged per case first, so that a case counts once however often it was predicted. A pair is lost where a "
+        "value of either method is undefined.",
+        f"Interval: {CONFIDENCE:.0%} bootstrap of the mean difference (bias-corrected and accelerated, {RESAMPLES} "
+        f"resamples of the cases, seed {seed}). p: two-sided Wilcoxon signed-rank test, exact where there are no ties "
+        f"and at most {MOST_EXACT} differing pairs. Below {LEAST_PAIRS} differing pairs there is no test. p (Holm): "
+        "corrected for all tests of the measure, over methods and structures.",
+        "What the p values cover: that other cases of the same kind could have been drawn. What they do not cover: "
+        "that another training with another seed, or on another split, would have ended elsewhere. " + _seeds(scores),
+        "Cases are taken as independent. Several images of one patient, or folds that share training cases, are not; "
+        "they make intervals too narrow and p values too small.",
+    )
+
+
+def _seeds(scores: Scores) -> str:
+    single = [method for method in scores.methods if len(scores.of(method)) == 1]
+    if not single:
+        return "The spread of the runs' means in the tables shows how large that variation is."
+    return (
+        f"With a single run ({', '.join(single)}) nothing here shows how large that variation is: a small p value then "
+        "says that these two trained networks differ, not that the methods do."
+    )
+
+
+def _twins(scores: Scores) -> list[tuple[str, str]]:
+    seen: dict[tuple[object, ...], str] = {}
+    twins = []
+    for one in scores.runs:
+        content = (one.cases, *(values.tobytes() for values in one.values.values()))
+        if content in seen:
+            twins.append((seen[content], one.run.label))
+        seen.setdefault(content, one.run.label)
+    return twins

@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import SimpleITK as sitk
-
 from nnunet_dsd import __version__
 from nnunet_dsd.datasets.labels import LabelValues, inspect_values, translate
 from nnunet_dsd.datasets.parallel import for_each
@@ -20,6 +17,7 @@ from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
 from nnunet_dsd.datasets.targets import SPLITS_FILE, Target, require_disk_space
 from nnunet_dsd.datasets.volumes import (
     Header,
+    count_not_finite,
     geometry_difference,
     read_header,
     read_image,
@@ -104,18 +102,14 @@ def check_sources(conversion: Conversion, *, processes: int) -> Findings:
 
 
 def check_case(case: SourceCase, *, channels: int, values: LabelValues, preparation: Preparation) -> Findings:
-    """Read a case's files to their ends and check channels, intensities, label values and geometry."""
+    """Read a case's files to their ends and check channels, numbers, label values and geometry."""
     problems: list[str] = []
     notes: list[str] = []
-    image = _header(case.image, problems)
-    if image is not None:
-        problems += _image_problems(case.image, image, channels)
-    label = _header(case.label, problems) if case.label is not None else None
+    image = _check_volume(case.image, channels, problems)
+    label = _check_volume(case.label, 1, problems) if case.label is not None else None
     if case.label is not None and label is not None:
         wrong, notes = inspect_values(case.label, values)
         problems += wrong
-        if label.channels != 1:
-            problems.append(f"{case.label} holds {label.channels} volumes, expected 1")
     if image is not None and label is not None:
         difference = geometry_difference(image.geometry, label.geometry)
         problems += [f"{case.label} does not lie on its image's voxels: {difference}"] if difference else []
@@ -124,24 +118,19 @@ def check_case(case: SourceCase, *, channels: int, values: LabelValues, preparat
     return Findings(tuple(problems), tuple(notes), factor * sum(path.stat().st_size for path in paths))
 
 
-def _header(path: Path, problems: list[str]) -> Header | None:
+def _check_volume(path: Path, channels: int, problems: list[str]) -> Header | None:
+    """Return a file's header, adding what is wrong to the problems; None if it cannot be read."""
     try:
         require_whole_file(path)
-        return read_header(path)
+        header = read_header(path)
     except DataError as error:
         problems.append(str(error))
         return None
-
-
-def _image_problems(path: Path, header: Header, channels: int) -> list[str]:
-    problems = []
     if header.channels != channels:
         problems.append(f"{path} has {header.channels} channel(s), expected {channels}")
-    if header.is_floating_point:
-        image = read_image(path)
-        voxels = int(np.count_nonzero(~np.isfinite(sitk.GetArrayViewFromImage(image))))
-        problems += [f"{path} holds intensities that are not finite in {voxels} voxel(s)"] if voxels else []
-    return problems
+    if header.is_floating_point and (voxels := count_not_finite(path)):
+        problems.append(f"{path} holds numbers that are not finite in {voxels} voxel(s)")
+    return header
 
 
 def convert(conversion: Conversion, target: Target, *, processes: int) -> Findings:

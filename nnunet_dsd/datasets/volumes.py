@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from nnunet_dsd.errors import DataError
 
 CHUNK_BYTES = 2**22
+NIFTI_FLOATS = ("16", "64")  # data types of 32 and 64 bits
+NIFTI_HEADER_BYTES = (348, 540)  # the first number of a file, of version 1 and 2
 # Headers of one scan differ by rounding; a label shifted by less than this fraction of a voxel is the same label.
 CORNER_TOLERANCE_VOXELS = 0.1
 
@@ -46,16 +48,11 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Header:
-    """What a NIfTI file says about itself: the geometry of one channel, how many there are, the type of a voxel."""
+    """What a NIfTI file says about itself: the geometry of one channel, how many there are, and the kind of numbers."""
 
     geometry: Geometry
     channels: int
-    pixel_type: int
-
-    @property
-    def is_floating_point(self) -> bool:
-        """Whether voxels are floating-point numbers, which may be not-a-number or infinite."""
-        return self.pixel_type in (sitk.sitkFloat32, sitk.sitkFloat64)
+    is_floating_point: bool
 
 
 def read_header(path: Path) -> Header:
@@ -64,12 +61,7 @@ def read_header(path: Path) -> Header:
     Raises:
         DataError: if SimpleITK cannot read it, or it is neither a volume nor a series of volumes.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise DataError(f"{path} could not be read as NIfTI; SimpleITK says: {_last_line(error)}") from error
+    reader = _information(path)
     axes = reader.GetDimension()
     if axes not in (3, 4) or reader.GetNumberOfComponents() != 1:
         raise DataError(
@@ -83,7 +75,8 @@ def read_header(path: Path) -> Header:
         origin_mm=tuple(reader.GetOrigin()[:3]),
         direction=tuple(float(value) for value in direction.ravel()),
     )
-    return Header(geometry, channels=reader.GetSize()[3] if axes == 4 else 1, pixel_type=reader.GetPixelID())
+    floats = reader.GetMetaData("datatype") in NIFTI_FLOATS
+    return Header(geometry, channels=reader.GetSize()[3] if axes == 4 else 1, is_floating_point=floats)
 
 
 def read_image(path: Path) -> sitk.Image:
@@ -135,15 +128,40 @@ def require_whole_file(path: Path) -> None:
         raise DataError(f"{path} holds {found} bytes of {expected}; it is cut off or damaged")
 
 
+def count_not_finite(path: Path) -> int:
+    """Return how many voxels of a NIfTI file of floating-point numbers are not-a-number or infinite.
+
+    The file is read here byte by byte: SimpleITK reads such voxels as 0 without a word.
+    """
+    reader = _information(path)
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        order = "<" if int.from_bytes(file.read(4), "little") in NIFTI_HEADER_BYTES else ">"
+        file.seek(int(float(reader.GetMetaData("vox_offset"))))
+        kind = np.dtype(f"{order}f{int(reader.GetMetaData('bitpix')) // 8}")
+        left = kind.itemsize * math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+        found = 0
+        while left > 0 and (chunk := file.read(min(left, CHUNK_BYTES))):
+            found += int(np.count_nonzero(~np.isfinite(np.frombuffer(chunk, kind))))
+            left -= len(chunk)
+    return found
+
+
 def _expected_bytes(path: Path) -> int:
+    reader = _information(path)
+    bits = int(reader.GetMetaData("bitpix")) * math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+    return int(float(reader.GetMetaData("vox_offset")) + bits / 8)
+
+
+def _information(path: Path) -> sitk.ImageFileReader:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        bits = int(reader.GetMetaData("bitpix")) * math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
-        return int(float(reader.GetMetaData("vox_offset")) + bits / 8)
     except RuntimeError as error:
         raise DataError(f"{path} could not be read as NIfTI; SimpleITK says: {_last_line(error)}") from error
+    if not reader.HasMetaDataKey("vox_offset"):
+        raise DataError(f"{path} is no NIfTI file")
+    return reader
 
 
 def geometry_difference(image: Geometry, label: Geometry) -> str | None:

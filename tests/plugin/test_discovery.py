@@ -70,7 +70,8 @@ def answers(environment, tmp_path_factory):
 @pytest.mark.parametrize("name", [entry.name for entry in ENTRIES if entry.name != "nnUNetTrainerDSDMean"])
 def test_nnunet_finds_each_of_our_trainers(answers, name):
     assert name not in answers["errors"], answers["errors"][name]
-    assert answers["modules"][name] == "nnunet_dsd.trainers.variants"
+    place = next(entry.target for entry in ENTRIES if entry.name == name).partition(":")[0]
+    assert answers["modules"][name] == place
 
 
 def test_nnunet_finds_the_trainer_of_the_how_to_page(answers):

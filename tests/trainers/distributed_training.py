@@ -9,11 +9,12 @@ import sys
 import traceback
 from pathlib import Path
 
+import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
-from trainer_workplace import made_up_batch, start, trainer_class
+from trainer_workplace import made_up_batch, shrink_transformers, start, trainer_class
 
 STEPS = 3
 
@@ -34,6 +35,8 @@ def train(name, job, rank):
     plans = json.loads(Path(job["plans"]).read_text())
     plans["configurations"]["3d_fullres"]["batch_dice"] = job["batch_dice"]
     plans["configurations"]["3d_fullres"]["self_distillation"] |= job["settings"]
+    if "patch" in job:
+        plans["configurations"]["3d_fullres"]["patch_size"] = job["patch"]
     trainer = on_cpu(trainer_class(job["trainer"]))(
         plans={**plans, "plans_name": name, "continue_training": False},
         configuration="3d_fullres",
@@ -67,6 +70,7 @@ def weights(trainer):
 
 def main(rank, folder):
     torch.set_num_threads(1)
+    shrink_transformers(pytest.MonkeyPatch())
     meeting = f"file://{folder / 'meeting'}"
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     module.DDP = lambda network, device_ids: DistributedDataParallel(network)

@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trainer_workplace import CLASSES, REGIONS_IGNORE, SETTINGS, read, same_weights, set_nnunet_folders, small_plans
+from trainer_workplace import (
+    CLASSES,
+    ON_NNUNET_NETWORKS,
+    REGIONS_IGNORE,
+    SETTINGS,
+    read,
+    same_weights,
+    set_nnunet_folders,
+    small_plans,
+)
 
 from nnunet_dsd.trainers.catalog import ENTRIES
 
@@ -17,7 +26,7 @@ SCRIPT = Path(__file__).with_name("distributed_training.py")
 DETACHED = {"detach_teacher": True, "bottlenecks": "separate", "eta": 0.0}
 JOBS = {
     f"{entry.name}_{kind}": {"trainer": entry.name, "batch_dice": kind == "batch_dice", "settings": {}}
-    for index, entry in enumerate(ENTRIES)
+    for index, entry in enumerate(entry for entry in ENTRIES if entry.name in ON_NNUNET_NETWORKS)
     for kind in ("batch_dice", "sample_dice")[slice(None) if index == 0 else slice(index % 2, index % 2 + 1)]
 }
 JOBS |= {
@@ -26,6 +35,16 @@ JOBS |= {
     "detached": {"trainer": "nnUNetTrainerDSD", "batch_dice": False, "settings": DETACHED},
     "no_eta": {"trainer": "nnUNetTrainerDSD", "batch_dice": True, "settings": {"eta": 0.0}},
     "regions_ignore": {"trainer": "nnUNetTrainerDSD", "batch_dice": True, "settings": {}, "dataset": REGIONS_IGNORE},
+    **{
+        f"nnUNetTrainer{name}": {"trainer": f"nnUNetTrainer{name}", "batch_dice": False, "settings": {}, "patch": patch}
+        for name, patch in (
+            ("UNETR_DSD", [16, 20, 16]),
+            ("SwinUNETR_DSD", [32, 40, 32]),
+            ("VNet_DSD", [16, 20, 16]),
+            ("DynUNet_DSD", [8, 16, 16]),
+            ("UNETR_MISSU", [16, 20, 16]),
+        )
+    },
 }
 DISTILLED = [name for name in JOBS if not name.startswith(("nnUNetTrainerBasic", "nnUNetTrainerStock"))]
 

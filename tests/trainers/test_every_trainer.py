@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from trainer_workplace import PLAIN, RESIDUAL, made_up_batch, read, stock_network
+from trainer_workplace import ON_NNUNET_NETWORKS, PLAIN, RESIDUAL, made_up_batch, read, stock_network
 
 from nnunet_dsd.networks.taps import HEADS_NAME
-from nnunet_dsd.trainers.catalog import ENTRIES
 
-NAMES = [entry.name for entry in ENTRIES]
+NAMES = ON_NNUNET_NETWORKS
 DISTILLED = [name for name in NAMES if name not in ("nnUNetTrainerBasic", "nnUNetTrainerStock")]
 NETWORKS = [("3d_fullres", PLAIN), ("3d_fullres", RESIDUAL), ("2d", PLAIN), ("2d", RESIDUAL)]
 
@@ -63,6 +62,7 @@ def test_the_stock_network_with_the_trained_weights_gives_bitwise_the_same_outpu
         ("nnUNetTrainerDSDMean", {"encoder_kl_1", "encoder_kl_3", "decoder_kl_1", "decoder_kl_3"}, {"_l2_"}),
         ("nnUNetTrainerDSDReversed", {"encoder_kl_3", "decoder_kl_1"}, {"encoder_kl_1", "decoder_kl_3"}),
         ("nnUNetTrainerDSDFeatureL2", {"encoder_l2_1", "decoder_l2_3", "encoder_kl_1"}, set()),
+        ("nnUNetTrainerMISSU", {"fusion_1", "fusion_2", "missu_kl_1", "missu_kl_2"}, {"decoder", "encoder", "_l2_"}),
     ],
 )
 def test_each_ablation_has_its_own_loss_terms(nnunet, name, present, absent):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from trainer_workplace import (
+    ON_NNUNET_NETWORKS,
     TRAIN,
     command_line_arguments,
     fold_folder,
@@ -19,9 +20,8 @@ from trainer_workplace import (
 
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.errors import CheckpointError
-from nnunet_dsd.trainers.catalog import ENTRIES
 
-NAMES = [entry.name for entry in ENTRIES]
+NAMES = ON_NNUNET_NETWORKS
 CASES = [(name, "sgd") for name in NAMES] + [("nnUNetTrainerDSD", "adamw")]
 
 

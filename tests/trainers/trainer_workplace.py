@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import json
 import multiprocessing
 import multiprocessing.pool
@@ -19,6 +20,7 @@ import torch
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json, write_volume
 from nnunet_dsd.registry import find_trainer
+from nnunet_dsd.trainers.catalog import ENTRIES
 
 SPACING_MM = (2.0, 1.0, 1.0)
 SHAPE = (16, 24, 24)
@@ -32,6 +34,8 @@ DATA_SETS = {
 }
 CLASSES, CLASSES_IGNORE, REGIONS, REGIONS_IGNORE = DATA_SETS
 PLAIN, RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
+ON_MONAI_NETWORKS = [entry.name for entry in ENTRIES if entry.target.startswith("nnunet_dsd.trainers.backbones:")]
+ON_NNUNET_NETWORKS = [entry.name for entry in ENTRIES if entry.name not in ON_MONAI_NETWORKS]
 # Few and small steps, so that a whole training takes seconds.
 BUDGET = {"epochs": 2, "iterations_per_epoch": 2, "validation_iterations_per_epoch": 1, "save_every": 1}
 # Written out because the tests rely on it; the package's own defaults may change.
@@ -187,6 +191,14 @@ def trainer_class(name):
 
         return nnUNetTrainer
     return find_trainer(name).load()
+
+
+def shrink_transformers(patch):
+    """Let UNETR be built with a transformer of a twentieth of its width; the real one takes a gigabyte to train."""
+    from monai.networks import nets
+
+    small = functools.partial(nets.UNETR, hidden_size=48, mlp_dim=96, num_heads=4)
+    patch.setattr(nets, "UNETR", small)
 
 
 def small_plans(plans, network=PLAIN, block=None):

@@ -1,0 +1,98 @@
+"""Patches that a network cannot take are padded with zeros inside it, and the margin is cut off again."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.networks.heads import DistillationOutput
+from nnunet_dsd.networks.padding import pad_inside, padded_size, padding_cost
+
+
+class SumOfNeighbours(nn.Module):
+    """Depends on every voxel around, so that a wrong margin shows."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        kind = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
+        self.layers = nn.Sequential(kind(2, 4, 3, padding=1), nn.ReLU(), kind(4, 3, 5, padding=2))
+        self.sizes = []
+
+    def forward(self, image):
+        self.sizes.append(tuple(image.shape[2:]))
+        return self.layers(image)
+
+
+@pytest.mark.parametrize(
+    ("patch", "multiple", "size"),
+    [
+        ((40, 56, 40), (16, 16, 16), (48, 64, 48)),
+        ((32, 32, 32), (16, 16, 16), (32, 32, 32)),
+        ((33, 1), (8, 8), (40, 8)),
+        ((5, 9, 9), (1, 4, 4), (5, 12, 12)),
+    ],
+)
+def test_each_axis_is_raised_to_the_next_multiple(patch, multiple, size):
+    assert padded_size(patch, multiple) == size
+
+
+def test_a_patch_that_leaves_one_voxel_is_refused_with_a_size_that_would_do():
+    with pytest.raises(
+        NetworkStructureError, match=r"\(20, 32, 30\) leaves a single voxel.*for example \(32, 32, 64\)"
+    ):
+        padded_size((20, 32, 30), (32, 32, 32))
+    assert padded_size((32, 32, 64), (32, 32, 32)) == (32, 32, 64)
+
+
+def test_the_cost_is_the_ratio_of_voxels():
+    assert padding_cost((40, 56, 40), (48, 64, 48)) == pytest.approx(1.6457142857)
+
+
+@pytest.mark.parametrize(("patch", "size"), [((7, 12), (8, 16)), ((5, 6, 7), (8, 8, 8)), ((8, 6, 8), (8, 8, 8))])
+def test_the_output_is_exactly_that_on_the_padded_image_cropped(patch, size):
+    network = SumOfNeighbours(len(patch))
+    image = torch.randn(2, 2, *patch)
+    canvas = torch.zeros(2, 2, *size)
+    starts = [(s - p) // 2 for s, p in zip(size, patch, strict=True)]
+    window = (..., *(slice(start, start + p) for start, p in zip(starts, patch, strict=True)))
+    canvas[window] = image
+    expected = network(canvas)[window]
+    pad_inside(network, patch, size)
+    assert torch.equal(network(image), expected)
+    assert network.sizes[-1] == size
+
+
+def test_a_network_that_takes_the_patch_is_left_alone_and_takes_any_size():
+    network = SumOfNeighbours(2)
+    pad_inside(network, (8, 8), (8, 8))
+    assert network(torch.randn(1, 2, 5, 9)).shape == (1, 3, 5, 9)
+
+
+def test_a_patch_of_another_size_is_refused():
+    network = SumOfNeighbours(2)
+    pad_inside(network, (7, 8), (8, 8))
+    with pytest.raises(NetworkStructureError, match=r"built for patches of \(7, 8\) voxels, got \(8, 8\)"):
+        network(torch.randn(1, 2, 8, 8))
+
+
+def test_everything_of_full_resolution_in_a_training_output_is_cropped_and_nothing_else():
+    network = SumOfNeighbours(2)
+    volumes = [torch.randn(1, 3, 8, 8) for _ in range(3)]
+    vectors = (torch.randn(1, 128),)
+    network.register_forward_hook(lambda *_: DistillationOutput(volumes[0], (volumes[1],), (volumes[2],), vectors))
+    pad_inside(network, (7, 6), (8, 8))
+    output = network(torch.randn(1, 2, 7, 6))
+    for got, whole in zip((output.main, *output.encoders, *output.decoders), volumes, strict=True):
+        assert torch.equal(got, whole[:, :, 0:7, 1:7])
+    assert output.encoder_vectors is vectors
+
+
+def test_gradients_flow_to_the_image_as_through_functional_padding():
+    network, twin = SumOfNeighbours(2), SumOfNeighbours(2)
+    twin.load_state_dict(network.state_dict())
+    pad_inside(network, (7, 6), (8, 8))
+    first, second = (torch.linspace(0, 1, 84).view(1, 2, 7, 6).requires_grad_() for _ in range(2))
+    network(first).square().sum().backward()
+    twin(functional.pad(second, (1, 1, 0, 1)))[:, :, 0:7, 1:7].square().sum().backward()
+    assert torch.allclose(first.grad, second.grad)

@@ -1,0 +1,226 @@
+"""The trainers for MONAI's networks: each takes a step, continues as if never stopped, and is rebuilt for inference."""
+
+import pytest
+import torch
+from torch.nn import functional
+from trainer_workplace import ON_MONAI_NETWORKS, made_up_batch, read, same_weights, shrink_transformers, trainer_class
+
+from nnunet_dsd.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone
+from nnunet_dsd.networks.taps import HEADS_NAME
+from nnunet_dsd.trainers import backbones, variants
+
+# Patches that every one but DynUNet has to pad, and what it computes on.
+PATCHES = {"UNETR": (12, 24, 16), "SwinUNETR": (20, 40, 32), "VNet": (12, 24, 16), "DynUNet": (8, 16, 16)}
+SIZES = {"UNETR": (16, 32, 16), "SwinUNETR": (32, 64, 32), "VNet": (16, 32, 16), "DynUNet": (8, 16, 16)}
+DISTILLED = [f"nnUNetTrainer{name}{kind}" for name in BACKBONES for kind in ("_DSD", "_MISSU")]
+
+
+def backbone_of(name):
+    return name.removeprefix("nnUNetTrainer").partition("_")[0]
+
+
+# Every variant on the cheapest network, three on the others; the classes are made by one rule.
+STEPPING = [
+    *(name for name in ON_MONAI_NETWORKS if backbone_of(name) == "DynUNet"),
+    *(f"nnUNetTrainer{name}{kind}" for name in ("UNETR", "SwinUNETR", "VNet") for kind in ("", "_DSD", "_MISSU")),
+]
+
+every_trainer = pytest.mark.parametrize("name", ON_MONAI_NETWORKS)
+every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+
+
+@pytest.fixture(autouse=True)
+def small_transformers(monkeypatch):
+    shrink_transformers(monkeypatch)
+
+
+def plans_for(nnunet, name, *, patch=None, configuration="3d_fullres", **settings):
+    plans = nnunet.plans(settings={"optimiser": "sgd", **settings})
+    changed = {"patch_size": list(patch or PATCHES[backbone_of(name)]), "batch_size": 1}
+    plans["configurations"][configuration] |= changed
+    return plans
+
+
+def make(nnunet, name, **options):
+    return nnunet.initialized(name, plans=plans_for(nnunet, name, **options))
+
+
+def rebuilt(trainer):
+    """The network as nnU-Net's inference builds it: by the class, from the plans."""
+    return type(trainer).build_network_architecture(
+        trainer.plans_manager,
+        trainer.configuration_manager,
+        trainer.num_input_channels,
+        trainer.label_manager.num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
+
+
+def test_the_table_of_classes_is_the_catalogue():
+    assert set(backbones.TRAINERS) == set(ON_MONAI_NETWORKS)
+    assert len(ON_MONAI_NETWORKS) == 36
+
+
+@every_trainer
+def test_a_class_is_importable_under_its_name_and_keeps_what_makes_its_variant(name):
+    trainer = trainer_class(name)
+    assert getattr(backbones, name) is trainer
+    assert (trainer.__module__, trainer.__name__) == (backbones.__name__, name)
+    variant = backbones.VARIANTS[name.removeprefix(f"nnUNetTrainer{backbone_of(name)}")]
+    assert issubclass(trainer, variant)
+    assert trainer.fixed == variant.fixed
+    assert variant.defaults.items() <= trainer.defaults.items()
+
+
+@pytest.mark.parametrize("name", STEPPING)
+def test_a_step_moves_every_trainable_parameter_and_the_checkpoint_has_monais_keys(nnunet, name):
+    trainer = make(nnunet, name)
+    before = {key: value.clone() for key, value in trainer.network.named_parameters() if value.requires_grad}
+    result = trainer.train_step(made_up_batch(trainer))
+    assert torch.isfinite(torch.as_tensor(result["loss"]))
+    assert [k for k, value in trainer.network.named_parameters() if value.requires_grad and value.grad is None] == []
+    after = dict(trainer.network.named_parameters())
+    convolutions = [key for key in before if key.endswith("weight") and before[key].ndim == 5]
+    assert [key for key in convolutions if torch.equal(after[key], before[key])] == []
+    trainer.save_checkpoint(f"{trainer.output_folder}/checkpoint_final.pth")
+    checkpoint = read(f"{trainer.output_folder}/checkpoint_final.pth")
+    assert checkpoint["trainer_name"] == name
+    assert checkpoint["network_weights"].keys() == rebuilt(trainer).state_dict().keys()
+    assert not any(HEADS_NAME in key for key in checkpoint["network_weights"])
+
+
+@pytest.mark.parametrize("name", DISTILLED)
+def test_the_network_that_inference_builds_gives_bitwise_the_same_output(nnunet, name):
+    trainer = make(nnunet, name)
+    batch = made_up_batch(trainer)
+    trainer.train_step(batch)
+    network = rebuilt(trainer)
+    network.load_state_dict(trainer.network.state_dict())
+    with torch.no_grad():
+        assert torch.equal(trainer.network.eval()(batch["data"]), network.eval()(batch["data"]))
+
+
+@every_backbone
+def test_the_output_is_that_of_monais_network_on_the_padded_patch(nnunet, backbone):
+    trainer = make(nnunet, f"nnUNetTrainer{backbone}_DSD")
+    image = made_up_batch(trainer)["data"]
+    margins = []
+    for patch, size in zip(reversed(PATCHES[backbone]), reversed(SIZES[backbone]), strict=True):
+        margins += [(size - patch) // 2, size - patch - (size - patch) // 2]
+    planned = trainer.configuration_manager.network_arch_init_kwargs
+    request = NetworkRequest(in_channels=1, out_channels=3, patch_size=SIZES[backbone], planned=planned)
+    whole = build_backbone(BACKBONES[backbone], request)
+    whole.load_state_dict(trainer.network.state_dict())
+    with torch.no_grad():
+        expected = whole.eval()(functional.pad(image, margins))
+        window = tuple(slice(start, start + size) for start, size in zip(margins[-2::-2], image.shape[2:], strict=True))
+        assert torch.equal(trainer.network.eval()(image), expected[(..., *window)])
+
+
+@pytest.mark.parametrize("name", DISTILLED)
+def test_the_step_after_loading_is_bitwise_the_one_without_interruption(nnunet, name):
+    trainer = make(nnunet, name)
+    for seed in range(2):
+        trainer.train_step(made_up_batch(trainer, seed))
+    trainer.save_checkpoint(f"{trainer.output_folder}/checkpoint_latest.pth")
+    continued = nnunet.trainer(name, plans=plans_for(nnunet, name))
+    continued.load_checkpoint(f"{trainer.output_folder}/checkpoint_latest.pth")
+    trainer.current_epoch = 1
+    losses = []
+    for one in (trainer, continued):
+        torch.manual_seed(3)  # VNet has dropout
+        one.on_train_epoch_start()
+        losses.append([float(one.train_step(made_up_batch(one, seed))["loss"]) for seed in (10, 11)])
+    assert losses[0] == losses[1]
+    assert same_weights(trainer.heads().state_dict(), continued.heads().state_dict())
+    assert same_weights(trainer.network.state_dict(), continued.network.state_dict())
+
+
+@every_backbone
+def test_with_every_distillation_weight_at_zero_the_loss_is_the_plain_networks(nnunet, backbone):
+    off = {"alpha": 0.0, "beta": 0.0, "eta": 0.0}
+    losses = []
+    for kind in ("", "_DSD"):
+        trainer = make(nnunet, f"nnUNetTrainer{backbone}{kind}", **off)
+        torch.manual_seed(3)  # VNet has dropout
+        losses.append(float(trainer.train_step(made_up_batch(trainer))["loss"]))
+    assert losses[0] == losses[1]
+
+
+@every_backbone
+def test_two_dimensional_plans_train(nnunet, backbone):
+    name = f"nnUNetTrainer{backbone}_DSD"
+    plans = plans_for(nnunet, name, patch=(24, 40), configuration="2d")
+    trainer = nnunet.initialized(name, configuration="2d", plans=plans)
+    assert torch.isfinite(torch.as_tensor(trainer.train_step(made_up_batch(trainer))["loss"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nnUNetTrainerUNETR", ("adamw", 1e-4, "constant")),
+        ("nnUNetTrainerSwinUNETR_DSDFeatureL2", ("adamw", 1e-4, "constant")),
+        ("nnUNetTrainerVNet_DSD", ("sgd", 1e-2, "poly")),
+        ("nnUNetTrainerDynUNet", ("sgd", 1e-2, "poly")),
+    ],
+)
+def test_transformers_train_as_in_the_paper_and_convolutions_as_in_nnunet(nnunet, name, expected):
+    plans = plans_for(nnunet, name)
+    block = plans["configurations"]["3d_fullres"]["self_distillation"]
+    for key in ("optimiser", "learning_rate", "weight_decay", "schedule"):
+        del block[key]
+    settings = nnunet.trainer(name, plans=plans).settings
+    assert (settings.optimiser, settings.initial_learning_rate, settings.schedule) == expected
+
+
+def test_padding_and_its_cost_are_in_the_log(nnunet):
+    trainer = make(nnunet, "nnUNetTrainerUNETR")
+    with open(trainer.log_file) as log:
+        text = log.read()
+    assert "UNETR cannot take patches of (12, 24, 16): they are padded with zeros to (16, 32, 16)" in text
+    assert "1.78 times the voxels" in text
+    plain = make(nnunet, "nnUNetTrainerUNETR", patch=(16, 32, 16))
+    with open(plain.log_file) as log:
+        assert "padded" not in log.read()[len(text) :]
+
+
+def test_a_patch_too_small_is_refused_before_training(nnunet):
+    trainer = nnunet.trainer("nnUNetTrainerVNet_DSD", plans=plans_for(nnunet, "nnUNetTrainerVNet", patch=(8, 16, 16)))
+    with pytest.raises(NetworkStructureError, match=r"patch size \(8, 16, 16\) leaves a single voxel.*\(16, 16, 32\)"):
+        trainer.initialize()
+
+
+def test_a_feature_size_reaches_the_network_and_survives_into_inference(nnunet):
+    trainer = make(nnunet, "nnUNetTrainerUNETR_DSD", feature_size=8)
+    assert trainer.network.encoder1.layer.conv1.conv.out_channels == 8
+    assert rebuilt(trainer).encoder1.layer.conv1.conv.out_channels == 8
+
+
+def test_a_feature_size_is_refused_where_it_would_do_nothing(nnunet):
+    with pytest.raises(SettingsError, match="feature_size: applies to UNETR"):
+        nnunet.trainer("nnUNetTrainerDSD", settings={"feature_size": 16})
+
+
+def test_missu_detaches_its_teachers_unless_the_plans_say_otherwise(nnunet):
+    plans = nnunet.plans()
+    del plans["configurations"]["3d_fullres"]["self_distillation"]["detach_teacher"]
+    assert nnunet.trainer("nnUNetTrainerMISSU", plans=plans).settings.detach_teacher
+    assert not nnunet.trainer("nnUNetTrainerMISSU", settings={"detach_teacher": False}).settings.detach_teacher
+
+
+def test_a_stock_only_copy_of_another_architecture_is_refused(nnunet, tmp_path):
+    from nnunet_dsd.errors import CheckpointError
+    from nnunet_dsd.trainers.export import export_checkpoint
+
+    trainer = make(nnunet, "nnUNetTrainerDynUNet_DSD")
+    path = f"{trainer.output_folder}/checkpoint_final.pth"
+    trainer.save_checkpoint(path)
+    with pytest.raises(CheckpointError, match="only nnUNetTrainerDynUNet_DSD can build"):
+        export_checkpoint(
+            path, tmp_path / "copy.pth", plans=plans_for(nnunet, "DynUNet"), dataset_json=nnunet.dataset_json()
+        )
+
+
+def test_the_plain_variant_is_the_baseline_without_deep_supervision():
+    assert backbones.VARIANTS[""] is variants.nnUNetTrainerBasic

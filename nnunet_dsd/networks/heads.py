@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from nnunet_dsd.config import BottleneckInit, Sharing
+from nnunet_dsd.config import BottleneckInit, Settings, Sharing
 from nnunet_dsd.networks.bottleneck import BottleneckModule
 from nnunet_dsd.networks.taps import TappedHeads, attach
 from nnunet_dsd.networks.ushape import Level, UShape
@@ -48,6 +48,19 @@ class HeadChoice:
     decoder_vectors: bool = False
     sharing: Sharing = "shared"
     init: BottleneckInit = "nearest"
+
+
+def heads_for(settings: Settings) -> HeadChoice:
+    """Return which heads the terms of these settings use."""
+    features = settings.feature_l2 > 0
+    return HeadChoice(
+        encoders=settings.alpha > 0,
+        decoders=settings.beta > 0 or settings.eta > 0,
+        encoder_vectors=features,
+        decoder_vectors=features,
+        sharing=settings.bottlenecks,
+        init=settings.bottleneck_init,
+    )
 
 
 class DistillationHeads(TappedHeads):

@@ -103,6 +103,29 @@ def attach(network: nn.Module, heads: TappedHeads) -> None:
     network.register_load_state_dict_post_hook(_forgive_missing_heads)
 
 
+def detach(network: nn.Module) -> None:
+    """Take the heads and every trace of them off a network, which is then as it was before `attach`.
+
+    Raises:
+        NetworkStructureError: if it has none.
+    """
+    heads = network._modules.pop(HEADS_NAME, None)
+    if heads is None:
+        raise NetworkStructureError("this network has no distillation heads to take off")
+    for module in network.modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key in [key for key, hook in hooks.items() if getattr(hook, "heads", _owner(hook)) is heads]:
+                del hooks[key]
+    for registered in (network._state_dict_hooks, network._load_state_dict_post_hooks):
+        for key in [key for key, hook in registered.items() if hook in (_drop_heads, _forgive_missing_heads)]:
+            del registered[key]
+
+
+def _owner(hook: Any) -> Any:
+    """Return the object whose method a hook is, if it is one."""
+    return getattr(hook, "__self__", None)
+
+
 def find_module(network: nn.Module, name: str) -> nn.Module:
     """Return the module that a tap's name stands for.
 

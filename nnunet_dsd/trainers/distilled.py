@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from nnunet_dsd.config import Settings
-from nnunet_dsd.networks.heads import DistillationHeads, HeadChoice
+from nnunet_dsd.networks.heads import DistillationHeads, heads_for
 from nnunet_dsd.networks.ushape import UShape
 from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.loss import DualDistillationLoss
-
-
-def heads_for(settings: Settings) -> HeadChoice:
-    """Return which heads the terms of these settings use."""
-    features = settings.feature_l2 > 0
-    return HeadChoice(
-        encoders=settings.alpha > 0,
-        decoders=settings.beta > 0 or settings.eta > 0,
-        encoder_vectors=features,
-        decoder_vectors=features,
-        sharing=settings.bottlenecks,
-        init=settings.bottleneck_init,
-    )
 
 
 class DistilledTrainer(HeadedTrainer):

@@ -15,11 +15,11 @@ from scipy import special
 from tiny_networks import CASE_NAMES, CASES
 
 from nnunet_dsd.config import Settings
-from nnunet_dsd.networks.heads import DistillationOutput, attach_heads
+from nnunet_dsd.networks.heads import DistillationOutput, attach_heads, heads_for
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers import variants
-from nnunet_dsd.trainers.distilled import DistilledTrainer, heads_for
+from nnunet_dsd.trainers.distilled import DistilledTrainer
 from nnunet_dsd.trainers.loss import MONITOR_EVERY, DualDistillationLoss, counting_voxels, informativeness
 
 TRAINING = PAPER | {

@@ -1,0 +1,92 @@
+"""nnU-Net's own integrity check, planning and splits on converted data sets."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from made_up_sources import BRATS_JSON, OBLIQUE, brats_names, write_msd, write_volume
+
+from nnunet_dsd.cli.main import main
+
+pytestmark = pytest.mark.slow
+
+# Asks nnU-Net's own trainer for the cases of a fold.
+ASK_FOR_SPLIT = """
+import json, sys, torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+folder, fold = sys.argv[1], int(sys.argv[2])
+plans, dataset = (json.load(open(f"{folder}/{name}.json")) for name in ("nnUNetPlans", "dataset"))
+plans["continue_training"] = False
+trainer = nnUNetTrainer(plans, "3d_fullres", fold, dataset, device=torch.device("cpu"))
+print("SPLIT", json.dumps(trainer.do_split()))
+"""
+
+
+@pytest.fixture
+def nnunet(tmp_path, monkeypatch):
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (tmp_path / "nnunet" / name).mkdir(parents=True)
+        monkeypatch.setenv(name, str(tmp_path / "nnunet" / name))
+    return tmp_path / "nnunet"
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def plan(number):
+    options = ("--verify_dataset_integrity", "-c", "3d_fullres", "-np", "1")
+    printed = run("nnUNetv2_plan_and_preprocess", "-d", number, *options)
+    assert "Error" not in printed
+    assert "Warning" not in printed
+    assert "verify_dataset_integrity Done" in printed
+
+
+def split_of(folder, fold):
+    printed = run(sys.executable, "-c", ASK_FOR_SPLIT, folder, fold)
+    line = next(line for line in printed.splitlines() if line.startswith("SPLIT "))
+    return json.loads(line.removeprefix("SPLIT "))
+
+
+def write_hearts(folder):
+    """Five oblique CT scans in MMWHS's layout, with every structure as a slab."""
+    values = np.array([0, 205, 420, 500, 550, 600, 820, 850, 0], np.int16)
+    label = np.repeat(values, 6)[None, None, :] * np.ones((40, 44, 1), np.int16)
+    rng = np.random.default_rng(0)
+    for number in range(1001, 1006):
+        image = (rng.normal(0, 30, label.shape) + label / 2).astype(np.int16)
+        for kind, array in (("image", image), ("label", label)):
+            path = folder / "ct_train" / f"ct_train_{number}_{kind}.nii.gz"
+            write_volume(path, array, spacing=(0.9, 0.9, 1.2), origin=(-20, 10, 3), direction=OBLIQUE)
+    return folder
+
+
+def test_nnunet_accepts_converted_hearts_and_uses_the_folds(tmp_path, nnunet):
+    source = write_hearts(tmp_path / "mmwhs")
+    assert main(["convert", "mmwhs", str(source), "-d", "20", "--incomplete", "--processes", "1"]) == 0
+    folder = nnunet / "nnUNet_preprocessed" / "Dataset020_MMWHS"
+    ours = json.loads((folder / "splits_final.json").read_text())
+    plan(20)
+    assert json.loads((folder / "splits_final.json").read_text()) == ours
+    for fold in (0, 1):
+        assert split_of(folder, fold) == [ours[fold]["train"], ours[fold]["val"]]
+    spacing = json.loads((folder / "nnUNetPlans.json").read_text())["configurations"]["3d_fullres"]["spacing"]
+    assert spacing == pytest.approx([2.0, 1.5, 1.5])
+
+
+def test_nnunet_accepts_converted_tumours_as_regions_and_other_folds_are_its_own(tmp_path, nnunet):
+    source = write_msd(tmp_path / "Task01", BRATS_JSON, names=brats_names(12), channels=4, shape=(24, 24, 24))
+    words = ["-d", "1", "--test-cases", "2", "--validation-cases", "3", "--processes", "1"]
+    assert main(["convert", "msd-brats", str(source), *words]) == 0
+    folder = nnunet / "nnUNet_preprocessed" / "Dataset001_BrainTumour"
+    (folder / "splits_final.json").unlink()  # planning copies the one beside the raw data
+    ours = json.loads((nnunet / "nnUNet_raw" / "Dataset001_BrainTumour" / "splits_final.json").read_text())
+    plan(1)
+    assert split_of(folder, 0) == [ours[0]["train"], ours[0]["val"]]
+    training, validation = split_of(folder, 1)
+    assert (len(training), len(validation)) == (8, 2)  # nnU-Net's random 80:20, among the training cases alone
+    assert set(training) | set(validation) == set(ours[0]["train"]) | set(ours[0]["val"])

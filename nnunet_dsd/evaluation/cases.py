@@ -2,65 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.evaluation.distances import surface_distances
-from nnunet_dsd.evaluation.images import read_labels, require_equal_geometry
-from nnunet_dsd.evaluation.overlap import dice, relative_volume_difference, volume_ml
-from nnunet_dsd.evaluation.results import SURFACE_TOLERANCE_MM, BothEmpty, Evaluation, Score
-from nnunet_dsd.evaluation.structures import LabelSet, Structure
+from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry
+from nnunet_dsd.evaluation.pairing import pair_folders, raise_problems, require_evaluable
+from nnunet_dsd.evaluation.results import Evaluation, Score
+from nnunet_dsd.evaluation.scoring import DEFAULT, evaluate_arrays
+from nnunet_dsd.evaluation.settings import EvaluationSettings
+from nnunet_dsd.evaluation.structures import LabelSet
 
 
-def evaluate_folders(predictions: Path, references: Path, label_set: LabelSet) -> Evaluation:
+@dataclass(frozen=True)
+class CaseJob:
+    """One case to evaluate."""
+
+    case: str
+    prediction: Path
+    reference: Path
+    label_set: LabelSet
+    settings: EvaluationSettings
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What came of a case: its scores, or else what is wrong with its files."""
+
+    scores: tuple[Score, ...]
+    problem: str = ""
+
+
+Tracker = Callable[[Iterable[CaseResult], int], Iterable[CaseResult]]
+
+
+def _untracked(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
+    return results
+
+
+def evaluate_folders(
+    predictions: Path,
+    references: Path,
+    label_set: LabelSet,
+    *,
+    settings: EvaluationSettings = DEFAULT,
+    processes: int = 1,
+    allow_missing: bool = False,
+    track: Tracker = _untracked,
+) -> Evaluation:
     """Evaluate every reference's prediction; predictions without a reference are left aside.
+
+    Names and headers of all files are checked before any image is read.
 
     Args:
         predictions: folder with label images named like their references, as `nnUNetv2_predict` writes them.
         references: folder with reference label images, for example `labelsTs`.
         label_set: what to evaluate and how the files end.
+        settings: of the measures.
+        processes: that evaluate cases at the same time; 1: this one. Others are spawned, so a script that asks for
+            them guards its main part by `if __name__ == "__main__"`.
+        allow_missing: evaluate without the references that have no prediction; they are listed in the result.
+        track: takes the results as they come and their number, and yields them on; shows progress.
 
     Raises:
-        DataError: if a folder holds no reference, predictions are missing (all are listed), or a geometry differs.
+        DataError: with everything that is wrong with the folders or the files; nothing is returned then.
+        SetupError: if a process was killed.
     """
-    cases = paired_cases(predictions, references, label_set.file_ending)
-    scores: list[Score] = []
-    for case in cases:
-        name = f"{case}{label_set.file_ending}"
-        scores.extend(evaluate_files(predictions / name, references / name, label_set, case=case))
-    return Evaluation(label_set.structures, tuple(scores))
+    ending = label_set.file_ending
+    pairs = pair_folders(predictions, references, ending)
+    require_evaluable(pairs, predictions, references, ending, allow_missing=allow_missing)
+    jobs = [
+        CaseJob(case, predictions / f"{case}{ending}", references / f"{case}{ending}", label_set, settings)
+        for case in pairs.cases
+    ]
+    results = list(track(_run(jobs, processes), len(jobs)))
+    problems = [result.problem for result in results if result.problem]
+    if problems:
+        raise_problems(problems, "Repair or leave out these files, then evaluate again.")
+    return Evaluation(
+        structures=label_set.structures,
+        scores=tuple(score for result in results for score in result.scores),
+        surface_tolerance_mm=settings.surface_tolerance_mm,
+        both_empty=settings.both_empty,
+        missing=pairs.missing,
+    )
 
 
-def paired_cases(predictions: Path, references: Path, file_ending: str) -> tuple[str, ...]:
-    """Names of the cases that have a reference, sorted; every one must have a prediction."""
-    found = references.glob(f"*{file_ending}") if references.is_dir() else ()
-    names = sorted(path.name for path in found if not path.name.startswith("."))
-    if not names:
-        raise DataError(f"{references} holds no reference ending in {file_ending}; give the folder with the labels.")
-    missing = [name for name in names if not (predictions / name).is_file()]
-    if missing:
-        listed = "\n".join(f"  - {name}" for name in missing)
-        raise DataError(
-            f"{len(missing)} of {len(names)} references in {references} have no prediction in {predictions}:\n"
-            f"{listed}\n"
-            "Predict these cases, or evaluate against a folder with the references of the predicted cases only."
-        )
-    return tuple(name[: -len(file_ending)] for name in names)
-
-
-def evaluate_files(prediction: Path, reference: Path, label_set: LabelSet, *, case: str) -> tuple[Score, ...]:
+def evaluate_files(
+    prediction: Path, reference: Path, label_set: LabelSet, *, case: str, settings: EvaluationSettings = DEFAULT
+) -> tuple[Score, ...]:
     """Evaluate one case from its two label images.
 
     Raises:
-        DataError: if a file cannot be read or the two do not lie on the same voxels.
+        DataError: if a file cannot be read, holds values the data set does not have, or the two do not lie on the same
+            voxels.
     """
     predicted, expected = read_labels(prediction), read_labels(reference)
     require_equal_geometry(predicted, expected)
+    for volume in (predicted, expected):
+        require_known_values(volume, label_set.known_values)
     return evaluate_arrays(
         predicted.array,
         expected.array,
@@ -68,54 +115,53 @@ def evaluate_files(prediction: Path, reference: Path, label_set: LabelSet, *, ca
         spacing_mm=expected.geometry.array_spacing_mm,
         case=case,
         ignore_label=label_set.ignore_label,
+        settings=settings,
     )
 
 
-def evaluate_arrays(
-    prediction: NDArray[np.integer[Any]],
-    reference: NDArray[np.integer[Any]],
-    structures: Sequence[Structure],
-    *,
-    spacing_mm: Sequence[float],
-    case: str,
-    ignore_label: int | None = None,
-    surface_tolerance_mm: float = SURFACE_TOLERANCE_MM,
-    both_empty: BothEmpty = "nan",
-) -> tuple[Score, ...]:
-    """Evaluate every structure of one case.
+def require_known_values(volume: Volume, known: frozenset[int] | None) -> None:
+    """Check that a label image holds no value the data set does not have; None accepts all.
 
-    Args:
-        prediction: label image of shape (Z, Y, X), or (Y, X).
-        reference: label image of the same shape.
-        structures: what to evaluate.
-        spacing_mm: along the axes of the arrays.
-        case: name of the case.
-        ignore_label: voxels with this value in the reference belong to no structure, in prediction and reference.
-        surface_tolerance_mm: of the surface Dice.
-        both_empty: what Dice and surface Dice are for a structure that is absent in both.
+    Raises:
+        DataError: with the values and how many voxels have them.
     """
-    considered = np.ones(reference.shape, dtype=bool) if ignore_label is None else reference != ignore_label
-    scores = []
-    for structure in structures:
-        predicted, expected = structure.mask(prediction) & considered, structure.mask(reference) & considered
-        sizes = int(np.count_nonzero(predicted)), int(np.count_nonzero(expected))
-        distances = surface_distances(predicted, expected, spacing_mm=spacing_mm)
-        difference = relative_volume_difference(*sizes)
-        agree = both_empty == "one" and not any(sizes)
-        scores.append(
-            Score(
-                case=case,
-                structure=structure.name,
-                dice=1.0 if agree else dice(predicted, expected),
-                hd95_mm=distances.hausdorff_mm(),
-                asd_mm=distances.average_mm(),
-                surface_dice=1.0 if agree else distances.surface_dice(surface_tolerance_mm),
-                rvd=difference,
-                abs_rvd=abs(difference),
-                prediction_ml=volume_ml(sizes[0], spacing_mm),
-                reference_ml=volume_ml(sizes[1], spacing_mm),
-                prediction_voxels=sizes[0],
-                reference_voxels=sizes[1],
-            )
+    if known is None:
+        return
+    foreign = volume.array[np.isin(volume.array, list(known), invert=True)]
+    if foreign.size:
+        values, counts = np.unique(foreign, return_counts=True)
+        listed = ", ".join(f"{value} ({count} voxels)" for value, count in zip(values, counts, strict=True))
+        raise DataError(
+            f"{volume.path} holds label values that the data set does not have: {listed}; it has {sorted(known)}."
         )
-    return tuple(scores)
+
+
+def _run(jobs: Sequence[CaseJob], processes: int) -> Iterator[CaseResult]:
+    """Yield the results in the order of the jobs."""
+    if processes < 1:
+        raise SetupError(f"{processes} processes cannot evaluate anything; at least 1 is needed.")
+    if processes == 1 or len(jobs) == 1:
+        yield from map(_run_job, jobs)
+        return
+    executor = ProcessPoolExecutor(
+        min(processes, len(jobs)),
+        multiprocessing.get_context("spawn"),
+        initializer=torch.set_num_threads,
+        initargs=(1,),
+    )
+    try:
+        yield from executor.map(_run_job, jobs)
+    except BrokenProcessPool as error:
+        raise SetupError(
+            "A process of the evaluation was killed, probably for want of memory; use fewer --processes."
+        ) from error
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _run_job(job: CaseJob) -> CaseResult:
+    try:
+        scores = evaluate_files(job.prediction, job.reference, job.label_set, case=job.case, settings=job.settings)
+    except DataError as error:
+        return CaseResult((), problem=str(error))
+    return CaseResult(scores)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import ShapeError
 
-# Spacings are float32 in NIfTI files: 1.2 mm reads as 1.20000005, and a shift of one voxel is not within 1.2 mm of it.
-ROUNDING_MM = 1e-4
+# Spacings and distances are float32: 1.2 mm reads as 1.20000005 from NIfTI, and a shift of one voxel is within 1.2 mm.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SurfaceDistances:
         voxels = self.from_prediction.size + self.from_reference.size
         if voxels == 0:
             return math.nan
-        limit = tolerance_mm + ROUNDING_MM
+        limit = tolerance_mm * (1 + ROUNDING)
         within = np.count_nonzero(self.from_prediction <= limit) + np.count_nonzero(self.from_reference <= limit)
         return int(within) / voxels
 
@@ -89,8 +89,8 @@ def surface_distances(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 calls itself with an argument it deprecates
         edges, distances, _ = get_edge_surface_distance(
-            torch.from_numpy(prediction),
-            torch.from_numpy(reference),
+            torch.from_numpy(np.ascontiguousarray(prediction)),
+            torch.from_numpy(np.ascontiguousarray(reference)),
             spacing=[float(step) for step in spacing_mm],
             symmetric=True,
             warn_empty=False,

@@ -14,7 +14,20 @@ from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.measures import MEASURES
 from nnunet_dsd.evaluation.results import Evaluation, Score, Summary
 from nnunet_dsd.evaluation.structures import Structure
-from nnunet_dsd.files import write_json, write_text
+from nnunet_dsd.files import whole_file, write_json, write_text
+
+
+def write_results(folder: Path, evaluation: Evaluation) -> tuple[Path, Path]:
+    """Write `scores.csv` and `evaluation.json` into a folder, both or neither; those of an earlier one are replaced.
+
+    Returns:
+        The two paths.
+    """
+    table, record = folder / "scores.csv", folder / "evaluation.json"
+    with whole_file(table) as table_file, whole_file(record) as record_file:
+        write_csv(table_file, evaluation)
+        write_evaluation_json(record_file, evaluation)
+    return table, record
 
 
 def write_csv(path: Path, evaluation: Evaluation) -> None:

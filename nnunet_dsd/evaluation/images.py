@@ -101,28 +101,60 @@ def read_labels(path: Path) -> Volume:
         DataError: if the file cannot be read or holds values that are no labels.
     """
     volume = read_volume(path)
+    if volume.array.ndim != len(volume.geometry.size) or volume.array.ndim not in (2, 3):
+        raise DataError(
+            f"{path} has the shape {volume.array.shape}; label images have one value per voxel in 2 or 3 dimensions."
+        )
+    if np.issubdtype(volume.array.dtype, np.integer):
+        return volume
     labels = np.rint(volume.array).astype(np.int64)
     if not np.array_equal(labels, volume.array):
         raise DataError(f"{path} holds values that are no whole numbers; labels are needed, not probabilities.")
     return Volume(labels, volume.geometry, path)
 
 
-def require_equal_geometry(prediction: Volume, reference: Volume, *, tolerance: float = 1e-3) -> None:
-    """Check that two images lie on the same voxels.
+def read_geometry(path: Path) -> Geometry:
+    """Read an image's geometry from its header alone.
+
+    Raises:
+        DataError: if the file is missing or its header cannot be read.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist.")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise DataError(f"{path} could not be read as an image; it may be damaged. SimpleITK says: {error}") from error
+    return Geometry(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+
+
+def geometry_differences(prediction: Geometry, reference: Geometry, *, tolerance: float = 1e-3) -> list[str]:
+    """Name every property in which a prediction's geometry is not its reference's, and by how much.
 
     Args:
-        prediction: one image.
+        prediction: one geometry.
         reference: the other.
         tolerance: allowed difference of spacing and origin in mm, and of direction cosines.
+    """
+    differences = []
+    for name in ("size", "spacing_mm", "origin_mm", "direction"):
+        got, expected = getattr(prediction, name), getattr(reference, name)
+        amount = float(np.abs(np.subtract(got, expected)).max()) if len(got) == len(expected) else math.inf
+        if amount > tolerance:
+            both = f"{_rounded(got)} in the prediction, {_rounded(expected)} in the reference"
+            differences.append(f"  {name}: {both} (by {amount:.4g})")
+    return differences
+
+
+def require_equal_geometry(prediction: Volume, reference: Volume) -> None:
+    """Check that two images lie on the same voxels.
 
     Raises:
         DataError: with every property that differs.
     """
-    differences = []
-    for name in ("size", "spacing_mm", "origin_mm", "direction"):
-        got, expected = getattr(prediction.geometry, name), getattr(reference.geometry, name)
-        if len(got) != len(expected) or not np.allclose(got, expected, rtol=0, atol=tolerance):
-            differences.append(f"  {name}: {_rounded(got)} in the prediction, {_rounded(expected)} in the reference")
+    differences = geometry_differences(prediction.geometry, reference.geometry)
     if differences:
         raise DataError(
             f"{prediction.path} and {reference.path} do not lie on the same voxels:\n" + "\n".join(differences) + "\n"

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from nnunet_dsd.evaluation.measures import find_measure
+from nnunet_dsd.evaluation.settings import BothEmpty, EvaluationSettings
 from nnunet_dsd.evaluation.structures import Structure
-
-BothEmpty = Literal["nan", "one"]
-SURFACE_TOLERANCE_MM = 1.0
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,8 @@ class Evaluation:
 
     structures: tuple[Structure, ...]
     scores: tuple[Score, ...]
-    surface_tolerance_mm: float = SURFACE_TOLERANCE_MM
-    both_empty: BothEmpty = "nan"
+    surface_tolerance_mm: float = EvaluationSettings.surface_tolerance_mm
+    both_empty: BothEmpty = EvaluationSettings.both_empty
     missing: tuple[str, ...] = ()
 
     @property

@@ -18,10 +18,20 @@ NOT_EVALUATED = ("background", "ignore")
 
 @dataclass(frozen=True)
 class Structure:
-    """A structure and the label values it consists of; several values make a region, as in nnU-Net's dataset.json."""
+    """A structure and the label values it consists of; several values make a region, as in nnU-Net's dataset.json.
+
+    Raises:
+        DataError: if there is no value, or one is below 1: 0 is the background.
+    """
 
     name: str
     labels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels or min(self.labels) < 1:
+            raise DataError(
+                f"Structure {self.name!r} has the label values {list(self.labels)}; one or several above 0 are needed."
+            )
 
     def mask(self, labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Voxels of a label image (any shape) that belong to the structure."""
@@ -30,11 +40,19 @@ class Structure:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The structures of a data set, its label value for `ignore` if it has one, and how its files end."""
+    """What is evaluated in a data set, and how its files end.
+
+    Attributes:
+        structures: named label values.
+        ignore_label: the label value for `ignore`, if the data set has one.
+        file_ending: of predictions and references.
+        known_values: every label value the data set has; None: not known, so any value is accepted.
+    """
 
     structures: tuple[Structure, ...]
     ignore_label: int | None = None
     file_ending: str = ".nii.gz"
+    known_values: frozenset[int] | None = None
 
 
 def read_label_set(path: Path) -> LabelSet:
@@ -54,13 +72,18 @@ def read_label_set(path: Path) -> LabelSet:
 
 
 def label_set(labels: Mapping[str, int | list[int]], *, file_ending: str = ".nii.gz") -> LabelSet:
-    """Build a label set from the `labels` of a dataset.json: names to one value, or to several for regions."""
-    structures = tuple(
-        Structure(name, tuple(int(value) for value in np.atleast_1d(values)))
-        for name, values in labels.items()
-        if name not in NOT_EVALUATED
-    )
+    """Build a label set from the `labels` of a dataset.json: names to one value, or to several for regions.
+
+    Raises:
+        DataError: if there is no structure, or a structure's values are impossible.
+    """
+    try:
+        values = {name: tuple(int(value) for value in np.atleast_1d(entry)) for name, entry in labels.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DataError(f"The labels {labels} are no names with whole numbers or lists of these: {error}.") from error
+    structures = tuple(Structure(name, entry) for name, entry in values.items() if name not in NOT_EVALUATED)
     if not structures:
         raise DataError(f"The labels {dict(labels)} hold no structure besides {' and '.join(NOT_EVALUATED)}.")
     ignore = labels.get("ignore")
-    return LabelSet(structures, ignore if isinstance(ignore, int) else None, file_ending)
+    known = frozenset({0}.union(*values.values()))
+    return LabelSet(structures, ignore if isinstance(ignore, int) else None, file_ending, known)

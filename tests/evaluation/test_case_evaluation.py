@@ -11,32 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from made_up_folders import die, two_boxes, write, write_data_set
 
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.evaluation.cases import evaluate_arrays, evaluate_files, evaluate_folders
+from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.evaluation.cases import evaluate_files, evaluate_folders
 from nnunet_dsd.evaluation.images import read_labels
 from nnunet_dsd.evaluation.results import summarise
-from nnunet_dsd.evaluation.structures import Structure, label_set, read_label_set
+from nnunet_dsd.evaluation.scoring import evaluate_arrays
+from nnunet_dsd.evaluation.structures import LabelSet, Structure, label_set, read_label_set
 
 LABELS = label_set({"background": 0, "head": 1, "body": 2})
-
-
-def write(path: Path, array: np.ndarray, *, spacing=(1.0, 1.0, 2.5), origin=(0.0, 0.0, 0.0), direction=None) -> Path:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(spacing)
-    image.SetOrigin(origin)
-    if direction is not None:
-        image.SetDirection(direction)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(path))
-    return path
-
-
-def two_boxes(shift: int = 0) -> np.ndarray:
-    labels = np.zeros((8, 12, 20), dtype=np.uint8)
-    labels[2:6, 3:9, 2 + shift : 8 + shift] = 1
-    labels[2:6, 3:9, 8 + shift : 14 + shift] = 2
-    return labels
 
 
 def test_folders_are_evaluated_case_by_case_with_spacing_from_the_files(tmp_path: Path) -> None:
@@ -84,17 +68,127 @@ def test_absent_structures_are_undefined_and_counted() -> None:
     assert math.isnan(distances.deviation)
 
 
-def test_missing_predictions_are_listed(tmp_path: Path) -> None:
-    for name in ("a", "b", "c"):
-        write(tmp_path / "ref" / f"{name}.nii.gz", two_boxes())
-    write(tmp_path / "pred" / "b.nii.gz", two_boxes())
-    with pytest.raises(DataError, match=r"2 of 3 references(.|\n)*a\.nii\.gz\n.*c\.nii\.gz"):
-        evaluate_folders(tmp_path / "pred", tmp_path / "ref", LABELS)
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Predictions and references of four cases, all equal."""
+    return write_data_set(tmp_path, {"a": 0, "b": 0, "c": 0, "d": 0})
 
 
-def test_a_folder_without_references_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no reference ending in \.nii\.gz"):
-        evaluate_folders(tmp_path, tmp_path / "nowhere", LABELS)
+def test_missing_predictions_are_all_listed(folders: tuple[Path, Path]) -> None:
+    for name in ("a", "c"):
+        (folders[0] / f"{name}.nii.gz").unlink()
+    with pytest.raises(DataError, match=r"2 problem(.|\n)*a\.nii\.gz has no prediction in .*\n.*c\.nii\.gz"):
+        evaluate_folders(*folders, LABELS)
+
+
+def test_missing_predictions_that_are_allowed_are_named_in_the_result(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "c.nii.gz").unlink()
+    evaluation = evaluate_folders(*folders, LABELS, allow_missing=True)
+    assert (evaluation.cases, evaluation.missing) == (("a", "b", "d"), ("c",))
+    assert evaluation.summary("head", "dice").defined == 3
+
+
+def test_predictions_of_other_cases_only_are_refused_even_where_missing_ones_are_allowed(
+    folders: tuple[Path, Path],
+) -> None:
+    for path in folders[0].iterdir():
+        path.rename(folders[0] / f"other_{path.name}")
+    with pytest.raises(DataError, match="4 problem"):
+        evaluate_folders(*folders, LABELS, allow_missing=True)
+
+
+def test_headers_are_checked_before_any_image_is_read_and_every_problem_is_told(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions = folders[0]
+    (predictions / "a.nii.gz").unlink()
+    write(predictions / "b.nii.gz", two_boxes(), origin=(0.0, 0.0, -7.5), spacing=(1.0, 1.5, 2.5))
+    (predictions / "c.nii.gz").write_bytes(b"no image")
+    monkeypatch.setattr("nnunet_dsd.evaluation.cases.read_labels", pytest.fail)
+    with pytest.raises(DataError) as caught:
+        evaluate_folders(*folders, LABELS)
+    message = str(caught.value)
+    assert message.startswith("3 problem(s)")
+    assert "(1.0, 1.5, 2.5) in the prediction, (1.0, 1.0, 2.5) in the reference (by 0.5)" in message
+    assert "origin_mm: (0.0, 0.0, -7.5) in the prediction, (0.0, 0.0, 0.0) in the reference (by 7.5)" in message
+    assert "c.nii.gz could not be read as an image" in message
+    assert "direction" not in message
+
+
+def test_a_broken_file_does_not_hide_the_problems_of_the_others(folders: tuple[Path, Path]) -> None:
+    predictions, references = folders
+    whole = (predictions / "a.nii.gz").read_bytes()
+    (predictions / "a.nii.gz").write_bytes(whole[:-12])
+    write(predictions / "c.nii.gz", np.where(two_boxes() == 2, 7, two_boxes()))
+    write(references / "d.nii.gz", two_boxes() * np.float32(0.5))
+    with pytest.raises(DataError) as caught:
+        evaluate_folders(*folders, LABELS)
+    message = str(caught.value)
+    assert message.startswith("3 problem(s)")
+    assert "a.nii.gz could not be read to its end" in message
+    assert f"{predictions / 'c.nii.gz'} holds label values that the data set does not have: 7 (144 voxels)" in message
+    assert "it has [0, 1, 2]" in message
+    assert f"{references / 'd.nii.gz'} holds values that are no whole numbers" in message
+
+
+def test_two_processes_find_what_one_finds_and_the_same_problems(folders: tuple[Path, Path]) -> None:
+    write(folders[0] / "b.nii.gz", two_boxes(2))
+    seen: list[int] = []
+
+    def count(results, total):
+        for result in results:
+            seen.append(total)
+            yield result
+
+    alone, shared = evaluate_folders(*folders, LABELS), evaluate_folders(*folders, LABELS, processes=2, track=count)
+    assert str(shared) == str(alone)
+    assert seen == [4, 4, 4, 4]
+    (folders[0] / "b.nii.gz").write_bytes((folders[0] / "b.nii.gz").read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"1 problem(.|\n)*b\.nii\.gz could not be read to its end"):
+        evaluate_folders(*folders, LABELS, processes=2)
+
+
+def test_a_process_that_is_killed_is_told_and_not_waited_for(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnunet_dsd.evaluation.cases._run_job", die)
+    with pytest.raises(SetupError, match="fewer --processes"):
+        evaluate_folders(*folders, LABELS, processes=2)
+    with pytest.raises(SetupError, match="0 processes"):
+        evaluate_folders(*folders, LABELS, processes=0)
+
+
+def test_a_folder_without_label_images_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    predictions, references = folders
+    with pytest.raises(DataError, match=r"nowhere is no folder; the one with the references is needed"):
+        evaluate_folders(predictions, tmp_path / "nowhere", LABELS)
+    with pytest.raises(DataError, match=r"holds no reference ending in \.nii\.gz"):
+        evaluate_folders(predictions, tmp_path, LABELS)
+    with pytest.raises(DataError, match=r"holds no prediction ending in \.nii\.gz"):
+        evaluate_folders(tmp_path, references, LABELS)
+
+
+def test_values_that_are_not_known_are_accepted_where_nothing_says_which_there_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nii.gz", two_boxes())
+    only_head = LabelSet((Structure("head", (1,)),))
+    assert evaluate_files(path, path, only_head, case="a")[0].dice == 1.0
+    with pytest.raises(DataError, match="does not have: 2"):
+        evaluate_files(path, path, label_set({"head": 1}), case="a")
+
+
+def test_flat_images_are_evaluated_without_volumes(tmp_path: Path) -> None:
+    flat = tmp_path / "flat.png"
+    sitk.WriteImage(sitk.GetImageFromArray(two_boxes()[3]), str(flat))
+    score = evaluate_files(flat, flat, LABELS, case="a")[0]
+    assert (score.dice, score.hd95_mm, score.rvd, score.prediction_voxels) == (1.0, 0.0, 0.0, 36)
+    assert math.isnan(score.prediction_ml)
+
+
+def test_colours_are_no_labels(tmp_path: Path) -> None:
+    coloured = tmp_path / "coloured.png"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((8, 9, 3), dtype=np.uint8), isVector=True), str(coloured))
+    with pytest.raises(DataError, match="one value per voxel in 2 or 3 dimensions"):
+        evaluate_files(coloured, coloured, LABELS, case="a")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+"""`nnunet-dsd evaluate`: predictions against references, per case and structure."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+
+from nnunet_dsd.errors import SetupError
+
+if TYPE_CHECKING:
+    from nnunet_dsd.evaluation.cases import CaseResult
+    from nnunet_dsd.evaluation.results import Evaluation
+
+SUMMARY = "evaluate predictions against references: Dice, surface distances, volumes, per case and structure"
+MOST_PROCESSES = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: the folders, what the labels mean, and how to measure."""
+    parser.add_argument("predictions", type=Path, help="folder with predicted label images")
+    parser.add_argument("references", type=Path, help="folder with reference label images of the same names")
+    parser.add_argument(
+        "--dataset-json",
+        type=Path,
+        metavar="PATH",
+        help="names the labels (default: dataset.json beside or in REFERENCES, or in PREDICTIONS)",
+    )
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUES",
+        help="evaluate these instead of the dataset.json's: one value, or several for a region, such as whole=1,2",
+    )
+    parser.add_argument("-o", "--output", type=Path, help="folder for the results (default: PREDICTIONS/evaluation)")
+    parser.add_argument(
+        "--surface-tolerance", type=float, default=1.0, metavar="MM", help="of the surface Dice (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--both-empty",
+        choices=("nan", "one"),
+        default="nan",
+        help="Dice where prediction and reference both lack a structure: undefined, or 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--processes", type=int, help=f"cases at the same time (default: one per core, at most {MOST_PROCESSES})"
+    )
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="leave references without a prediction out, and list them"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, write the results, show the table."""
+    from nnunet_dsd.evaluation.cases import evaluate_folders
+    from nnunet_dsd.evaluation.export import write_results
+    from nnunet_dsd.evaluation.label_source import resolve_labels
+    from nnunet_dsd.evaluation.pairing import pair_folders
+    from nnunet_dsd.evaluation.settings import EvaluationSettings
+
+    predictions, references = arguments.predictions, arguments.references
+    settings = EvaluationSettings(arguments.surface_tolerance, arguments.both_empty)
+    output = arguments.output or predictions / "evaluation"
+    require_writable(output)
+    label_set, source = resolve_labels(
+        predictions, references, dataset_json=arguments.dataset_json, words=arguments.labels
+    )
+    processes = usable_processes() if arguments.processes is None else arguments.processes
+    evaluation = evaluate_folders(
+        predictions,
+        references,
+        label_set,
+        settings=settings,
+        processes=processes,
+        allow_missing=arguments.allow_missing,
+        track=_track,
+    )
+    written = write_results(output, evaluation)
+    unreferenced = pair_folders(predictions, references, label_set.file_ending).unreferenced
+    _show(evaluation, source=source, unreferenced=unreferenced, written=written)
+    return 0
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse an output folder that cannot be made or written to, before the work rather than after it.
+
+    Raises:
+        SetupError: if it is a file, lies in one, or writing is not allowed.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise SetupError(
+            f"The results cannot be written to {folder}: {existing} is a file. Give another folder with -o."
+        )
+    if not os.access(existing, os.W_OK):
+        raise SetupError(
+            f"The results cannot be written to {folder}: {existing} is read-only. Give another folder with -o."
+        )
+
+
+def usable_processes() -> int:
+    """Return how many cases to evaluate at a time: one per core this process may use, within reason."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_PROCESSES)
+
+
+def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
+    shown = sys.stderr.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
+    console = Console(stderr=True)
+    return track(results, "evaluating", total=total, console=console, disable=not shown, transient=True)
+
+
+def _show(
+    evaluation: Evaluation, *, source: Path | None, unreferenced: tuple[str, ...], written: tuple[Path, ...]
+) -> None:
+    from nnunet_dsd.evaluation.table import evaluation_table
+
+    console = Console()
+    table = evaluation_table(evaluation)
+    width = console.measure(table).maximum
+    # Where nobody resizes the window, in a file or a pipe, a line of the table stays one line.
+    (console if console.is_terminal else Console(width=max(width, console.width))).print(table)
+    notes = [
+        f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
+        *_listing(evaluation.missing, "reference(s) have no prediction and were left out"),
+        *_listing(unreferenced, "prediction(s) have no reference and were left aside"),
+        *(f"written: {path}" for path in written),
+    ]
+    for note in notes:
+        console.print(escape(note), soft_wrap=True, highlight=False)
+
+
+def _listing(cases: tuple[str, ...], what: str) -> list[str]:
+    return [f"{len(cases)} {what}: {', '.join(cases)}"] if cases else []

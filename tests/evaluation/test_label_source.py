@@ -1,0 +1,96 @@
+"""Where labels come from: a dataset.json that is found, one that is given, or the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_up_folders import write_dataset_json
+
+from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.evaluation.label_source import parse_labels, resolve_labels
+from nnunet_dsd.evaluation.structures import Structure, label_set
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder for predictions and one for references, apart from each other."""
+    folders = tmp_path / "results" / "predictions", tmp_path / "raw" / "labelsTs"
+    for folder in folders:
+        folder.mkdir(parents=True)
+    return folders
+
+
+@pytest.mark.parametrize("place", ["raw", "raw/labelsTs", "results/predictions"])
+def test_a_dataset_json_is_found_beside_and_in_the_references_and_in_the_predictions(
+    folders: tuple[Path, Path], tmp_path: Path, place: str
+) -> None:
+    path = write_dataset_json(tmp_path / place, ending=".mha")
+    labels, source = resolve_labels(*folders)
+    assert source == path
+    assert (labels.file_ending, labels.known_values) == (".mha", {0, 1, 2})
+
+
+def test_a_relative_folder_of_references_has_a_parent_too(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_dataset_json(tmp_path / "raw")
+    monkeypatch.chdir(folders[1])
+    assert resolve_labels(folders[0], Path("."))[1] == path
+
+
+def test_without_any_every_place_is_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        resolve_labels(*folders)
+    for place in ("raw/dataset.json", "raw/labelsTs/dataset.json", "results/predictions/dataset.json"):
+        assert f"  - {tmp_path / place}\n" in str(caught.value)
+    assert "--dataset-json" in str(caught.value)
+
+
+def test_two_that_name_different_labels_are_refused_unless_one_is_given(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first = write_dataset_json(tmp_path / "raw")
+    write_dataset_json(folders[0], {"background": 0, "body": 2, "head": 1})
+    assert resolve_labels(*folders)[1] == first
+    second = write_dataset_json(folders[0], {"background": 0, "head": 2, "body": 1})
+    with pytest.raises(DataError, match="name different labels; say which one holds with --dataset-json"):
+        resolve_labels(*folders)
+    assert resolve_labels(*folders, dataset_json=second)[0].structures[0] == Structure("head", (2,))
+
+
+def test_words_choose_structures_and_leave_the_rest_to_the_dataset_json(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    write_dataset_json(tmp_path / "raw", {"background": 0, "head": 1, "body": 2, "ignore": 3}, ending=".mha")
+    labels, _ = resolve_labels(*folders, words=["whole=1,2"])
+    assert labels.structures == (Structure("whole", (1, 2)),)
+    assert (labels.ignore_label, labels.file_ending, labels.known_values) == (3, ".mha", {0, 1, 2, 3})
+    with pytest.raises(DataError, match=r"--labels names the values \[5\], but .* has \[0, 1, 2, 3\] only"):
+        resolve_labels(*folders, words=["head=1", "tail=5"])
+
+
+def test_words_are_enough_without_a_dataset_json(folders: tuple[Path, Path]) -> None:
+    labels, source = resolve_labels(*folders, words=["head=1", "whole=1,2", "background=0", "ignore=9"])
+    assert source is None
+    assert labels.structures == (Structure("head", (1,)), Structure("whole", (1, 2)))
+    assert (labels.ignore_label, labels.known_values) == (9, None)
+
+
+def test_wrong_words_are_all_told() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_labels(["head", "=1", "a=", "b=1,", "c=x", "d=-1", "e=1.5", "f=1", "f=2", "g=²"])
+    assert len(caught.value.problems) == 9
+    assert "'f=2': f is named twice" in str(caught.value)
+    assert "'head': NAME=VALUE" in str(caught.value)
+
+
+@pytest.mark.parametrize("labels", [{"head": 0}, {"head": [0, 1]}, {"head": []}, {"head": "one"}, {"head": None}])
+def test_structures_of_impossible_values_are_refused(labels: dict) -> None:
+    with pytest.raises(DataError):
+        label_set(labels)
+
+
+def test_words_for_the_background_alone_hold_no_structure(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match="no structure besides background and ignore"):
+        resolve_labels(*folders, words=["background=0"])

@@ -62,8 +62,10 @@ def claimed(path: Path) -> Iterator[Claim | None]:
             return
         claim = Claim(path, descriptor)
         claim.note()
-        yield claim
-        os.ftruncate(descriptor, 0)
+        try:
+            yield claim
+        finally:
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 

@@ -21,6 +21,7 @@ from nnunet_dsd.ablation.scoring import (
     is_predicted,
     is_scored,
     is_trained,
+    missing_test_cases,
     predictions_folder,
     references_for,
 )
@@ -109,11 +110,12 @@ class Runner:
         remove_leftovers(output)
         with whole_folder(output) as temporary:
             self._run(number, run, "predict", predict_command(self.study, run, self.places, temporary), claim)
-        if not is_predicted(self.study, run, self.places):
-            raise SetupError(
-                f"nnUNetv2_predict ended without error but did not predict every test case into {output}; "
-                f"see {self.places.log(run, 'predict')}"
-            )
+            missing = missing_test_cases(temporary, self.places)
+            if missing:
+                raise SetupError(
+                    f"nnUNetv2_predict ended without error but did not predict {', '.join(missing)}; "
+                    f"see {self.places.log(run, 'predict')}"
+                )
 
     def _score(self, number: int, run: Run, claim: Claim | None) -> None:
         output = self.places.evaluation(run)

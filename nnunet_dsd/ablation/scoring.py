@@ -33,10 +33,15 @@ def is_predicted(study: Study, run: Run, places: Places) -> bool:
     if study.evaluate_on == "validation":
         return is_trained(run, places)
     folder, ending = places.test_predictions(run), places.file_ending()
-    if not is_trained(run, places) or not folder.is_dir():
+    if not is_trained(run, places) or not folder.is_dir() or missing_test_cases(folder, places):
         return False
-    complete = image_cases(places.raw / "imagesTs", ending) <= cases(folder, ending)
-    return complete and _newest(folder, ending) >= (places.fold(run) / FINAL).stat().st_mtime
+    return _newest(folder, ending) >= (places.fold(run) / FINAL).stat().st_mtime
+
+
+def missing_test_cases(predictions: Path, places: Places) -> list[str]:
+    """Return the test cases that a folder holds no prediction of."""
+    ending = places.file_ending()
+    return sorted(image_cases(places.raw / "imagesTs", ending) - cases(predictions, ending))
 
 
 def is_scored(study: Study, run: Run, places: Places) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "evaluate predictions against references: Dice, surface distances, volumes, per case and structure"
 MOST_PROCESSES = 8
+WIDEST = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,9 +126,9 @@ def _show(
 
     console = Console()
     table = evaluation_table(evaluation)
-    width = console.measure(table).maximum
-    # Where nobody resizes the window, in a file or a pipe, a line of the table stays one line.
-    (console if console.is_terminal else Console(width=max(width, console.width))).print(table)
+    if not console.is_terminal:  # in a file or a pipe a line of the table stays one line, however long
+        console = Console(width=Console(width=WIDEST).measure(table).maximum)
+    console.print(table)
     notes = [
         f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
         *_listing(evaluation.missing, "reference(s) have no prediction and were left out"),

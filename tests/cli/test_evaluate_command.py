@@ -1,0 +1,155 @@
+"""`nnunet-dsd evaluate`: from two folders to a table and two files, or to a message and nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_folders import two_boxes, write, write_data_set, write_dataset_json
+
+from nnunet_dsd.cli.evaluate_command import require_writable, usable_processes
+from nnunet_dsd.cli.main import main
+from nnunet_dsd.errors import SetupError
+from nnunet_dsd.evaluation.export import read_evaluation_json
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Predictions and references of three cases with a dataset.json; `b` is three voxels (3 mm) off."""
+    return write_data_set(tmp_path, {"a": 0, "b": 3, "c": 0})
+
+
+def evaluate(folders: tuple[Path, Path], *options: str) -> int:
+    return main(["evaluate", *map(str, folders), "--processes", "1", *options])
+
+
+def test_two_folders_become_a_table_and_two_files(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
+    assert evaluate(folders) == 0
+    printed = capsys.readouterr()
+    assert "3 case(s): mean ± standard deviation" in printed.out
+    row = next(line for line in printed.out.splitlines() if "head" in line)
+    assert "0.833 ± 0.289" in row
+    assert "1.00 ± 1.73" in row
+    output = folders[0] / "evaluation"
+    assert f"written: {output / 'scores.csv'}\nwritten: {output / 'evaluation.json'}" in printed.out
+    assert f"labels: {folders[1].parent / 'dataset.json'}" in printed.out
+    assert printed.err == ""
+    assert sorted(path.name for path in output.iterdir()) == ["evaluation.json", "scores.csv"]
+    evaluation = read_evaluation_json(output / "evaluation.json")
+    assert (evaluation.cases, evaluation.surface_tolerance_mm, evaluation.missing) == (("a", "b", "c"), 1.0, ())
+    assert evaluation.summary("head", "dice").mean == pytest.approx(2.5 / 3)
+    rows = list(csv.DictReader((output / "scores.csv").open()))
+    assert [row["case"] for row in rows] == ["a", "a", "b", "b", "c", "c"]
+    assert float(rows[2]["prediction_ml"]) == pytest.approx(144 * 2.5 / 1000)
+
+
+def test_a_second_evaluation_replaces_the_first(folders: tuple[Path, Path]) -> None:
+    assert evaluate(folders) == 0
+    write(folders[0] / "b.nii.gz", two_boxes())
+    assert evaluate(folders) == 0
+    assert read_evaluation_json(folders[0] / "evaluation" / "evaluation.json").dice_summary("head").mean == 1.0
+
+
+def test_options_reach_the_result(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    given = ("--surface-tolerance", "3", "--labels", "whole=1,2", "none=2", "-o", str(tmp_path / "new" / "out"))
+    for folder in folders:
+        write(folder / "c.nii.gz", np.minimum(two_boxes(), 1))
+    assert evaluate(folders, *given, "--both-empty", "one") == 0
+    evaluation = read_evaluation_json(tmp_path / "new" / "out" / "evaluation.json")
+    assert [(entry.name, entry.labels) for entry in evaluation.structures] == [("whole", (1, 2)), ("none", (2,))]
+    assert (evaluation.surface_tolerance_mm, evaluation.both_empty) == (3.0, "one")
+    assert evaluation.summary("whole", "surface_dice").mean == 1.0
+    last = evaluation.of("none")[-1]
+    assert (last.dice, last.surface_dice, last.reference_voxels) == (1.0, 1.0, 0)
+    printed = capsys.readouterr().out
+    assert "Surface Dice at 3 mm" in printed
+    assert "(2/3)" in printed
+    assert not (folders[0] / "evaluation").exists()
+
+
+def test_what_is_left_out_is_told(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
+    (folders[0] / "b.nii.gz").rename(folders[0] / "z.nii.gz")
+    assert evaluate(folders) == 1
+    assert "b.nii.gz has no prediction in" in capsys.readouterr().err
+    assert not (folders[0] / "evaluation").exists()
+    assert evaluate(folders, "--allow-missing") == 0
+    printed = capsys.readouterr().out
+    assert "1 reference(s) have no prediction and were left out: b" in printed
+    assert "1 prediction(s) have no reference and were left aside: z" in printed
+    assert json.loads((folders[0] / "evaluation" / "evaluation.json").read_text())["missing"] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--labels", "head"], ["1 problem(s) in --labels", "'head': NAME=VALUE"]),
+        (["--labels", "tail=9"], ["--labels names the values [9]"]),
+        (["--surface-tolerance", "-1"], ["surface tolerance: got -1.0 mm"]),
+        (["--dataset-json", "nowhere.json"], ["nowhere.json does not exist"]),
+        (["--processes", "0"], ["0 processes"]),
+    ],
+)
+def test_wrong_options_are_refused_without_traceback_and_nothing_is_written(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture, options: list[str], words: list[str]
+) -> None:
+    assert evaluate(folders, *options) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("nnunet-dsd evaluate: ")
+    assert all(word in printed.err for word in words)
+    assert not (folders[0] / "evaluation").exists()
+
+
+def test_problems_of_all_files_come_at_once_and_nothing_is_written(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture
+) -> None:
+    assert evaluate(folders) == 0
+    before = (folders[0] / "evaluation" / "evaluation.json").read_bytes()
+    write(folders[0] / "a.nii.gz", two_boxes() * 4)
+    (folders[0] / "c.nii.gz").write_bytes((folders[0] / "c.nii.gz").read_bytes()[:-8])
+    assert evaluate(folders) == 1
+    error = capsys.readouterr().err
+    assert "2 problem(s) with the files, so there is no evaluation" in error
+    assert "a.nii.gz holds label values that the data set does not have: 4 (144 voxels), 8 (144 voxels)" in error
+    assert "c.nii.gz could not be read to its end" in error
+    assert (folders[0] / "evaluation" / "evaluation.json").read_bytes() == before
+
+
+def test_without_a_dataset_json_the_places_are_named_and_labels_are_enough(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture
+) -> None:
+    (folders[1].parent / "dataset.json").unlink()
+    assert evaluate(folders) == 1
+    assert str(folders[1].parent / "dataset.json") in capsys.readouterr().err
+    assert evaluate(folders, "--labels", "head=1") == 0
+    assert "no dataset.json was found" in capsys.readouterr().out
+
+
+def test_another_file_ending_comes_from_the_dataset_json(tmp_path: Path) -> None:
+    for folder in ("predictions", "labelsTs"):
+        write(tmp_path / folder / "a.mha", two_boxes())
+    write_dataset_json(tmp_path, ending=".mha")
+    assert evaluate((tmp_path / "predictions", tmp_path / "labelsTs")) == 0
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert evaluate(folders, "-o", str(output)) == 1
+        assert f"{tmp_path / 'file'} is a file. Give another folder with -o" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SetupError, match="is read-only"):
+        require_writable(tmp_path / "new")
+
+
+def test_names_with_brackets_are_shown_as_they_are(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
+    assert evaluate(folders, "--labels", "[red]=1") == 0
+    assert "[red]" in capsys.readouterr().out
+
+
+def test_at_least_one_and_at_most_eight_processes_are_used_unless_asked_for() -> None:
+    assert 1 <= usable_processes() <= 8

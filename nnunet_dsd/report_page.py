@@ -23,8 +23,8 @@ section { padding: 22px; margin-top: 20px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 8px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; white-space: nowrap; }
-.scroll { overflow-x: auto; margin: 0 0 12px; } table.compact { font-size: 13.5px; }
-.compact th, .compact td { padding: 5px 9px; } .compact th { vertical-align: bottom; }
+.scroll { overflow-x: auto; margin: 0 0 12px; } table.compact { font-size: 13px; }
+.compact th, .compact td { padding: 5px 7px; } .compact th.number { vertical-align: bottom; white-space: normal; }
 details { margin: 0 0 12px; } summary { cursor: pointer; color: var(--accent); margin-bottom: 8px; }
 h3 { font-size: 16px; margin: 18px 0 8px; }
 pre { background: #1f2328; color: #e6edf3; padding: 14px 16px; border-radius: 8px; font-size: 13px; }

@@ -105,7 +105,8 @@ def _summary(comparison: Comparison, result: MeasureResults) -> Table:
     found = {one.method: one for one in result.comparisons if one.column == column}
     table = Table(title=Text(f"{printed.title}, {column}, against {comparison.baseline}"), title_justify="left")
     for heading in ("method", "± over", column, "difference", "95 % interval", "p (Holm)"):
-        table.add_column(Text(heading), justify="left" if heading in ("method", "± over") else "right", overflow="fold")
+        is_name = heading == "method"
+        table.add_column(Text(heading), justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name)
     for row in result.table.rows:
         method, over, *_, mean = row_texts(result.table, row)
         texts = [Text(method), Text(over), Text(mean, style="bold" if row.cells[-1].best else "")]

@@ -1,4 +1,4 @@
-"""Which cases are drawn: the largest gain, the median and the largest loss against the baseline."""
+"""Which cases are drawn: those with the best, the median and the worst change against the baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnunet_dsd.comparison.scores import Scores
 
-GAIN, MEDIAN, LOSS = "largest gain", "median", "largest loss"
+BEST, MEDIAN, WORST = "best", "median", "worst"
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ def extreme_cases(gains: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
         gains: per case, NaN where undefined; such cases are never chosen.
 
     Returns:
-        Pairs of why and which, from gain to loss; with fewer than three cases none is chosen twice.
+        Pairs of why and which, from best to worst; with fewer than three cases none is chosen twice.
     """
     known = sorted(
         (case for case, gain in gains.items() if not math.isnan(gain)), key=lambda case: (-gains[case], case)
     )
     kinds: dict[str, str] = {}
-    for kind, place in ((GAIN, 0), (LOSS, len(known) - 1), (MEDIAN, (len(known) - 1) // 2)):
+    for kind, place in ((BEST, 0), (WORST, len(known) - 1), (MEDIAN, (len(known) - 1) // 2)):
         if known:
             kinds.setdefault(known[place], kind)
     return tuple((kinds[case], case) for case in known if case in kinds)

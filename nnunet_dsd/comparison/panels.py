@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from nnunet_dsd.evaluation.figures import FAINT, INK, save_png
 
@@ -35,7 +36,8 @@ def method_panels(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figur
     labels = [wrapped(method, 26) for method in methods]
     lines = sum(label.count("\n") + 1 for label in labels)
     size = (1.9 + 2.45 * across, down * (0.85 + 0.27 * max(lines, 2)) + 0.3)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(w_pad=0.1)  # tick labels of neighbours stay apart
+    figure = Figure(figsize=size, layout=layout, facecolor="white")
     grid = figure.subplots(down, across, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[len(columns) :]:

@@ -134,11 +134,10 @@ def _cases(comparison: Comparison, figures: Path) -> tuple[str, ...]:
     if reason:
         return (paragraph(f"Not drawn. {reason}", soft=True),)
     rule = (
-        f"{comparison.others[0]} against {comparison.baseline}: the case with the largest gain in mean Dice (the mean "
-        "over structures, runs of a method averaged), the median case, and the one with the largest loss; with an even "
-        "number of cases, the better of the two in the middle. The slice shows most of all structures of the "
-        "reference, whatever the predictions are. Drawn is the first run that has the case; its own mean Dice stands "
-        "below. Dotted: reference."
+        f"{comparison.others[0]} against {comparison.baseline}: the cases with the best, the median and the worst "
+        "change of the mean Dice (over structures, runs of a method averaged); with an even number of cases, the "
+        "better of the two in the middle. The slice shows most of all structures of the reference, whatever the "
+        "predictions are. Drawn is the first run that has the case; its own mean Dice stands below. Dotted: reference."
     )
     return (picture(figures / f"{CASES}.png", rule),)
 

@@ -45,14 +45,15 @@ def _grid(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figure, list[
     """Axes by method and column; the panels of a column share their heights."""
     across = min(COLUMNS_PER_BLOCK, len(columns))
     blocks = math.ceil(len(columns) / across)
-    size = (0.9 + max(1.4 * across, 4.2), 1.8 * blocks * len(methods) + 0.55)
+    width = min(2.6, max(1.4, 8.0 / across))
+    size = (0.9 + width * across, (1.1 + 0.5 * width) * blocks * len(methods) + 0.55)
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     grid = figure.subplots(blocks * len(methods), across, squeeze=False)
     result = []
     for row, method in enumerate(methods):
         lines = [grid[block * len(methods) + row] for block in range(blocks)]
         for line in lines:
-            line[0].set_ylabel(wrapped(method, 18), fontsize=9, color=INK)
+            line[0].set_ylabel(wrapped(method, 26), fontsize=8, color=INK)
         panels = [axis for line in lines for axis in line]
         for spare in panels[len(columns) :]:
             spare.remove()

@@ -21,7 +21,8 @@ def table_notes(table: MeasureTable) -> tuple[str, ...]:
         spread = (
             "± is the sample standard deviation of what the second column says: of runs' means, or of one run's cases."
         )
-    notes = [f"Mean over cases, {DIRECTIONS[table.measure.better]}; several runs of a method are averaged. {spread}"]
+    averaged = "; several runs of a method are averaged" if any(row.over == "runs" for row in table.rows) else ""
+    notes = [f"Mean over cases, {DIRECTIONS[table.measure.better]}{averaged}. {spread}"]
     if len(table.columns) > 1:
         notes[0] += f" The last column is the {MEAN} of those before it."
     missing = [

@@ -1,0 +1,207 @@
+"""The figures hold what they should, and labels do not overlap."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from made_up_comparisons import HEAD_AND_TAIL, random_values, write_evaluation
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from nnunet_dsd.comparison.box_figure import box_figure
+from nnunet_dsd.comparison.case_choice import Prediction, ShownCase
+from nnunet_dsd.comparison.forest_figure import forest_figure
+from nnunet_dsd.comparison.overlays import ImageFiles, contour_figure
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, save_figure
+from nnunet_dsd.comparison.results import compare
+from nnunet_dsd.comparison.runs import Run, RunList
+from nnunet_dsd.comparison.scores import read_scores
+from nnunet_dsd.comparison.slope_figure import slope_figure
+from nnunet_dsd.errors import DataError, ShapeError
+from nnunet_dsd.evaluation.measures import find_measure
+from nnunet_dsd.evaluation.structures import Structure
+
+NAMES = ("left ventricle", "right ventricle", "left atrium", "right atrium", "myocardium", "aorta", "pulmonary artery")
+HEART = tuple(Structure(name, (place + 1,)) for place, name in enumerate(NAMES))
+ENDINGS = ("Basic", "Stock", "DS", "SDD", "SDE", "DSD", "DSDMean", "DSDReversed", "DSDFeatureL2")
+METHODS = tuple(f"nnUNetTrainer{name}" for name in ENDINGS)
+
+
+def compared(folder, values, structures=HEAD_AND_TAIL, measure="dice"):
+    """Scores, and the comparisons with the first method, of {method: values}."""
+    runs = (Run(name, write_evaluation(folder / f"{name}.json", one, structures)) for name, one in values.items())
+    run_list = RunList(tuple(runs))
+    scores = read_scores(run_list)
+    return scores, compare(run_list, scores, [find_measure(measure)], seed=0).results[0].comparisons
+
+
+def drawn_texts(figure):
+    """Every text that is drawn; tick labels beyond the axes' limits are not."""
+    yield from figure.texts
+    for legend in figure.legends:
+        yield from legend.get_texts()
+    for axis in figure.axes:
+        yield from (axis.title, axis.xaxis.label, axis.yaxis.label)
+        low, high = sorted(axis.get_xlim())
+        yield from (label for label in axis.get_xticklabels() if low <= label.get_position()[0] <= high)
+        low, high = sorted(axis.get_ylim())
+        yield from (label for label in axis.get_yticklabels() if low <= label.get_position()[1] <= high)
+
+
+def overlapping(figure):
+    """Pairs of texts of a figure that cover each other."""
+    FigureCanvasAgg(figure).draw()
+    texts = [text for text in drawn_texts(figure) if text.get_visible() and text.get_text().strip()]
+    # shrunk by a pixel: texts that touch do not cover each other
+    boxes = [(text.get_text(), text.get_window_extent().padded(-1.0)) for text in texts]
+    return [(one, other) for (one, a), (other, b) in itertools.combinations(boxes, 2) if a.overlaps(b)]
+
+
+@pytest.fixture(scope="module", params=["nine methods, seven structures", "two methods, two structures, forty cases"])
+def extremes(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    nine = request.param.startswith("nine")
+    methods, structures = (METHODS, HEART) if nine else (("nnU-Net", "DSD"), HEAD_AND_TAIL)
+    cases = [f"case_{number:03d}" for number in range(12 if nine else 40)]
+    values = {
+        method: random_values(cases, seed=place, gain=0.003 * place, structures=len(structures))
+        for place, method in enumerate(methods)
+    }
+    return methods[0], *compared(folder, values, structures)
+
+
+def test_no_labels_of_the_box_plots_overlap(extremes):
+    baseline, scores, _ = extremes
+    assert overlapping(box_figure(scores, find_measure("dice"), baseline=baseline)) == []
+
+
+def test_no_labels_of_the_difference_plots_overlap(extremes):
+    baseline, _, comparisons = extremes
+    assert overlapping(forest_figure(comparisons, find_measure("dice"), baseline=baseline)) == []
+
+
+def test_no_labels_of_the_slopes_overlap(extremes):
+    baseline, scores, comparisons = extremes
+    assert overlapping(slope_figure(scores, comparisons, find_measure("dice"), baseline=baseline)) == []
+
+
+def test_overlapping_labels_would_be_seen():
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().set_xticks([0, 0.05, 1], ["a long label", "another one", "far"])
+    assert overlapping(figure) == [("a long label", "another one")]
+
+
+def test_boxes_show_every_defined_value_in_percent(tmp_path):
+    values = {"A": {f"{n}": {"dice": (0.5 + n / 100, math.nan)} for n in range(7)}}
+    scores, _ = compared(tmp_path, values)
+    figure = box_figure(scores, find_measure("dice"), baseline="A")
+    points = [axis.collections[0].get_offsets()[:, 0] if axis.collections else [] for axis in figure.axes]
+    assert sorted(points[0]) == pytest.approx([50 + n for n in range(7)])
+    assert [len(one) for one in points] == [7, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("measure", "shift", "colours"),
+    [
+        ("dice", 0.01, [BETTER]),
+        ("dice", -0.01, [WORSE]),
+        ("hd95_mm", 0.01, [WORSE]),
+        ("hd95_mm", -0.01, [BETTER]),
+        ("rvd", 0.01, [NEUTRAL]),
+    ],
+)
+def test_colours_of_differences_and_slopes_follow_what_is_better(tmp_path, measure, shift, colours):
+    steps = [(value + number / 1000, value) for number, value in enumerate(np.linspace(0.5, 0.8, 8))]
+    values = {
+        "A": {f"{n}": {measure: (base, base)} for n, (_, base) in enumerate(steps)},
+        "B": {f"{n}": {measure: (base + shift * (1 + n / 10),) * 2} for n, (_, base) in enumerate(steps)},
+    }
+    scores, comparisons = compared(tmp_path, values, measure=measure)
+    forest = forest_figure(comparisons, find_measure(measure), baseline="A")
+    assert [line.get_color() for line in forest.axes[0].lines[1:]] == colours
+    slopes = slope_figure(scores, comparisons, find_measure(measure), baseline="A")
+    assert {line.get_color() for line in slopes.axes[0].lines[:8]} == set(colours)
+    counts = slopes.axes[0].get_xlabel()
+    assert counts == {BETTER: "8 better, 0 worse", WORSE: "0 better, 8 worse", NEUTRAL: ""}[colours[0]]
+
+
+def test_a_method_without_pairs_or_interval_leaves_its_line_empty_or_a_bare_point(tmp_path):
+    values = {
+        "A": {f"{n}": {"dice": (0.5, 0.5)} for n in range(3)},
+        "B": {f"{n}": {"dice": (0.6, math.nan)} for n in range(3)},
+    }
+    _, comparisons = compared(tmp_path, values)
+    head, tail, _ = forest_figure(comparisons, find_measure("dice"), baseline="A").axes
+    assert (len(head.lines), len(head.collections)) == (2, 0)
+    assert (len(tail.lines), len(tail.collections)) == (1, 0)
+
+
+def test_more_than_eight_columns_of_slopes_continue_below(tmp_path):
+    structures = tuple(Structure(f"organ {number}", (number,)) for number in range(1, 11))
+    values = {name: random_values(("a", "b"), seed=seed, structures=10) for seed, name in enumerate("AB")}
+    scores, comparisons = compared(tmp_path, values, structures)
+    figure = slope_figure(scores, comparisons, find_measure("dice"), baseline="A")
+    assert [axis.get_title() for axis in figure.axes] == [*(f"organ {number}" for number in range(1, 11)), "mean"]
+
+
+def test_figures_are_written_for_the_screen_and_for_papers_and_always_alike(tmp_path):
+    scores, _ = compared(tmp_path / "scores", {name: random_values(("a", "b"), seed=0) for name in "AB"})
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        save_figure(box_figure(scores, find_measure("dice"), baseline="A"), tmp_path / name, "box")
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["box.pdf", "box.png", "box.svg"]
+    for ending in ("pdf", "png", "svg"):
+        assert (tmp_path / f"one/box.{ending}").read_bytes() == (tmp_path / f"two/box.{ending}").read_bytes()
+
+
+def write_image(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    labels = np.zeros((4, 12, 10), np.uint8)
+    labels[1, 2:6, 2:6], labels[1, 6:9, 2:6], labels[2, 2:4, 2:4] = 1, 2, 1
+    write_image(tmp_path / "images/x_0000.nii.gz", np.arange(480, dtype=np.float32).reshape(4, 12, 10))
+    for name in ("labels", "A", "B"):
+        write_image(tmp_path / name / "x.nii.gz", labels)
+    shown = ShownCase("best", "x", 0.0123, Prediction(tmp_path / "A", 0.8), Prediction(tmp_path / "B", 0.8123))
+    return shown, ImageFiles(tmp_path / "images", tmp_path / "labels", ".nii.gz")
+
+
+def test_a_case_is_drawn_in_the_references_best_slice_with_gain_and_dice(drawn):
+    shown, files = drawn
+    figure = contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
+    assert [axis.get_title() for axis in figure.axes] == ["image", "reference", "A", "B"]
+    assert [len(axis.collections) for axis in figure.axes] == [0, 2, 4, 4]
+    assert figure.axes[0].images[0].get_array()[0, 0] == 120  # the first value of slice 1
+    assert figure.axes[0].get_ylabel() == "best: +1.23 points\nx"
+    assert [axis.get_xlabel() for axis in figure.axes[2:]] == ["mean Dice 80.00 %", "mean Dice 81.23 %"]
+    assert overlapping(figure) == []
+
+
+def test_two_dimensional_cases_are_drawn_as_they_are(drawn):
+    shown, files = drawn
+    labels = np.ones((12, 10), np.uint8)
+    for folder, name, array in (
+        (files.images, "x_0000", labels * 3.5),
+        (files.references, "x", labels),
+        (shown.baseline.folder, "x", labels),
+        (shown.method.folder, "x", labels),
+    ):
+        write_image(folder / f"{name}.nii.gz", array)
+    figure = contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
+    assert figure.axes[0].images[0].get_array().shape == (12, 10)
+
+
+def test_images_that_do_not_fit_their_references_are_refused(drawn):
+    shown, files = drawn
+    write_image(files.images / "x_0000.nii.gz", np.zeros((4, 12, 9), np.float32))
+    with pytest.raises(ShapeError, match="Leave `images` out"):
+        contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
+    (files.images / "x_0000.nii.gz").unlink()
+    with pytest.raises(DataError, match="does not exist"):
+        contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")

@@ -37,26 +37,76 @@ class Preset:
     patch_size: tuple[int, ...] | None = field(default=None)
 
 
+# The transformers on BraTS train at a constant 1e-4 for 325 epochs; UNETR on MMWHS as nnU-Net there, for 600.
+_MMWHS: dict[str, Any] = {**_PAPER_OPTIMISER, "learning_rate": 1e-3, "schedule": "step", "epochs": 300}
+_BRATS_TRANSFORMER: dict[str, Any] = {**_PAPER_OPTIMISER, "learning_rate": 1e-4, "schedule": "constant", "epochs": 325}
+_HIPPOCAMPUS: dict[str, Any] = {**_PAPER_OPTIMISER, "learning_rate": 1e-4, "schedule": "constant", "epochs": 300}
+_SEPARATE: dict[str, Any] = {"bottlenecks": "separate"}  # the authors' UNETR and VNet share no heads
+
+
+def _paper(summary: str, patch: int, training: Mapping[str, Any], **network: Any) -> Preset:
+    """Return one of the paper's trainings: its loss, batch 1, a cubic patch in voxels."""
+    return Preset(summary, {**_PAPER_LOSS, **training, **network}, batch_size=1, patch_size=(patch,) * 3)
+
+
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "paper": Preset("the paper's unnormalised loss (Eq. 3 to 5); nnU-Net's optimiser", _PAPER_LOSS),
-        "paper-mmwhs": Preset(
+        "paper-mmwhs": _paper(
             "the paper's training on MMWHS: AdamW 1e-3, halved every sixth of 300 epochs, batch 1, patch 96^3",
-            {**_PAPER_LOSS, **_PAPER_OPTIMISER, "learning_rate": 1e-3, "schedule": "step", "epochs": 300},
-            batch_size=1,
-            patch_size=(96, 96, 96),
+            96,
+            _MMWHS,
         ),
-        "paper-brats": Preset(
-            "the paper's training on MSD BraTS: as MMWHS, patch 128^3",
-            {**_PAPER_LOSS, **_PAPER_OPTIMISER, "learning_rate": 1e-3, "schedule": "step", "epochs": 300},
-            batch_size=1,
-            patch_size=(128, 128, 128),
+        "paper-mmwhs-dynunet": _paper(
+            "as paper-mmwhs, for DynUNet with the paper's 32 to 320 filters", 96, _MMWHS, feature_size=32
         ),
-        "paper-hippocampus": Preset(
+        "paper-mmwhs-dynunet-small": _paper(
+            "as paper-mmwhs, for DynUNet with the paper's 16 to 256 filters (Table 7)", 96, _MMWHS, feature_size=16
+        ),
+        "paper-mmwhs-unetr": _paper(
+            "as paper-mmwhs, for UNETR: feature size 32, 600 epochs, separate heads",
+            96,
+            {**_MMWHS, **_SEPARATE, "epochs": 600},
+            feature_size=32,
+        ),
+        "paper-mmwhs-unetr-small": _paper(
+            "as paper-mmwhs-unetr with feature size 16 (Table 7)",
+            96,
+            {**_MMWHS, **_SEPARATE, "epochs": 600},
+            feature_size=16,
+        ),
+        "paper-brats": _paper("the paper's training on MSD BraTS: as MMWHS, patch 128^3", 128, _MMWHS),
+        "paper-brats-unetr": _paper(
+            "the paper's UNETR on BraTS: feature size 64, AdamW 1e-4 constant, 325 epochs, separate heads",
+            128,
+            {**_BRATS_TRANSFORMER, **_SEPARATE},
+            feature_size=64,
+        ),
+        "paper-brats-unetr-light": _paper(
+            "the paper's light UNETR on BraTS: as paper-brats-unetr with feature size 16",
+            128,
+            {**_BRATS_TRANSFORMER, **_SEPARATE},
+            feature_size=16,
+        ),
+        "paper-brats-swin-light": _paper(
+            "the paper's light Swin UNETR on BraTS: feature size 12, AdamW 1e-4 constant, 325 epochs",
+            128,
+            _BRATS_TRANSFORMER,
+            feature_size=12,
+        ),
+        "paper-hippocampus": _paper(
             "the paper's training on MSD Hippocampus: AdamW 1e-4 constant, 300 epochs, batch 1, patch 32^3",
-            {**_PAPER_LOSS, **_PAPER_OPTIMISER, "learning_rate": 1e-4, "schedule": "constant", "epochs": 300},
-            batch_size=1,
-            patch_size=(32, 32, 32),
+            32,
+            _HIPPOCAMPUS,
+        ),
+        "paper-hippocampus-dynunet": _paper(
+            "as paper-hippocampus, for DynUNet with the paper's 16 to 256 filters", 32, _HIPPOCAMPUS, feature_size=16
+        ),
+        "paper-hippocampus-unetr": _paper(
+            "as paper-hippocampus, for UNETR and VNet: feature size 16, separate heads",
+            32,
+            {**_HIPPOCAMPUS, **_SEPARATE},
+            feature_size=16,
         ),
     }
 )

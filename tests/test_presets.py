@@ -44,6 +44,30 @@ def test_the_papers_training_is_adamw_for_300_epochs_of_batch_one(name, rate, sc
     assert (preset.batch_size, preset.patch_size) == (1, patch)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("paper-mmwhs-unetr", (32, 1e-3, "step", 600, "separate", 96)),
+        ("paper-mmwhs-unetr-small", (16, 1e-3, "step", 600, "separate", 96)),
+        ("paper-mmwhs-dynunet", (32, 1e-3, "step", 300, "shared", 96)),
+        ("paper-mmwhs-dynunet-small", (16, 1e-3, "step", 300, "shared", 96)),
+        ("paper-brats-unetr", (64, 1e-4, "constant", 325, "separate", 128)),
+        ("paper-brats-unetr-light", (16, 1e-4, "constant", 325, "separate", 128)),
+        ("paper-brats-swin-light", (12, 1e-4, "constant", 325, "shared", 128)),
+        ("paper-hippocampus-dynunet", (16, 1e-4, "constant", 300, "shared", 32)),
+        ("paper-hippocampus-unetr", (16, 1e-4, "constant", 300, "separate", 32)),
+    ],
+)
+def test_the_papers_networks_have_their_sizes_and_trainings(name, expected):
+    preset = find_preset(name)
+    s = read_settings(preset.settings)
+    found = (s.feature_size, s.learning_rate, s.schedule, s.epochs, s.bottlenecks, preset.patch_size[0])
+    assert found == expected
+    assert (s.optimiser, s.weight_decay, preset.batch_size) == ("adamw", 1e-5, 1)
+    without_heads = {key: value for key, value in PAPER_LOSS.items() if key != "bottlenecks"}
+    assert {key: preset.settings[key] for key in without_heads} == without_heads
+
+
 def test_the_paper_preset_leaves_nnunets_optimiser_and_plans_alone():
     preset = find_preset("paper")
     assert not {"optimiser", "learning_rate", "schedule", "epochs", "weight_decay"} & set(preset.settings)

@@ -102,6 +102,14 @@ HIPPOCAMPUS_JSON = {
 }
 
 
+def make_nnunet_folders(folder, patch):
+    """Make nnU-Net's three folders and set the variables that name them."""
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (folder / name).mkdir(parents=True)
+        patch.setenv(name, str(folder / name))
+    return folder
+
+
 def cut_off(path):
     """Drop the last third of a file, as a broken download does."""
     content = path.read_bytes()

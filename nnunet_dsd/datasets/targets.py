@@ -88,21 +88,27 @@ def _nnunet_folder(variable: str) -> Path:
 def _check_number(number: int, full_name: str) -> None:
     """Refuse a number that another data set has in any folder: nnU-Net would not know which one is meant."""
     for variable in NNUNET_FOLDERS:
-        folder = Path(os.environ.get(variable) or ".")
-        if variable in os.environ and folder.is_dir():
-            taken = [path for path in sorted(folder.glob(f"Dataset{number:03d}*")) if path.name != full_name]
-            if taken:
-                raise SetupError(f"number {number} is taken by {taken[0]}; give another with -d")
+        value = os.environ.get(variable)
+        found = sorted(Path(value).glob(f"Dataset{number:03d}*")) if value else []
+        taken = [path for path in found if path.name != full_name]
+        if taken:
+            raise SetupError(f"number {number} is taken by {taken[0]}; give another with -d")
 
 
 def _check_preprocessed(folder: Path, folds: Sequence[Fold]) -> None:
     """Refuse what nnU-Net would mix with the new data set: it keeps an existing split and preprocessed cases."""
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    splits = folder / SPLITS_FILE
-    if present == {SPLITS_FILE} and folds and json.loads(splits.read_text()) == as_nnunet_splits(folds):
-        return
-    if present:
+    if present and not (present == {SPLITS_FILE} and _holds(folder / SPLITS_FILE, folds)):
         raise SetupError(
             f"{folder} holds {', '.join(sorted(present))} of an earlier data set of this name; "
             "delete the folder, or give another number with -d"
         )
+
+
+def _holds(path: Path, folds: Sequence[Fold]) -> bool:
+    """Return whether a splits file holds these folds and no others."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return bool(folds) and bool(content == as_nnunet_splits(folds))

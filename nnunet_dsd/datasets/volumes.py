@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, SetupError
 
 CHUNK_BYTES = 2**22
 NIFTI_FLOATS = ("16", "64")  # data types of 32 and 64 bits
@@ -105,11 +105,14 @@ def write_image(path: Path, image: sitk.Image) -> None:
     """Write a compressed NIfTI file and read it back: SimpleITK reports no error where the disk is full.
 
     Raises:
-        DataError: if what was written is not whole.
+        SetupError: if it could not be written, or not whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(path), useCompression=True)
-    require_whole_file(path)
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+        require_whole_file(path)
+    except (RuntimeError, DataError) as error:
+        raise SetupError(f"{path} could not be written whole, is the disk full? ({error})") from error
 
 
 def require_whole_file(path: Path) -> None:

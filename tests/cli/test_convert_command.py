@@ -3,18 +3,23 @@
 import json
 
 import pytest
-from made_up_sources import BRATS_JSON, HIPPOCAMPUS_JSON, brats_names, hippocampus_names, write_mmwhs, write_msd
+from made_up_sources import (
+    BRATS_JSON,
+    HIPPOCAMPUS_JSON,
+    brats_names,
+    hippocampus_names,
+    make_nnunet_folders,
+    write_mmwhs,
+    write_msd,
+)
 
 from nnunet_dsd.cli.main import main
 
 
 @pytest.fixture
 def nnunet(tmp_path, monkeypatch):
-    """nnU-Net's folders, empty."""
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / "nnunet" / name).mkdir(parents=True)
-        monkeypatch.setenv(name, str(tmp_path / "nnunet" / name))
-    return tmp_path / "nnunet"
+    """nnU-Net's three folders, empty, with the variables that name them."""
+    return make_nnunet_folders(tmp_path / "nnunet", monkeypatch)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Where a converted data set goes: whole or not at all, never into or beside another one, with its splits."""
 
+import itertools
 import json
 import os
 import shutil
@@ -19,15 +20,6 @@ from nnunet_dsd.errors import SettingsError, SetupError
 
 FOLDS = (Fold(("a", "b"), ("c",)),)
 NAME = "Dataset004_Hippocampus"
-
-
-@pytest.fixture
-def nnunet(tmp_path, monkeypatch):
-    """nnU-Net's folders, empty."""
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / "nnunet" / name).mkdir(parents=True)
-        monkeypatch.setenv(name, str(tmp_path / "nnunet" / name))
-    return tmp_path / "nnunet"
 
 
 @pytest.fixture
@@ -103,8 +95,8 @@ def test_preprocessed_cases_of_an_earlier_data_set_are_refused(nnunet):
 def test_another_split_that_nnunet_would_keep_is_refused_and_the_same_is_not(nnunet):
     folder = nnunet / "nnUNet_preprocessed" / NAME
     folder.mkdir()
-    (folder / "splits_final.json").write_text(json.dumps([{"train": ["a"], "val": ["b"]}]))
-    for folds in (FOLDS, ()):
+    for text, folds in itertools.product(('[{"train": ["a"], "val": ["b"]}]', "[{", "[]"), (FOLDS, ())):
+        (folder / "splits_final.json").write_text(text)
         with pytest.raises(SetupError, match=r"holds splits_final\.json of an earlier data set"):
             find_target(4, "Hippocampus", folds)
     (folder / "splits_final.json").write_text(json.dumps([{"train": ["a", "b"], "val": ["c"]}]))

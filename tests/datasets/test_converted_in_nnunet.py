@@ -24,14 +24,6 @@ print("SPLIT", json.dumps(trainer.do_split()))
 """
 
 
-@pytest.fixture
-def nnunet(tmp_path, monkeypatch):
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / "nnunet" / name).mkdir(parents=True)
-        monkeypatch.setenv(name, str(tmp_path / "nnunet" / name))
-    return tmp_path / "nnunet"
-
-
 def run(*command):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

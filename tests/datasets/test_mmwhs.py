@@ -15,15 +15,6 @@ from nnunet_dsd.errors import DataError
 PAPER = MmwhsSettings()
 
 
-@pytest.fixture
-def nnunet(tmp_path, monkeypatch):
-    """nnU-Net's folders, empty."""
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / "nnunet" / name).mkdir(parents=True)
-        monkeypatch.setenv(name, str(tmp_path / "nnunet" / name))
-    return tmp_path / "nnunet"
-
-
 def converted(source, settings, number=20):
     conversion = read_mmwhs(source, settings)
     target = find_target(number, conversion.name, conversion.folds)

@@ -26,15 +26,6 @@ THREE_APART = MsdSettings(test_cases=3)
 
 
 @pytest.fixture
-def nnunet(tmp_path, monkeypatch):
-    """nnU-Net's folders, empty."""
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (tmp_path / "nnunet" / name).mkdir(parents=True)
-        monkeypatch.setenv(name, str(tmp_path / "nnunet" / name))
-    return tmp_path / "nnunet"
-
-
-@pytest.fixture
 def brats(tmp_path):
     return write_msd(tmp_path / "Task01", BRATS_JSON, names=brats_names(10), channels=4)
 

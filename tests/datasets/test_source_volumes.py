@@ -18,7 +18,7 @@ from nnunet_dsd.datasets.volumes import (
     split_channels,
     write_image,
 )
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, SetupError
 
 RNG = np.random.default_rng(3)
 GEOMETRY = Geometry((20, 30, 10), (0.8, 0.9, 2.0), (5.0, -3.0, 40.0), tuple(OBLIQUE.ravel()))
@@ -111,7 +111,7 @@ def test_a_full_disk_is_noticed_although_simpleitk_says_nothing(tmp_path, monkey
             file.truncate(200)
 
     monkeypatch.setattr(sitk, "WriteImage", half)
-    with pytest.raises(DataError, match="cut off or damaged"):
+    with pytest.raises(SetupError, match="could not be written whole, is the disk full"):
         write_image(tmp_path / "a.nii.gz", sitk.GetImageFromArray(RNG.normal(size=(9, 9, 9))))
 
 

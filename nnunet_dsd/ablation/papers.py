@@ -5,21 +5,45 @@ They are starting points: printed with `nnunet-dsd ablate --paper mmwhs --print-
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-ABLATIONS = {
-    "Basic": "nnUNetTrainerBasic",
-    "DS": "nnUNetTrainerDS",
-    "SDD": "nnUNetTrainerSDD",
-    "SDE": "nnUNetTrainerSDE",
-    "DSD": "nnUNetTrainerDSD",
-    "Mean Teacher": "nnUNetTrainerDSDMean",
-    "Reversed Teacher": "nnUNetTrainerDSDReversed",
+from nnunet_dsd.errors import SettingsError
+
+VARIANTS = {
+    "Basic": "Basic",
+    "DS": "DS",
+    "SDD": "SDD",
+    "SDE": "SDE",
+    "DSD": "DSD",
+    "Mean Teacher": "DSDMean",
+    "Reversed Teacher": "DSDReversed",
 }
 TEMPERATURES = (1, 2, 3, 4)
-UNETR_HEADS = {"bottlenecks": "separate"}  # in the authors' code UNETR and VNet share no heads between the sides
+DEFAULT_NETWORK = "nnunet"
+NETWORKS = (DEFAULT_NETWORK, "dynunet", "unetr")  # of the tables of one network
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, and the plans on which the paper's training of it is run.
+
+    Attributes:
+        title: Its name in the report.
+        stem: What its trainers' names start with.
+        plans: An entry of a study's `plans`.
+    """
+
+    title: str
+    stem: str
+    plans: Mapping[str, Any]
+
+    def trainer(self, variant: str) -> str:
+        """Return the trainer of a variant; other networks than nnU-Net's own have none named Basic."""
+        if self.stem == "nnUNetTrainer":
+            return f"{self.stem}{variant}"
+        return self.stem if variant == "Basic" else f"{self.stem}_{variant}"
 
 
 @dataclass(frozen=True)
@@ -27,160 +51,140 @@ class PaperDataset:
     """What the paper did with a data set.
 
     Attributes:
-        dataset: Number that the pages of this project use.
+        number: That the pages of this project give it.
         title: Name for titles.
-        preset: Its settings.
-        width: Of nnU-Net's network: the paper's has 32 channels at full resolution on MMWHS, 16 on the others.
+        networks: By their name within a study. The paper's "nnU-Net" is MONAI's DynUNet; `nnunet` is the one that
+            nnU-Net plans, with about as many channels.
         backbone_folds: Folds of its table of backbones.
         backbone_cases: What that table is scored on.
-        backbones: Label, trainer, plans and settings of the other networks in that table.
-        missu: Whether MISSU was attached to UNETR.
+        missu_on: The networks that MISSU was attached to.
     """
 
-    dataset: str
+    number: str
     title: str
-    preset: str
-    width: float
-    backbone_folds: tuple[int, ...]
-    backbone_cases: str
-    backbones: Sequence[tuple[str, str, str, Mapping[str, Any]]]
-    missu: bool
+    networks: Mapping[str, Network]
+    backbone_folds: tuple[int, ...] = (0,)
+    backbone_cases: str = "test"
+    missu_on: tuple[str, ...] = field(default=())
 
 
-_TRANSFORMERS_ON_BRATS = {"epochs": 325, "learning_rate": 1e-4, "schedule": "constant"}
+_NNUNET, _DYNUNET, _UNETR = "nnUNetTrainer", "nnUNetTrainerDynUNet", "nnUNetTrainerUNETR"
 DATASETS: Mapping[str, PaperDataset] = {
     "hippocampus": PaperDataset(
-        dataset="4",
-        title="MSD Hippocampus",
-        preset="paper-hippocampus",
-        width=0.5,
-        backbone_folds=(0,),
-        backbone_cases="test",
-        backbones=(
-            ("VNet", "nnUNetTrainerVNet", "vnet", UNETR_HEADS),
-            ("UNETR", "nnUNetTrainerUNETR", "unetr", {**UNETR_HEADS, "feature_size": 16}),
-        ),
-        missu=True,
+        "4",
+        "MSD Hippocampus",
+        {
+            "nnunet": Network("nnU-Net", _NNUNET, {"preset": "paper-hippocampus", "width": 0.5}),
+            "dynunet": Network("DynUNet", _DYNUNET, {"preset": "paper-hippocampus-dynunet"}),
+            "unetr": Network("UNETR", _UNETR, {"preset": "paper-hippocampus-unetr"}),
+            "vnet": Network("VNet", "nnUNetTrainerVNet", {"preset": "paper-hippocampus-unetr"}),
+        },
+        missu_on=("unetr",),
     ),
     "mmwhs": PaperDataset(
-        dataset="20",
-        title="MMWHS (CT)",
-        preset="paper-mmwhs",
-        width=1.0,
+        "20",
+        "MMWHS (CT)",
+        {
+            "nnunet": Network("nnU-Net", _NNUNET, {"preset": "paper-mmwhs"}),
+            "dynunet": Network("DynUNet", _DYNUNET, {"preset": "paper-mmwhs-dynunet"}),
+            "unetr": Network("UNETR", _UNETR, {"preset": "paper-mmwhs-unetr"}),
+        },
         backbone_folds=(0, 1, 2, 3, 4),
         backbone_cases="validation",
-        backbones=(("UNETR", "nnUNetTrainerUNETR", "unetr", {**UNETR_HEADS, "epochs": 600, "feature_size": 32}),),
-        missu=True,
+        missu_on=("unetr",),
     ),
     "brats": PaperDataset(
-        dataset="1",
-        title="MSD BraTS",
-        preset="paper-brats",
-        width=0.5,
-        backbone_folds=(0,),
-        backbone_cases="test",
-        backbones=(
-            (
-                "light UNETR",
-                "nnUNetTrainerUNETR",
-                "light-unetr",
-                {**UNETR_HEADS, **_TRANSFORMERS_ON_BRATS, "feature_size": 16},
+        "1",
+        "MSD BraTS",
+        {
+            "nnunet": Network("nnU-Net", _NNUNET, {"preset": "paper-brats", "width": 0.5}),
+            "dynunet": Network("DynUNet", _DYNUNET, {"preset": "paper-brats", "settings": {"feature_size": 16}}),
+            "light-unetr": Network("light UNETR", _UNETR, {"preset": "paper-brats-unetr-light"}),
+            "unetr": Network("UNETR", _UNETR, {"preset": "paper-brats-unetr"}),
+            "light-swin-unetr": Network(
+                "light Swin UNETR", "nnUNetTrainerSwinUNETR", {"preset": "paper-brats-swin-light"}
             ),
-            ("UNETR", "nnUNetTrainerUNETR", "unetr", {**UNETR_HEADS, **_TRANSFORMERS_ON_BRATS, "feature_size": 64}),
-            (
-                "light Swin UNETR",
-                "nnUNetTrainerSwinUNETR",
-                "light-swin-unetr",
-                {**_TRANSFORMERS_ON_BRATS, "feature_size": 12},
-            ),
-        ),
-        missu=False,
+        },
     ),
 }
 
 
-def paper_study(dataset: str, table: str) -> dict[str, Any]:
+def paper_study(dataset: str, table: str, network: str | None = None) -> dict[str, Any]:
     """Return a table of the paper as the content of a study file.
 
     Args:
         dataset: One of DATASETS.
-        table: One of TABLES.
+        table: One of TABLES, or `backbones`.
+        network: One of NETWORKS, or None for nnU-Net's own.
+
+    Raises:
+        SettingsError: if a network is asked for with the table of all of them.
     """
     paper = DATASETS[dataset]
-    return {
-        "name": f"{dataset}-{table}",
-        "dataset": paper.dataset,
-        "configuration": "3d_fullres",
-        "folds": [0],
-        "seeds": [1],
-        "evaluate_on": "validation",
-        **TABLES[table](paper),
-    }
+    common = {"dataset": paper.number, "configuration": "3d_fullres", "seeds": [1]}
+    if table == "backbones":
+        if network is not None:
+            raise SettingsError(["the table 'backbones' holds all networks; leave it out"], source="--network")
+        return {"name": f"{dataset}-backbones", **common, **_backbones(paper)}
+    key = network or DEFAULT_NETWORK
+    name = f"{dataset}-{table}" if network is None else f"{dataset}-{table}-{network}"
+    content = TABLES[table](paper.networks[key], key)
+    title = f"{paper.title}, {paper.networks[key].title}: {content.pop('title')}"
+    return {"name": name, "title": title, **common, "folds": [0], "evaluate_on": "validation", **content}
 
 
-def _ablations(paper: PaperDataset) -> dict[str, Any]:
+def _ablations(network: Network, key: str) -> dict[str, Any]:
     return {
-        "title": f"{paper.title}: parts of dual self-distillation",
-        "plans": {"paper": _plans(paper)},
-        "trainers": [{"trainer": trainer, "label": label} for label, trainer in ABLATIONS.items()],
+        "title": "parts of dual self-distillation",
+        "plans": {"paper": dict(network.plans)},
+        "trainers": [{"trainer": network.trainer(variant), "label": label} for label, variant in VARIANTS.items()],
         "baseline": "Basic",
     }
 
 
-def _temperatures(paper: PaperDataset) -> dict[str, Any]:
+def _temperatures(network: Network, key: str) -> dict[str, Any]:
     return {
-        "title": f"{paper.title}: temperature of the soft labels",
-        "plans": {f"T{value}": _plans(paper, {"temperature": value}) for value in TEMPERATURES},
-        "trainers": [{"trainer": "nnUNetTrainerDSD", "label": "DSD"}],
+        "title": "temperature of the soft labels",
+        "plans": {f"T{value}": _with(network.plans, temperature=value) for value in TEMPERATURES},
+        "trainers": [{"trainer": network.trainer("DSD"), "label": "DSD"}],
         "baseline": "DSD, T1",
     }
 
 
-def _sizes(paper: PaperDataset) -> dict[str, Any]:
+def _sizes(network: Network, key: str) -> dict[str, Any]:
+    if key == "nnunet":
+        plans = {"small": {**network.plans, "width": 0.5}, "large": {**network.plans, "width": 1.0}}
+    else:
+        plans = {"small": _with(network.plans, feature_size=16), "large": _with(network.plans, feature_size=32)}
     return {
-        "title": f"{paper.title}: small and large networks",
-        "plans": {"small": _plans(paper, width=0.5), "large": _plans(paper, width=1.0)},
-        "trainers": [
-            {"trainer": "nnUNetTrainerBasic", "label": "Basic"},
-            {"trainer": "nnUNetTrainerDSD", "label": "DSD"},
-        ],
+        "title": "small and large",
+        "plans": plans,
+        "trainers": [{"trainer": network.trainer(label), "label": label} for label in ("Basic", "DSD")],
         "baseline": "Basic, small",
     }
 
 
 def _backbones(paper: PaperDataset) -> dict[str, Any]:
-    plans = {"nnunet": _plans(paper)}
-    trainers: list[dict[str, Any]] = [
-        {"trainer": "nnUNetTrainerBasic", "plans": ["nnunet"], "label": "nnU-Net"},
-        {"trainer": "nnUNetTrainerDSD", "plans": ["nnunet"], "label": "nnU-Net with DSD"},
-    ]
-    for label, trainer, name, settings in paper.backbones:
-        plans[name] = _plans(paper, settings, width=1.0)
-        kinds = {"": "", "_DSD": " with DSD", **({"_MISSU": " with MISSU"} if paper.missu and label == "UNETR" else {})}
+    trainers = []
+    for key, network in paper.networks.items():
+        variants = {"Basic": "", "DSD": " with DSD", **({"MISSU": " with MISSU"} if key in paper.missu_on else {})}
         trainers += [
-            {"trainer": f"{trainer}{suffix}", "plans": [name], "label": f"{label}{words}"}
-            for suffix, words in kinds.items()
+            {"trainer": network.trainer(variant), "plans": [key], "label": f"{network.title}{words}"}
+            for variant, words in variants.items()
         ]
     return {
         "title": f"{paper.title}: backbones",
-        "plans": plans,
+        "plans": {key: dict(network.plans) for key, network in paper.networks.items()},
         "trainers": trainers,
-        "baseline": "nnU-Net",
+        "baseline": next(iter(paper.networks.values())).title,
         "folds": list(paper.backbone_folds),
         "evaluate_on": paper.backbone_cases,
     }
 
 
-TABLES = {"ablations": _ablations, "temperatures": _temperatures, "sizes": _sizes, "backbones": _backbones}
+TABLES = {"ablations": _ablations, "temperatures": _temperatures, "sizes": _sizes}
 
 
-def _plans(
-    paper: PaperDataset, settings: Mapping[str, Any] | None = None, *, width: float | None = None
-) -> dict[str, Any]:
-    """Return an entry of `plans`; nnU-Net's own width is left unsaid."""
-    width = paper.width if width is None else width
-    return {
-        "preset": paper.preset,
-        **({"settings": dict(settings)} if settings else {}),
-        **({"width": width} if width != 1 else {}),
-    }
+def _with(plans: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
+    """Return plans with further settings."""
+    return {**plans, "settings": {**plans.get("settings", {}), **settings}}

@@ -53,7 +53,7 @@ def run_list(study: Study, scored: Sequence[Run], places: Places, *, planned: in
     images = places.raw / ("imagesTs" if test else "imagesTr")
     references = places.raw / "labelsTs" if test else places.training_references
     return {
-        "title": title(study, scored, planned=planned),
+        "title": title(study, scored, places, planned=planned),
         "baseline": study.baseline if has_baseline(study, scored) else None,
         "images": str(images) if images.is_dir() else None,
         "references": str(references),
@@ -72,9 +72,9 @@ def run_list(study: Study, scored: Sequence[Run], places: Places, *, planned: in
     }
 
 
-def title(study: Study, scored: Sequence[Run], *, planned: int) -> str:
+def title(study: Study, scored: Sequence[Run], places: Places, *, planned: int) -> str:
     """Return the report's title, with what is missing."""
-    said = study.title or f"Study {study.name}: {study.evaluate_on} cases of {study.dataset}"
+    said = study.title or f"Study {study.name}: {study.evaluate_on} cases of {places.preprocessed.name}"
     missing = [f"{planned - len(scored)} of {planned} runs are missing"] if len(scored) < planned else []
     if study.baseline and not has_baseline(study, scored):
         missing.append(f"the baseline {study.baseline} is among them")

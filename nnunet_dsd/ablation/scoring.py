@@ -61,13 +61,17 @@ def references_for(study: Study, run: Run, places: Places) -> Path:
     if study.evaluate_on == "test":
         return places.raw / "labelsTs"
     folder, ending = places.references(run.fold), places.file_ending()
-    for case in fold_cases(places, run.fold):
-        source, copy = places.training_references / f"{case}{ending}", folder / f"{case}{ending}"
+    names = {f"{case}{ending}" for case in fold_cases(places, run.fold)}
+    for name in names:
+        source, copy = places.training_references / name, folder / name
         if not source.is_file():
             raise DataError(f"{source} is missing, the reference of a validation case; preprocess the data set again")
         if not copy.is_file() or copy.stat().st_mtime != source.stat().st_mtime:
             with whole_file(copy) as temporary:
                 shutil.copy2(source, temporary)
+    for copy in folder.glob(f"[!.]*{ending}"):
+        if copy.name not in names:  # the folds were changed
+            copy.unlink(missing_ok=True)
     return folder
 
 

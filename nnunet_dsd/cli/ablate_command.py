@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SUMMARY = "run a declared study (trainers, plans, folds, seeds) by nnU-Net's own commands, and report on it"
 PAPERS = ("hippocampus", "mmwhs", "brats")
 TABLES = ("ablations", "temperatures", "sizes", "backbones")
+NETWORKS = ("nnunet", "dynunet", "unetr")
 JOB_FORMATS = ("shell", "parallel", "slurm")
 DEVICES = ("cuda", "cpu", "mps")
 DEFAULT_FOLDER = "nnunet_dsd_studies"
@@ -28,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--paper", choices=PAPERS, help="a study of the paper's, on this data set")
     parser.add_argument(
         "--table", choices=TABLES, default=TABLES[0], help="with --paper: which table (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--network",
+        choices=NETWORKS,
+        help=f"with --paper: which network (default: {NETWORKS[0]}, as planned; the paper's is dynunet)",
     )
     parser.add_argument("-o", "--output", type=Path, help=f"folder of the study (default: {DEFAULT_FOLDER}/NAME)")
     parser.add_argument("--device", choices=DEVICES, help="wins over the study's device")
@@ -80,7 +86,7 @@ def _read_study(arguments: argparse.Namespace) -> tuple[Study, list[str]]:
     from nnunet_dsd.ablation.study_file import load_study, study_from_dict
 
     if arguments.paper:
-        study, problems = study_from_dict(paper_study(arguments.paper, arguments.table))
+        study, problems = study_from_dict(paper_study(arguments.paper, arguments.table, arguments.network))
     else:
         study, problems = load_study(arguments.study)
     return (dataclasses.replace(study, device=arguments.device) if arguments.device else study), problems
@@ -89,6 +95,7 @@ def _read_study(arguments: argparse.Namespace) -> tuple[Study, list[str]]:
 def _source(arguments: argparse.Namespace) -> list[str]:
     """Return the words that name the study and how it is run, for the commands of a job list."""
     device = ["--device", arguments.device] if arguments.device else []
+    network = ["--network", arguments.network] if arguments.network else []
     if arguments.paper:
-        return ["--paper", arguments.paper, "--table", arguments.table, *device]
+        return ["--paper", arguments.paper, "--table", arguments.table, *network, *device]
     return [str(arguments.study.absolute()), *device]

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from study_workplace import STUDY
 
-from nnunet_dsd.ablation.papers import DATASETS, TABLES, paper_study
+from nnunet_dsd.ablation.papers import DATASETS, NETWORKS, TABLES, paper_study
 from nnunet_dsd.ablation.study import PlansChoice, TrainerChoice, study_to_dict
 from nnunet_dsd.ablation.study_file import load_study, study_from_dict
 from nnunet_dsd.cli import ablate_command
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.registry import all_trainers
 
 
@@ -117,10 +117,15 @@ def test_a_missing_and_a_broken_file_are_refused_with_a_cure(tmp_path: Path) -> 
         load_study(tmp_path / "broken.json")
 
 
-@pytest.mark.parametrize("table", TABLES)
+PAPER_TABLES = [("backbones", None), *((table, network) for table in TABLES for network in (None, *NETWORKS))]
+
+
+@pytest.mark.parametrize(("table", "network"), PAPER_TABLES)
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_papers_studies_are_sound_and_name_registered_trainers_only(dataset: str, table: str) -> None:
-    study, problems = study_from_dict(paper_study(dataset, table))
+def test_the_papers_studies_are_sound_and_name_registered_trainers_only(
+    dataset: str, table: str, network: str | None
+) -> None:
+    study, problems = study_from_dict(paper_study(dataset, table, network))
     assert problems == []
     assert {choice.trainer for choice in study.trainers} <= {entry.name for entry in all_trainers("segmentation")}
     assert study.baseline in study.methods
@@ -128,4 +133,22 @@ def test_the_papers_studies_are_sound_and_name_registered_trainers_only(dataset:
 
 def test_the_command_offers_the_papers_studies_that_there_are() -> None:
     assert set(ablate_command.PAPERS) == set(DATASETS)
-    assert set(ablate_command.TABLES) == set(TABLES)
+    assert set(ablate_command.TABLES) == {*TABLES, "backbones"}
+    assert ablate_command.NETWORKS == NETWORKS
+
+
+def test_the_papers_ablations_are_its_seven_rows_on_each_network() -> None:
+    planned, _ = study_from_dict(paper_study("mmwhs", "ablations"))
+    names = ("Basic", "DS", "SDD", "SDE", "DSD", "DSDMean", "DSDReversed")
+    assert [choice.trainer for choice in planned.trainers] == [f"nnUNetTrainer{name}" for name in names]
+    unetr, _ = study_from_dict(paper_study("mmwhs", "ablations", "unetr"))
+    assert [choice.trainer for choice in unetr.trainers] == [
+        "nnUNetTrainerUNETR",
+        *(f"nnUNetTrainerUNETR_{name}" for name in names[1:]),
+    ]
+    assert unetr.methods == planned.methods
+
+
+def test_a_network_and_the_table_of_all_networks_contradict_each_other() -> None:
+    with pytest.raises(SettingsError, match="holds all networks"):
+        paper_study("mmwhs", "backbones", "unetr")

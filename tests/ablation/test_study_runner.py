@@ -100,6 +100,21 @@ def test_an_interrupted_training_is_continued_and_an_unvalidated_one_validated(w
     assert trainings == [f"train {BASIC} {PLANS} 0 -device cpu --c", f"train {DSD} {PLANS} 0 -device cpu --val"]
 
 
+def test_after_a_change_of_the_folds_the_references_are_those_of_the_new_ones(workplace: StudyWorkplace) -> None:
+    ablate(workplace)
+    (workplace.preprocessed / "splits_final.json").write_text(json.dumps([{"train": [], "val": ["case_1"]}]))
+    scores = workplace.output / "evaluations" / workplace.name(DSD) / "evaluation.json"
+    os.utime(scores, (0, 0))
+    assert ablate(workplace) == 0
+    assert scores.read_text().split() == ["case_1.nii.gz"]
+
+
+def test_a_missing_reference_is_named(workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace.preprocessed / "gt_segmentations" / "case_1.nii.gz").unlink()
+    assert ablate(workplace) == 1
+    assert "case_1.nii.gz is missing, the reference of a validation case" in capsys.readouterr().err
+
+
 def test_the_device_of_the_command_line_wins(workplace: StudyWorkplace) -> None:
     workplace.declare(device="cuda")
     assert ablate(workplace, "--device", "cpu") == 0

@@ -29,6 +29,8 @@ KNOWN_HOSTS = {"github.com", "www.apache.org"}
 # Placeholders that are shell syntax or variables in the examples, and what they stand for.
 EXAMPLE_VALUES = {"$trainer": "DSD", "$fold": "0", "$T": "2"}
 
+ON_NNUNET_NETWORKS = [entry for entry in ENTRIES if not entry.target.startswith("nnunet_dsd.trainers.backbones:")]
+
 PARSERS = {"nnunet-dsd": build_parser(), "video-triplet": triplet_cli.build_parser()}
 LOADERS = {"nnunet-dsd": load_subcommand, "video-triplet": triplet_cli.load_subcommand}
 KNOWN_SUBCOMMANDS = {"nnunet-dsd": SUBCOMMANDS, "video-triplet": triplet_cli.SUBCOMMANDS}
@@ -192,12 +194,32 @@ def test_the_trainers_table_has_every_trainer(tables):
 
 def test_the_readmes_trainers_are_those_of_the_catalogue():
     rows = re.findall(r"^\| `(nnUNetTrainer\w+)` \| (.+) \|$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
-    assert dict(rows) == {entry.name: entry.summary for entry in ENTRIES}
+    assert dict(rows) == {entry.name: entry.summary for entry in ON_NNUNET_NETWORKS}
 
 
 def test_the_ablation_page_has_every_trainer():
     text = (DOCS / "how-to/run-the-ablations.md").read_text()
-    assert set(re.findall(r"^\| `(nnUNetTrainer\w+)` \|", text, re.MULTILINE)) == {entry.name for entry in ENTRIES}
+    assert set(re.findall(r"^\| `(nnUNetTrainer\w+)` \|", text, re.MULTILINE)) == {entry.name for entry in ON_NNUNET_NETWORKS}
+
+
+def test_the_page_of_other_networks_has_every_network_and_every_ending():
+    text = (DOCS / "how-to/train-other-networks.md").read_text()
+    named = {name for name in re.findall(r"`(nnUNetTrainer\w+)`", text)}
+    others = {entry.name for entry in ENTRIES if entry not in ON_NNUNET_NETWORKS}
+    plain = {name for name in others if "_" not in name}
+    assert plain <= named <= others
+    assert {f"_{name.partition('_')[2]}" for name in others - plain} == set(re.findall(r"`(_\w+)`", text))
+
+
+def python_blocks(page):
+    """Every Python block of a page, in order, as one program each."""
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", python_blocks("how-to/attach-to-any-network.md"))
+def test_the_examples_of_attaching_to_any_network_run(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "attach-to-any-network.md", "exec"), {})
 
 
 def test_the_command_page_asks_for_the_help_of_every_subcommand(tables):

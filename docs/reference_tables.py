@@ -198,11 +198,11 @@ def trainers_table() -> str:
 
 
 def trainer_effects_table() -> str:
-    """Return the weights and the teacher that each distilled trainer uses where the plans are silent."""
+    """Return the weights and the teacher that each ablation on nnU-Net's networks uses where the plans are silent."""
     rows = []
     for entry in all_trainers("segmentation"):
         trainer: Any = entry.load()
-        if not hasattr(trainer, "describe_network"):
+        if trainer.__module__ != "nnunet_dsd.trainers.variants" or not hasattr(trainer, "build_heads"):
             continue
         used = read_settings(None, defaults=trainer.defaults, fixed=trainer.fixed)
         values = (used.eta, used.alpha, used.beta, used.feature_l2)

@@ -151,3 +151,15 @@ class StudyWorkplace:
             path = self.root / "bin" / name
             path.write_text(text)
             path.chmod(0o755)
+
+
+def members_alive(group: int) -> bool:
+    """Tell whether a process group has a member that is not merely waiting to be reaped."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            return True
+    return False

@@ -48,7 +48,8 @@ class Claim:
         """Write down who works on the run, for a process that finds the lock held."""
         note = Note(socket.gethostname(), os.getpid(), group)
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, json.dumps(asdict(note)).encode(), 0)
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        os.write(self.descriptor, json.dumps(asdict(note)).encode())
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def run_logged(
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=(claim.descriptor,) if claim else (),
+            pass_fds=(claim.descriptor,) if claim and os.name != "nt" else (),  # Windows has no such locks
         )
         try:
             if claim:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.ablation.claims import claimed
 from nnunet_dsd.ablation.commands import Command
 from nnunet_dsd.ablation.known_trainers import is_nnunets_own
 from nnunet_dsd.ablation.places import Places
@@ -14,16 +15,16 @@ from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import EVALUATION, is_scored, predictions_folder
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import exclusive, write_json
+from nnunet_dsd.files import write_json
 
 OWN_BUDGET = "nnU-Net's own trainer: it reads no settings, its budget is nnU-Net's"
 
 
-def write_report(study: Study, places: Places) -> Path:
-    """Compare the runs that are scored; return the folder of the report.
+def write_report(study: Study, places: Places) -> Path | None:
+    """Compare the runs that are scored; return the folder of the report, or None where another process writes it.
 
     Raises:
-        SetupError: if no run is scored yet, or another process writes the report.
+        SetupError: if no run is scored yet.
         CommandFailedError: if the comparison fails.
     """
     runs = plan_runs(study)
@@ -33,10 +34,12 @@ def write_report(study: Study, places: Places) -> Path:
             f"none of the {len(runs)} runs of this study is finished, so there is nothing to compare; "
             "see what is missing with --list"
         )
-    busy = f"another process writes the report of {places.study}; wait for it, then run again with --only-report"
-    with exclusive(places.study / ".report.lock", busy=busy):
+    with claimed(places.study / ".report.lock") as claim:
+        if claim is None:
+            return None
         write_json(places.runs_json, run_list(study, scored, places, planned=len(runs)))
-        run_logged(compare_command(study, scored, places), log=places.study / "logs" / "compare.txt")
+        command = compare_command(study, scored, places)
+        run_logged(command, log=places.study / "logs" / "compare.txt", claim=claim)
     return places.report
 
 

@@ -114,19 +114,22 @@ class Session:
 
     def _conclude(self, outcome: Outcome) -> None:
         """Write the report if all is done but what failed; otherwise leave it to the process that ends last."""
-        missing = self.missing()
-        if not missing or (outcome.failed and len(missing) == len(outcome.failed) < len(self.runs)):
+        left = [run.name for run in self.missing() if run.name not in outcome.failed]
+        if len(outcome.failed) == len(self.runs):
+            self._say("no report: every run failed")
+        elif not left:
             self._write_report()
-        elif outcome.failed or outcome.busy:
-            others = [run.name for run in missing if run.name not in outcome.failed]
-            self._say(f"no report yet: {len(others)} other runs are not finished; the last process writes it")
+        elif outcome.busy:
+            self._say(f"no report yet: {len(left)} runs are left to other processes; the last of them writes it")
         else:
-            self._say(f"no report yet: {len(missing)} runs are left; see --list")
+            self._say(f"no report yet: {len(left)} runs are left; see --list")
 
     def _write_report(self) -> None:
         folder = write_report(self.study, self.places)
-        missing = self.missing()
-        for run in missing:
+        if folder is None:
+            self._say("another process is writing the report; if runs are missing in it, run again with --only-report")
+            return
+        for run in self.missing():
             self._say(f"not in the report: {run.name}")
         self._say(f"report: {folder / 'report.html'}")
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from study_workplace import members_alive
 
 from nnunet_dsd.ablation import claims
 from nnunet_dsd.ablation.claims import claimed, is_claimed
@@ -113,15 +114,3 @@ def wait_until_ended(pid: int) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"{pid} lives")
-
-
-def members_alive(group: int) -> bool:
-    """Tell whether a process group has a member that is not merely waiting to be reaped."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            return True
-    return False

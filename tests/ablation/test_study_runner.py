@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from study_workplace import StudyWorkplace
+from study_workplace import StudyWorkplace, members_alive
 
+from nnunet_dsd.ablation.claims import claimed, is_claimed
 from nnunet_dsd.cli.main import main
 
 BASIC, DSD = "nnUNetTrainerBasic", "nnUNetTrainerDSD"
@@ -153,6 +154,28 @@ def test_with_keep_going_the_rest_is_run_and_the_report_says_what_is_missing(
     assert not failure.exists()
 
 
+def test_where_every_run_fails_there_is_no_report(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workplace.misbehave(BASIC, "fail")
+    workplace.misbehave(DSD, "fail")
+    assert ablate(workplace, "--keep-going") == 1
+    assert [call.split()[0] for call in workplace.calls()] == ["train", "train"]
+    assert "no report: every run failed" in capsys.readouterr().out
+
+
+def test_a_report_that_another_process_writes_is_left_to_it(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ablate(workplace) == 0
+    workplace.calls()
+    with claimed(workplace.output / ".report.lock") as claim:
+        assert claim is not None
+        assert ablate(workplace) == 0
+    assert workplace.calls() == []
+    assert "another process is writing the report" in capsys.readouterr().out
+
+
 def test_a_training_that_ends_well_without_its_files_is_a_failure(
     workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,18 +275,12 @@ def test_a_training_outlives_the_kill_of_its_study_and_is_not_started_twice(
     assert workplace.calls() == all_calls(workplace)[2:4]
     printed = capsys.readouterr().out
     assert "another process works on it" in printed
-    assert "no report yet: 1 other runs are not finished" in printed
+    assert "no report yet: 1 runs are left to other processes" in printed
     workplace.behave(BASIC)
     wait_for((workplace.fold(BASIC) / "validation" / "summary.json").exists)
-    wait_for(lambda: not lock_is_held(workplace, BASIC))
+    wait_for(lambda: not is_claimed(workplace.fold(BASIC).parent / ".fold_0.lock"))
     assert ablate(workplace) == 0
     assert workplace.calls() == [all_calls(workplace)[1], all_calls(workplace)[4]]
-
-
-def lock_is_held(workplace: StudyWorkplace, trainer: str) -> bool:
-    from nnunet_dsd.ablation.claims import is_claimed
-
-    return is_claimed(workplace.fold(trainer).parent / ".fold_0.lock")
 
 
 def test_two_processes_share_the_work(workplace: StudyWorkplace) -> None:
@@ -294,8 +311,7 @@ def test_an_interrupted_study_ends_its_training(workplace: StudyWorkplace, numbe
     group = group_of_training(workplace, BASIC)
     process.send_signal(number)
     assert process.wait(30) != 0
-    with pytest.raises(ProcessLookupError):
-        os.killpg(group, 0)
+    wait_for(lambda: not members_alive(group))
 
 
 def test_a_prediction_that_was_killed_is_made_anew(workplace: StudyWorkplace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunet_dsd import __version__
 from nnunet_dsd.datasets.labels import LabelValues, inspect_values, translate
 from nnunet_dsd.datasets.parallel import for_each
-from nnunet_dsd.datasets.preparation import Preparation, growth, prepare_image, prepare_label
+from nnunet_dsd.datasets.preparation import Preparation, prepare_image, prepare_label, prepared_voxels
 from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json
 from nnunet_dsd.datasets.sources import SourceCase
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
@@ -73,11 +73,11 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the check found: problems, notes on what will be corrected, and the estimated size of what is written."""
+    """What the check found: problems, notes on what will be corrected, and about how much will be written."""
 
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    output_bytes: float = 0.0
+    output_bytes: int = 0
 
 
 def check_sources(conversion: Conversion, *, processes: int) -> Findings:
@@ -113,9 +113,15 @@ def check_case(case: SourceCase, *, channels: int, values: LabelValues, preparat
     if image is not None and label is not None:
         difference = geometry_difference(image.geometry, label.geometry)
         problems += [f"{case.label} does not lie on its image's voxels: {difference}"] if difference else []
-    paths = [path for path in (case.image, case.label) if path is not None]
-    factor = growth(image.geometry, preparation) if image is not None else 1.0
-    return Findings(tuple(problems), tuple(notes), factor * sum(path.stat().st_size for path in paths))
+    output_bytes = 0 if image is None else _output_bytes(case, image, preparation)
+    return Findings(tuple(problems), tuple(notes), output_bytes)
+
+
+def _output_bytes(case: SourceCase, image: Header, preparation: Preparation) -> int:
+    """Return at most how large a case becomes: as its files, or prepared, not compressed, float and 8-bit label."""
+    if preparation.changes_nothing:
+        return sum(path.stat().st_size for path in (case.image, case.label) if path is not None)
+    return 5 * image.channels * prepared_voxels(image.geometry, preparation)
 
 
 def _check_volume(path: Path, channels: int, problems: list[str]) -> Header | None:

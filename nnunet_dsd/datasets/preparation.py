@@ -83,12 +83,9 @@ def resampled_size(
     return tuple(max(1, round(extent / new)) for extent, new in zip(extents, new_spacing_mm, strict=True))
 
 
-def growth(geometry: Geometry, preparation: Preparation) -> float:
-    """Estimate by what factor a volume's file grows: by its voxels, and twofold where it becomes floating-point."""
-    if preparation.changes_nothing:
-        return 1.0
+def prepared_voxels(geometry: Geometry, preparation: Preparation) -> int:
+    """Estimate how many voxels a volume has once it is prepared; an axis that is turned may round by one."""
     if preparation.spacing_mm is None:
-        return 2.0
-    # Orientation may swap axes: their number of voxels together does not depend on it but for rounding.
+        return math.prod(geometry.size)
     volume_mm3 = math.prod(geometry.size) * math.prod(geometry.spacing_mm)
-    return 2.0 * max(1.0, volume_mm3 / math.prod(preparation.spacing_mm) / math.prod(geometry.size))
+    return round(volume_mm3 / math.prod(preparation.spacing_mm))

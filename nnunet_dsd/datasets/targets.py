@@ -51,7 +51,7 @@ def find_target(number: int, name: str, folds: Sequence[Fold]) -> Target:
     return Target(full_name, raw, preprocessed / SPLITS_FILE if folds else None)
 
 
-def require_disk_space(target: Target, needed_bytes: float) -> None:
+def require_disk_space(target: Target, needed_bytes: int) -> None:
     """Refuse to start without room for the data set.
 
     Raises:

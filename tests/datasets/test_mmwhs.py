@@ -123,6 +123,15 @@ def test_without_resampling_and_clipping_voxels_are_only_turned(tmp_path, nnunet
         assert np.array_equal(was, is_now)
 
 
+def test_the_foreseen_size_is_enough_for_what_is_written(tmp_path, nnunet):
+    source = write_mmwhs(tmp_path / "source", cases=5, shape=(28, 40, 52))
+    for number, resample in ((20, True), (21, False)):
+        raw, findings = converted(source, MmwhsSettings(incomplete=True, resample=resample), number)
+        written = sum(path.stat().st_size for path in raw.rglob("*.nii.gz"))
+        assert written < findings.output_bytes
+        assert findings.output_bytes < 10 * written
+
+
 def test_files_with_the_mistaken_value_are_named(tmp_path, nnunet):
     source = write_mmwhs(tmp_path / "source", cases=5, test_cases=0)
     path = source / "ct_train" / "ct_train_1003_label.nii.gz"

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from made_up_sources import OBLIQUE, rotation
 
-from nnunet_dsd.datasets.preparation import Preparation, growth, prepare_image, prepare_label, resampled_size
+from nnunet_dsd.datasets.preparation import Preparation, prepare_image, prepare_label, prepared_voxels, resampled_size
 from nnunet_dsd.datasets.volumes import Geometry
 
 PAPER = Preparation(orientation="RAS", spacing_mm=(1.5, 1.5, 2.0))
@@ -160,8 +160,9 @@ def test_the_extent_decides_the_number_of_voxels(size, spacing, new, expected):
     assert resampled_size(size, spacing, new) == expected
 
 
-def test_growth_counts_new_voxels_and_the_wider_type():
-    geometry = Geometry((10, 10, 10), (3.0, 3.0, 4.0), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
-    assert growth(geometry, Preparation()) == 1
-    assert growth(geometry, Preparation(orientation="RAS")) == 2
-    assert growth(geometry, PAPER) == pytest.approx(2 * 8)
+def test_the_number_of_voxels_is_foreseen():
+    image = ramp(OBLIQUE, size=(60, 48, 40))
+    geometry = Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    prepared = prepare_image(image, PAPER)
+    assert prepared_voxels(geometry, PAPER) == pytest.approx(prepared.GetNumberOfPixels(), rel=0.05)
+    assert prepared_voxels(geometry, Preparation(orientation="RAS")) == 60 * 48 * 40

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from nnunet_dsd.ablation.checks import disk_problems, machine_problems
 from nnunet_dsd.ablation.derived_plans import write_derived_plans
@@ -22,6 +23,8 @@ from nnunet_dsd.ablation.scoring import is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
 from nnunet_dsd.errors import SettingsError
+
+WIDEST = 1000
 
 
 class Session:
@@ -44,11 +47,10 @@ class Session:
         """Print the table of all runs, and what is left."""
         entries = survey(self.study, self.runs, self.places)
         table = runs_table(self.study, entries)
-        width = self.console.measure(table).maximum
         # Where nobody resizes the window, in a file or a pipe, a line of the table stays one line.
-        (self.console if self.console.is_terminal else Console(width=max(width, self.console.width))).print(table)
+        (self.console if self.console.is_terminal else Console(width=full_width(table))).print(table)
         for line in totals(entries):
-            self.console.print(line, highlight=False)
+            self._say(line)
 
     def show_commands(self) -> None:
         """Print what a run would do, without doing it; disk space is checked as well."""
@@ -135,3 +137,8 @@ class Session:
 
     def _say(self, text: str) -> None:
         self.console.print(escape(text), soft_wrap=True, highlight=False)
+
+
+def full_width(table: Table) -> int:
+    """Return how many characters a table needs, so that none of its cells is cut."""
+    return Console(width=WIDEST).measure(table).maximum

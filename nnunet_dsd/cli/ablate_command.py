@@ -8,9 +8,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.errors import DataError, SettingsError, SetupError
 
 if TYPE_CHECKING:
+    from nnunet_dsd.ablation.places import Places
     from nnunet_dsd.ablation.study import Study
 
 SUMMARY = "run a declared study (trainers, plans, folds, seeds) by nnU-Net's own commands, and report on it"
@@ -52,7 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what was asked for; the status is 1 if a run failed."""
     from rich.console import Console
 
-    from nnunet_dsd.ablation.places import find_places
     from nnunet_dsd.ablation.session import Session
     from nnunet_dsd.ablation.study import study_to_dict
 
@@ -62,10 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise SettingsError(problems, source="the study")
         print(json.dumps(study_to_dict(study), indent=2))
         return 0
-    if not study.dataset or not study.name:  # nothing else can be looked at
-        raise SettingsError(problems, source="the study")
     folder = arguments.output or Path(DEFAULT_FOLDER) / study.name
-    session = Session(study, problems, find_places(study.dataset, folder), Console())
+    session = Session(study, problems, _find_places(study, folder, problems), Console())
     if arguments.list:
         session.show()
     elif arguments.dry_run:
@@ -90,6 +88,20 @@ def _read_study(arguments: argparse.Namespace) -> tuple[Study, list[str]]:
     else:
         study, problems = load_study(arguments.study)
     return (dataclasses.replace(study, device=arguments.device) if arguments.device else study), problems
+
+
+def _find_places(study: Study, folder: Path, problems: list[str]) -> Places:
+    """Find the study's data; where there are none, the study's other problems are reported with that one."""
+    from nnunet_dsd.ablation.places import find_places
+
+    if not study.dataset:  # nothing else can be looked at
+        raise SettingsError(problems, source="the study")
+    try:
+        return find_places(study.dataset, folder)
+    except (DataError, SetupError) as error:
+        if problems:
+            raise SettingsError([*problems, str(error)], source="the study") from error
+        raise
 
 
 def _source(arguments: argparse.Namespace) -> list[str]:

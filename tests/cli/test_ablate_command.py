@@ -51,6 +51,29 @@ def test_problems_of_the_study_and_of_the_data_are_reported_together_and_nothing
     assert workplace.calls() == []
 
 
+def test_a_missing_data_set_is_reported_with_the_studys_other_problems(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workplace.declare(dataset="98", seeds=[1, 1])
+    assert ablate(workplace, "--list") == 1
+    said = capsys.readouterr().err
+    assert "2 problem(s) in the study" in said
+    assert "no data set '98'" in said
+    workplace.declare(dataset=None, seeds=[1, 1])
+    assert ablate(workplace, "--list") == 1
+    assert "'dataset' is missing" in capsys.readouterr().err
+
+
+def test_nothing_of_the_list_is_cut_in_a_file(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert ablate(workplace, "--list") == 0
+    said = capsys.readouterr().out
+    assert "│ nnUNetTrainerBasic │ short │    0 │    1 │ missing  │ missing │" in said
+    assert "How long the rest takes is not known before a first epoch has been timed.\n" in said
+
+
 def test_a_dry_run_shows_the_commands_and_writes_nothing(
     workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
 ) -> None:

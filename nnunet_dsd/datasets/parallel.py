@@ -14,7 +14,15 @@ from typing import TypeVar
 
 import SimpleITK as sitk
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from nnunet_dsd.errors import SetupError
 
@@ -43,8 +51,8 @@ def for_each(
         return _in_processes(work, items, min(processes, len(items)), lambda: progress.advance(task))
 
 
-def _advance(progress: Progress, task: int, result: Result) -> Result:
-    progress.advance(task)  # type: ignore[arg-type]  # rich's TaskID is an int
+def _advance(progress: Progress, task: TaskID, result: Result) -> Result:
+    progress.advance(task)
     return result
 
 

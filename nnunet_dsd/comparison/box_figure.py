@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cbook import boxplot_stats
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
@@ -36,21 +39,13 @@ def box_figure(scores: Scores, measure: Measure, *, baseline: str) -> Figure:
 def _draw_box(axis: Axes, values: NDArray[np.float64], place: int, colour: str) -> None:
     if not values.size:
         return
-    axis.boxplot(
-        values,
-        positions=[place],
-        vert=False,
-        widths=0.62,
-        showfliers=False,
-        showmeans=True,
-        manage_ticks=False,
-        patch_artist=True,
-        boxprops={"facecolor": colour, "alpha": 0.22, "edgecolor": colour},
-        whiskerprops={"color": colour},
-        capprops={"color": colour},
-        medianprops={"color": INK, "lw": 1.4},
-        meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": INK, "markersize": 4, "zorder": 5},
-    )
+    box = boxplot_stats(values)[0]
+    left, right = box["q1"], box["q3"]
+    axis.add_patch(Rectangle((left, place - 0.31), right - left, 0.62, fc=to_rgba(colour, 0.22), ec=colour))
+    axis.hlines([place, place], [box["whislo"], right], [left, box["whishi"]], color=colour, lw=1.2)
+    axis.vlines([box["whislo"], box["whishi"]], place - 0.15, place + 0.15, color=colour, lw=1.2)
+    axis.vlines(box["med"], place - 0.31, place + 0.31, color=INK, lw=1.4, zorder=4)
+    axis.plot(box["mean"], place, "D", mfc="white", mec=INK, ms=4, zorder=5)
     spread = (
         np.arange(values.size) * GOLDEN
     ) % 1.0 - 0.5  # evenly filled at any number of cases, and the same every time

@@ -93,13 +93,21 @@ def test_overlapping_labels_would_be_seen():
     assert overlapping(figure) == [("a long label", "another one")]
 
 
-def test_boxes_show_every_defined_value_in_percent(tmp_path):
-    values = {"A": {f"{n}": {"dice": (0.5 + n / 100, math.nan)} for n in range(7)}}
+@pytest.mark.filterwarnings("error")
+def test_boxes_show_quartiles_and_every_defined_value_in_percent(tmp_path):
+    values = {"A": {f"{n}": {"dice": (0.5 + n / 100, math.nan)} for n in (0, 1, 2, 3, 14)}}
     scores, _ = compared(tmp_path, values)
     figure = box_figure(scores, find_measure("dice"), baseline="A")
-    points = [axis.collections[0].get_offsets()[:, 0] if axis.collections else [] for axis in figure.axes]
-    assert sorted(points[0]) == pytest.approx([50 + n for n in range(7)])
-    assert [len(one) for one in points] == [7, 0, 0]
+    head, tail, _ = figure.axes
+    (box,) = head.patches
+    assert (box.get_x(), box.get_x() + box.get_width()) == pytest.approx((51, 53))
+    whiskers, caps, median, points = head.collections
+    assert np.concatenate(whiskers.get_segments())[:, 0] == pytest.approx([50, 51, 53, 53])  # 64 is no neighbour of 53
+    assert np.concatenate(caps.get_segments())[:, 0] == pytest.approx([50, 50, 53, 53])
+    assert np.concatenate(median.get_segments())[:, 0] == pytest.approx([52, 52])
+    assert head.lines[0].get_xdata() == pytest.approx([54])
+    assert sorted(points.get_offsets()[:, 0]) == pytest.approx([50, 51, 52, 53, 64])
+    assert (len(tail.patches), len(tail.collections)) == (0, 0)
 
 
 @pytest.mark.parametrize(

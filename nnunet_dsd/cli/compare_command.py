@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.comparison.results import compare
     from nnunet_dsd.comparison.runs import with_baseline
     from nnunet_dsd.comparison.scores import read_scores
+    from nnunet_dsd.comparison.statements import case_notes
     from nnunet_dsd.evaluation.measures import find_measure
 
     if arguments.seed < 0:
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     _write(folder, comparison, overwrite=arguments.overwrite, console=console)
     for result in comparison.results:
         console.print(_summary(comparison, result))
+    for note in case_notes(scores, baseline=comparison.baseline):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"report: {folder / REPORT}", soft_wrap=True, highlight=False)
     return 0
 

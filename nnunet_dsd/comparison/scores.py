@@ -105,7 +105,7 @@ def read_scores(run_list: RunList, *, common_cases: bool = False) -> Scores:
     Raises:
         DataError: if a file is no evaluation, evaluations do not go together, or methods differ in their cases.
     """
-    evaluations = [read_evaluation_json(run.evaluation) for run in run_list.runs]
+    evaluations = _read_all(run_list.runs)
     require_agreement(run_list.runs, evaluations)
     having = _cases_by_method(run_list, evaluations)
     cases = _compared_cases(having, common_cases=common_cases)
@@ -117,6 +117,18 @@ def read_scores(run_list: RunList, *, common_cases: bool = False) -> Scores:
         left_out={method: len(names - set(cases)) for method, names in having.items()},
         unused=tuple(scores.run for scores in every if not scores.cases),
     )
+
+
+def _read_all(runs: Sequence[Run]) -> list[Evaluation]:
+    evaluations, problems = [], []
+    for run in runs:
+        try:
+            evaluations.append(read_evaluation_json(run.evaluation))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    return evaluations
 
 
 def _cases_by_method(run_list: RunList, evaluations: Sequence[Evaluation]) -> dict[str, set[str]]:

@@ -103,6 +103,7 @@ def test_methods_with_other_cases_are_refused_unless_the_common_ones_are_asked_f
     assert "Fewer has 6 of 7; it lacks case_6" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main([*command, "--common-cases"]) == 0
+    assert "note: Only the cases that all methods have are compared." in capsys.readouterr().out
     assert "Left out: 1 of Stock, 1 of DSD." in (tmp_path / "out/report.html").read_text()
 
 

@@ -101,6 +101,13 @@ def test_evaluations_that_do_not_go_together_are_refused(tmp_path, options, word
     assert "B fold 1: " + words in str(caught.value)
 
 
+def test_every_file_that_is_no_evaluation_is_told(tmp_path):
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    with pytest.raises(DataError, match=r"(?s)x\.json is no evaluation.*y\.json is no evaluation"):
+        read_scores(RunList((Run("A", tmp_path / "x.json"), Run("B", tmp_path / "y.json"))))
+
+
 def test_an_evaluation_without_scores_is_refused(tmp_path):
     with pytest.raises(DataError, match="A fold 0: 0 scores"):
         read_scores(run_list(tmp_path, ("A", {}, {})))

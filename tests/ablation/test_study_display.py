@@ -14,12 +14,12 @@ from nnunet_dsd.ablation.display import Display, describe_line, duration
     ("line", "shown"),
     [
         ("2026-11-21 09:55:41.125484: Epoch 1 ", ("epoch 2 of 8", 1)),
-        ("2026-11-21 09:55:40.348675: Pseudo dice [np.float32(0.7614), np.float32(nan)] ", ("validation Dice 0.76, nan", None)),
+        ("x: Pseudo dice [np.float32(0.7614), np.float32(nan)] ", ("validation Dice 0.76, nan", None)),
         ("predicting hippocampus_001", ("predicting hippocampus_001", None)),
         ("2026-11-21 09:55:40.348751: Epoch time: 20.49 s ", ("", None)),
         ("This is Epoch 3 of my life, he said", ("", None)),
     ],
-)  # fmt: skip
+)
 def test_lines_of_nnunets_output_are_read(line: str, shown: tuple[str, int | None]) -> None:
     assert describe_line(line, 8) == shown
 

@@ -30,7 +30,8 @@ def predict_command(study: Study, run: Run, places: Places, output: Path) -> Com
     """Return the prediction of the test cases."""
     words = ("nnUNetv2_predict", "-i", str(places.raw / "imagesTs"), "-o", str(output), "-d", study.dataset)
     which = ("-c", run.configuration, "-f", str(run.fold), "-tr", run.trainer, "-p", run.plans)
-    return (*words, *which, *_device(study))
+    mirroring = () if study.mirroring else ("--disable_tta",)
+    return (*words, *which, *_device(study), *mirroring)
 
 
 def evaluate_command(places: Places, predictions: Path, references: Path, output: Path) -> Command:

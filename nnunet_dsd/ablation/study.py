@@ -60,6 +60,7 @@ class Study:
         configuration: One of nnU-Net's, such as `3d_fullres`.
         from_plans: Plans to derive from.
         evaluate_on: The validation cases of each fold, or the test cases.
+        mirroring: Whether nnU-Net mirrors the test cases when it predicts them, which takes up to 8 times as long.
         baseline: The method that the others are compared with, or None.
         device: As nnU-Net takes it, or None for its own default.
         title: Of the report.
@@ -74,6 +75,7 @@ class Study:
     folds: tuple[Fold, ...] = (0,)
     seeds: tuple[int, ...] = (1,)
     evaluate_on: EvaluateOn = "validation"
+    mirroring: bool = True
     baseline: str | None = None
     device: str | None = None
     title: str | None = None
@@ -101,6 +103,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "folds": list(study.folds),
         "seeds": list(study.seeds),
         "evaluate_on": study.evaluate_on,
+        "mirroring": study.mirroring,
         "baseline": study.baseline,
         "device": study.device,
     }

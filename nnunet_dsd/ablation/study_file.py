@@ -16,7 +16,7 @@ from nnunet_dsd.presets import PRESETS
 
 STUDY_ENTRIES = (
     "name", "title", "dataset", "configuration", "from_plans", "plans", "trainers", "folds", "seeds",
-    "evaluate_on", "baseline", "device",
+    "evaluate_on", "mirroring", "baseline", "device",
 )  # fmt: skip
 PLANS_ENTRIES = ("preset", "settings", "patch_size", "batch_size", "width")
 TRAINER_ENTRIES = ("trainer", "plans", "label")
@@ -55,6 +55,7 @@ def study_from_dict(content: object) -> tuple[Study, list[str]]:
         folds=tuple(table.get("folds", "different whole numbers, or 'all'", is_list_of(_is_fold), Study.folds)),
         seeds=tuple(table.get("seeds", "different whole numbers below 2^32", is_list_of(_is_seed), Study.seeds)),
         evaluate_on=table.get("evaluate_on", " or ".join(EVALUATE_ON), EVALUATE_ON.__contains__, Study.evaluate_on),
+        mirroring=table.get("mirroring", "true or false", lambda value: isinstance(value, bool), Study.mirroring),
         baseline=table.get("baseline", "the name of a method", is_text, None),
         device=table.get("device", " or ".join(DEVICES), DEVICES.__contains__, None),
         title=table.get("title", "text", is_text, None),
@@ -133,6 +134,11 @@ def _contradictions(study: Study) -> list[str]:
         problems.append(
             "the study: fold 'all' trains on every case, so its validation cases say nothing; "
             "use evaluate_on 'test', or numbered folds"
+        )
+    if not study.mirroring and study.evaluate_on == "validation":
+        problems.append(
+            "the study: mirroring is false, but nnU-Net always mirrors the validation cases after a training; "
+            "leave it out, or use evaluate_on 'test'"
         )
     return problems
 

@@ -13,7 +13,7 @@ from nnunet_dsd.errors import DataError, SetupError
 from nnunet_dsd.files import exclusive, write_json
 
 STUDY_FILE = "study.json"
-FIXED = ("name", "dataset", "configuration", "from_plans", "evaluate_on")
+FIXED = ("name", "dataset", "configuration", "from_plans", "evaluate_on", "mirroring")
 GROWING: dict[str, Callable[[Study], list[Any]]] = {
     "folds": lambda study: list(study.folds),
     "seeds": lambda study: list(study.seeds),

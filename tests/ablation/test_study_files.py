@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from study_workplace import STUDY
 
+from nnunet_dsd.ablation.commands import predict_command
 from nnunet_dsd.ablation.papers import DATASETS, NETWORKS, TABLES, paper_study
+from nnunet_dsd.ablation.places import Places
+from nnunet_dsd.ablation.runs import plan_runs
 from nnunet_dsd.ablation.study import PlansChoice, TrainerChoice, study_to_dict
 from nnunet_dsd.ablation.study_file import load_study, study_from_dict
 from nnunet_dsd.cli import ablate_command
@@ -32,6 +35,16 @@ def test_a_study_is_read_with_defaults_for_what_it_leaves_out() -> None:
     assert (study.evaluate_on, study.baseline, study.device) == ("validation", None, None)
     assert study.plans == (PlansChoice("short", "paper", {"epochs": 3}, (16, 16, 16), None, 0.5),)
     assert study.trainers[1] == TrainerChoice("nnUNetTrainerDSD", ("short",))
+
+
+def test_test_cases_may_go_unmirrored(tmp_path: Path) -> None:
+    study, problems = study_from_dict(changed(evaluate_on="test", mirroring=False))
+    assert problems == []
+    assert study_from_dict(study_to_dict(study)) == (study, [])
+    mirrored, _ = study_from_dict(changed(evaluate_on="test"))
+    run, places = plan_runs(study)[0], Places(tmp_path, tmp_path, tmp_path, tmp_path)
+    assert predict_command(study, run, places, tmp_path)[-1] == "--disable_tta"
+    assert "--disable_tta" not in predict_command(mirrored, run, places, tmp_path)
 
 
 def test_a_written_study_reads_as_the_same_study() -> None:
@@ -79,6 +92,8 @@ def test_methods_name_the_plans_where_a_trainer_is_run_on_several() -> None:
         ({"seeds": []}, "seeds is []"),
         ({"seeds": [2**32]}, "seeds is [4294967296]"),
         ({"evaluate_on": "train"}, "evaluate_on is 'train', expected validation or test"),
+        ({"evaluate_on": "test", "mirroring": "no"}, "mirroring is 'no', expected true or false"),
+        ({"mirroring": False}, "nnU-Net always mirrors the validation cases"),
         ({"baseline": "nnUNetTrainerBasik"}, "is no method; did you mean 'nnUNetTrainerBasic'?"),
         ({"device": "gpu"}, "device is 'gpu', expected cuda or cpu or mps"),
     ],

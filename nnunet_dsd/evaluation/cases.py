@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -143,12 +144,8 @@ def _run(jobs: Sequence[CaseJob], processes: int) -> Iterator[CaseResult]:
     if processes == 1 or len(jobs) == 1:
         yield from map(_run_job, jobs)
         return
-    executor = ProcessPoolExecutor(
-        min(processes, len(jobs)),
-        multiprocessing.get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(1,),
-    )
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_prepare_process)
     try:
         yield from executor.map(_run_job, jobs)
     except BrokenProcessPool as error:
@@ -157,6 +154,11 @@ def _run(jobs: Sequence[CaseJob], processes: int) -> Iterator[CaseResult]:
         ) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare_process() -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one stops the others
 
 
 def _run_job(job: CaseJob) -> CaseResult:

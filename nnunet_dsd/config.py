@@ -29,6 +29,8 @@ Sharing = Literal["shared", "separate"]
 BottleneckInit = Literal["nearest", "random"]
 Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["poly", "step", "constant"]
+SupervisedLossChoice = Literal["nnunet", "focal_dice"]
+FeedbackMethod = Literal["hlfd", "feature", "pixel", "ufd", "ifd", "skd", "at", "dkd", "hifd", "none"]
 
 
 LEARNING_RATES: dict[Optimiser, float] = {"sgd": 1e-2, "adamw": 1e-3}  # nnU-Net's; the paper's for MMWHS
@@ -79,6 +81,24 @@ class Settings:
     )
     missu_weight: float = setting(
         1.0, "weight of the divergences of MISSU-style self-distillation, for the trainers of that name", low=0
+    )
+    feedback: FeedbackMethod = setting(
+        "hlfd", "what the student of nnUNetTrainerHLFD learns from its teacher; hlfd is the whole method"
+    )
+    feedback_beta: float = setting(0.9, "weight beta of the feedback on features", low=0)
+    feedback_lambda: float = setting(0.1, "weight lambda of the feedback on maps and output", low=0)
+    feedback_teacher: str | None = setting(
+        None, "teacher: TRAINER__PLANS__CONFIGURATION among the data set's results, or a model folder's path"
+    )
+    feedback_teacher_folds: str | None = setting(
+        None, "folds of the teacher, with commas between them; none: the student's own fold"
+    )
+    feedback_teacher_checkpoint: str = setting("checkpoint_final.pth", "which of the teacher's checkpoints")
+    feedback_known_cases: bool = setting(
+        False, "allow a teacher that was trained on the student's validation cases; their scores then say little"
+    )
+    supervised_loss: SupervisedLossChoice = setting(
+        "nnunet", "loss against the labels in nnUNetTrainerHLFD: nnU-Net's own, or HLFD's focal loss plus Dice"
     )
     dice_background: bool = setting(False, "count the background in the Dice loss (the paper does, nnU-Net does not)")
 

@@ -34,6 +34,16 @@ class CheckpointError(DistillationError, RuntimeError):
     """A checkpoint that does not fit, is incomplete, or could not be written."""
 
 
+class TeacherError(DistillationError, ValueError):
+    """A teacher that is missing, unfinished, or does not fit its student."""
+
+    @classmethod
+    def listing(cls, teacher: str, problems: Sequence[str]) -> TeacherError:
+        """Return the error with every reason why a teacher was refused."""
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        return cls(f"{teacher} cannot teach this student:\n{listed}")
+
+
 class DataError(DistillationError, ValueError):
     """Input files that are missing, broken or contradict each other."""
 

@@ -14,6 +14,7 @@ from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks import swin_unetr, unetr, vnet
 from nnunet_dsd.networks.dynunet import build_dynunet, describe_dynunet, paper_layout
 from nnunet_dsd.networks.padding import pad_inside, padded_size
+from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.networks.ushape import UShape
 
 
@@ -66,6 +67,16 @@ def computed_size(backbone: Backbone, request: NetworkRequest) -> tuple[int, ...
         NetworkStructureError: if the patch is too small.
     """
     return padded_size(request.patch_size, backbone.multiple(request))
+
+
+def describe_network(network: nn.Module) -> UShape:
+    """Return the levels of any network of this table, or of nnU-Net's own.
+
+    Raises:
+        NetworkStructureError: if it is none of them.
+    """
+    backbone = BACKBONES.get(type(network).__name__)
+    return backbone.describe(network) if backbone else describe_staged_network(network)
 
 
 def _fixed(downsampling: int) -> Callable[[NetworkRequest], tuple[int, ...]]:

@@ -83,4 +83,5 @@ def describe_dynunet(network: nn.Module) -> UShape:
         Level(f"upsamples.{i}", filters[bottleneck - 1 - i], scales[bottleneck - 1 - i]) for i in range(bottleneck - 1)
     ]
     deepest = Level("bottleneck", filters[bottleneck], scales[bottleneck])
-    return UShape(encoders=tuple(encoders), decoders=(*reversed(upsampled), deepest))
+    last = Level(f"upsamples.{bottleneck - 1}", filters[0], scales[0])
+    return UShape(encoders=tuple(encoders), decoders=(*reversed(upsampled), deepest), last=last)

@@ -32,7 +32,8 @@ def describe_staged_network(network: nn.Module) -> UShape:
         for d in range(len(decoder.stages) - 1)
     ]
     deepest = Level(f"encoder.stages.{bottleneck}", channels[bottleneck], scales[bottleneck])
-    return UShape(encoders=tuple(encoders), decoders=(*reversed(upsampled), deepest))
+    last = Level(f"decoder.stages.{bottleneck - 1}", channels[0], scales[0])
+    return UShape(encoders=tuple(encoders), decoders=(*reversed(upsampled), deepest), last=last)
 
 
 def _parts(network: nn.Module) -> tuple[Any, Any]:

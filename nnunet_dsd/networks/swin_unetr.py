@@ -62,4 +62,5 @@ def describe_swin_unetr(network: nn.Module) -> UShape:
             *(level(f"encoder{i + 1}", width * 2 ** (i - 1), 2**i) for i in range(1, 4)),
         ),
         decoders=tuple(level(f"decoder{i + 1}", width * 2 ** (i - 1), 2**i) for i in range(1, 5)),
+        last=level("decoder1", width, 1),
     )

@@ -72,4 +72,5 @@ def describe_unetr(network: nn.Module) -> UShape:
             *(level(f"decoder{i + 2}", width * 2**i, 2**i) for i in range(1, 4)),
             level("decoder5:input", embedding, PATCH_VOXELS),
         ),
+        last=level("decoder2", width, 1),
     )

@@ -27,7 +27,8 @@ class Level:
 class UShape:
     """Encoders 1 to Z (from full resolution down) and decoders 1 to Z (from the output down to the bottleneck).
 
-    The last decoder block only feeds the network's output and is not a level. The bottleneck's own map is decoder Z.
+    The last decoder block only feeds the network's output and is no level of dual self-distillation; `last` names it
+    where it is known. The bottleneck's own map is decoder Z.
 
     Raises:
         NetworkStructureError: if the levels do not form a U.
@@ -35,6 +36,7 @@ class UShape:
 
     encoders: tuple[Level, ...]
     decoders: tuple[Level, ...]
+    last: Level | None = None
 
     def __post_init__(self) -> None:
         """Refuse level lists that do not form a U, all reasons at once."""

@@ -66,4 +66,5 @@ def describe_vnet(network: nn.Module) -> UShape:
             *(level(f"up_tr{32 * 2**i}", 32 * 2**i, 2**i) for i in range(1, 4)),
             level("down_tr256", 256, DOWNSAMPLING),
         ),
+        last=level("up_tr32", 32, 1),
     )

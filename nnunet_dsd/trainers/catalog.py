@@ -27,6 +27,11 @@ BASELINE_SUMMARIES = {
 }
 MISSU_PAPER = "Wang et al., MISSU: 3D medical image segmentation via self-distilling TransUNet, 2023"
 MISSU_SUMMARY = "MISSU-style, partly inferred: decoders follow the encoders' features, refined by multi-scale fusion"
+HLFD_PAPER = (
+    "Gorade et al., Rethinking intermediate layers design in knowledge distillation for kidney and liver tumor "
+    "segmentation, ISBI, 2024"
+)
+HLFD_SUMMARY = "HLFD: a finished nnU-Net model teaches this one by feedback on features and maps"
 BACKBONES = {
     "UNETR": "Hatamizadeh et al., UNETR: transformers for 3D medical image segmentation, WACV, 2022",
     "SwinUNETR": "Hatamizadeh et al., Swin UNETR: swin transformers for semantic segmentation of brain tumors, 2022",
@@ -55,5 +60,6 @@ ENTRIES = (
     *(_entry(name, summary, DSD_PAPER) for name, summary in SUMMARIES.items()),
     *(_entry(name, summary, NNUNET_PAPER) for name, summary in BASELINE_SUMMARIES.items()),
     _entry("nnUNetTrainerMISSU", MISSU_SUMMARY, MISSU_PAPER, module="missu"),
+    _entry("nnUNetTrainerHLFD", HLFD_SUMMARY, HLFD_PAPER, module="hlfd"),
     *(entry for backbone, paper in BACKBONES.items() for entry in _backbone_entries(backbone, paper)),
 )

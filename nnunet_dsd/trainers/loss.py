@@ -14,6 +14,7 @@ from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weights
 from nnunet_dsd.distillation.terms import weighted_sum
 from nnunet_dsd.networks.heads import DistillationOutput
+from nnunet_dsd.networks.padding import VolumeOutput
 
 MONITOR_EVERY = 10
 MONITORED = ("encoder_teacher_entropy", "encoder_teacher_dice")
@@ -22,7 +23,7 @@ MONITORED = ("encoder_teacher_entropy", "encoder_teacher_dice")
 class LossOfTerms(nn.Module):
     """A training loss that is a weighted sum of named terms; keeps the terms of its last call for the log.
 
-    Called with a network's training output it returns the weighted sum; called with plain logits (validation) it
+    Called with a network's training output it returns the weighted sum; called with anything else (validation) it
     returns the supervised loss of the output alone, nnU-Net's usual validation loss.
 
     Args:
@@ -54,7 +55,7 @@ class LossOfTerms(nn.Module):
 
     def forward(self, output: Any, target: Tensor) -> Tensor:
         """Return the scalar loss of `output` against `target` `(B, 1, *S)`, or `(B, R, *S)` with regions."""
-        if isinstance(output, Tensor):
+        if not isinstance(output, VolumeOutput):
             validation_loss: Tensor = self.supervised(output, target)
             return validation_loss
         terms = self.terms(output, target)

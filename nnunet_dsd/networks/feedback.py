@@ -1,0 +1,163 @@
+"""What teacher and student show each other in HLFD: their levels, the student's projections, the teacher's views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nnunet_dsd.distillation.attention import unify
+from nnunet_dsd.distillation.hierarchical import Feedback, LevelCounts, Place, Views
+from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.networks.taps import INPUT_SUFFIX, TappedHeads, find_module
+from nnunet_dsd.networks.ushape import Level, UShape
+
+_CONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+
+
+@dataclass(frozen=True)
+class FeedbackLevels:
+    """Encoder levels from early to final (the bottleneck), and decoder levels from early (the deepest) to last."""
+
+    features: tuple[Level, ...]
+    maps: tuple[Level, ...]
+
+    @property
+    def counts(self) -> LevelCounts:
+        """How many levels there are."""
+        return LevelCounts(len(self.features), len(self.maps))
+
+    def channels(self, place: Place, classes: int) -> int:
+        """Return the channels of a place."""
+        if place.kind == "output":
+            return classes
+        return (self.features if place.kind == "feature" else self.maps)[place.index].channels
+
+    def name(self, place: Place) -> str:
+        """Return the module's path of a place, for the log."""
+        if place.kind == "output":
+            return "output"
+        return (self.features if place.kind == "feature" else self.maps)[place.index].name
+
+
+def feedback_levels(shape: UShape) -> FeedbackLevels:
+    """Return the levels of a U-shape by rule: encoders and bottleneck; decoders above it, the last block included.
+
+    Raises:
+        NetworkStructureError: if the network's last decoder block is not known.
+    """
+    if shape.last is None:
+        raise NetworkStructureError("feedback needs the last decoder block; give the levels by name")
+    return FeedbackLevels((*shape.encoders, shape.decoders[-1]), (*reversed(shape.decoders[:-1]), shape.last))
+
+
+class FeedbackOutput(NamedTuple):
+    """What a student returns in training mode.
+
+    `main` is the network's own output (with nnU-Net's deep supervision a list, full resolution first); `student` its
+    levels; `guides` the levels of each teacher; `projected` for each teacher what the terms' projections made of maps,
+    by term.
+    """
+
+    main: Tensor | Sequence[Tensor]
+    student: Views
+    guides: tuple[Views, ...]
+    projected: tuple[Mapping[str, Tensor], ...]
+
+    def map_volumes(self, change: Callable[[Tensor], Tensor]) -> FeedbackOutput:
+        """Refuse: a network that pads inside has levels that do not lie on the patch."""
+        raise NetworkStructureError("a student whose network pads its patch cannot be compared with a teacher")
+
+
+class FeedbackHeads(TappedHeads):
+    """The student's taps and the projections of the terms on maps, trained with it (see `networks.taps.attach`).
+
+    Args:
+        terms: What follows what.
+        student: The student's levels.
+        teacher: The teacher's.
+        classes: Output channels of both.
+    """
+
+    def __init__(
+        self, terms: Sequence[Feedback], student: FeedbackLevels, teacher: FeedbackLevels, classes: int
+    ) -> None:
+        super().__init__(level.name for level in (*student.features, *student.maps))
+        self.terms, self.student = tuple(terms), student
+        self.projections = nn.ModuleDict()
+        dimensions = len(student.features[0].scale)
+        for term in terms:
+            if term.on_features or term.student.kind == "output":
+                continue
+            own = student.channels(term.student, classes)
+            others = sum(teacher.channels(place, classes) for place in term.teachers)
+            sizes = (others, own) if term.unified else (own, others)
+            self.projections[term.name] = _CONVOLUTIONS[dimensions](*sizes, kernel_size=1)
+        self._guides: tuple[Views, ...] = ()
+
+    def teach(self, guides: Sequence[Views]) -> None:
+        """Set what the teachers show for the batch that comes next."""
+        self._guides = tuple(guides)
+
+    def training_output(self, main: Tensor | Sequence[Tensor], features: Mapping[str, Tensor]) -> FeedbackOutput:
+        """Return the network's output with everything the terms compare."""
+        guides, self._guides = self._guides, ()
+        if not guides:
+            raise NetworkStructureError("a student in training mode needs what its teacher shows; call teach() first")
+        student = Views(
+            features=tuple(features[level.name] for level in self.student.features),
+            maps=tuple(features[level.name] for level in self.student.maps),
+            output=main if isinstance(main, Tensor) else main[0],
+        )
+        return FeedbackOutput(main, student, guides, tuple(self._project(student, guide) for guide in guides))
+
+    def _project(self, student: Views, guide: Views) -> dict[str, Tensor]:
+        projected = {}
+        for term in self.terms:
+            if term.name in self.projections:
+                shown = [place.of(guide) for place in term.teachers]
+                maps = unify(shown) if term.unified else term.student.of(student)
+                projected[term.name] = self.projections[term.name](maps)
+        return projected
+
+
+class TeacherNetwork(nn.Module):
+    """A frozen network in eval mode that shows its levels.
+
+    Args:
+        network: With its weights loaded, not compiled and not wrapped.
+        levels: What to show.
+    """
+
+    def __init__(self, network: nn.Module, levels: FeedbackLevels) -> None:
+        super().__init__()
+        self.network, self.levels = network.eval().requires_grad_(False), levels
+        self._seen: dict[str, Tensor] = {}
+        for level in (*levels.features, *levels.maps):
+            self._watch(level.name)
+
+    def _watch(self, name: str) -> None:
+        module = find_module(self.network, name)
+        if name.endswith(INPUT_SUFFIX):
+            module.register_forward_pre_hook(lambda _, inputs: self._seen.update({name: inputs[0]}))
+        else:
+            module.register_forward_hook(lambda _, __, output: self._seen.update({name: output}))
+
+    def train(self, mode: bool = True) -> TeacherNetwork:
+        """Stay in eval mode, whatever is asked."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Views:
+        """Return the levels and logits for images `(B, C, *S)`, without gradient."""
+        output = self.network(images)
+        seen = dict(self._seen)
+        self._seen.clear()
+        return Views(
+            features=tuple(seen[level.name] for level in self.levels.features),
+            maps=tuple(seen[level.name] for level in self.levels.maps),
+            output=output,
+        )

@@ -1,0 +1,186 @@
+"""Finding, checking and loading the teacher of a student: a finished nnU-Net model of the same data set."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.paths import nnUNet_results
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+
+from nnunet_dsd.config import Settings
+from nnunet_dsd.errors import TeacherError
+from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint
+
+FINAL = "checkpoint_final.pth"
+
+
+@dataclass(frozen=True)
+class TeacherModel:
+    """A model folder `TRAINER__PLANS__CONFIGURATION` and the folds of it that teach."""
+
+    folder: Path
+    configuration: str
+    folds: tuple[str, ...]
+    checkpoint: str
+    plans: dict[str, Any]
+    dataset_json: dict[str, Any]
+
+    @property
+    def manager(self) -> ConfigurationManager:
+        """The teacher's configuration."""
+        return PlansManager(self.plans).get_configuration(self.configuration)
+
+    def path(self, fold: str) -> Path:
+        """Return the checkpoint of a fold."""
+        return self.folder / f"fold_{fold}" / self.checkpoint
+
+
+def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> TeacherModel:
+    """Return the teacher that the settings name, found but not checked.
+
+    Args:
+        settings: Which teacher, folds and checkpoint.
+        dataset: The student's data set, `DatasetNNN_NAME`.
+        fold: The student's fold, which is the teacher's where the settings name none.
+
+    Raises:
+        TeacherError: if none is named or there is no model folder; lists those there are.
+    """
+    name = settings.feedback_teacher
+    results = Path(nnUNet_results or ".") / dataset
+    if name is None:
+        raise TeacherError(
+            "a student needs a teacher: name one with `nnunet-dsd plan --feedback-teacher "
+            f"TRAINER__PLANS__CONFIGURATION`. Among {results} are: {_model_folders(results)}"
+        )
+    folder = Path(name).expanduser() if os.sep in name else results / name
+    missing = [part for part in ("plans.json", "dataset.json") if not (folder / part).is_file()]
+    if missing:
+        raise TeacherError(
+            f"{folder} is no model of nnU-Net's: it lacks {' and '.join(missing)}. Give TRAINER__PLANS__CONFIGURATION "
+            f"or a model folder's path; among {results} are: {_model_folders(results)}"
+        )
+    folds = tuple((settings.feedback_teacher_folds or str(fold)).replace(" ", "").split(","))
+    plans, dataset_json = (json.loads((folder / part).read_text()) for part in ("plans.json", "dataset.json"))
+    configuration = folder.resolve().name.split("__")[-1]
+    if configuration not in plans["configurations"]:
+        raise TeacherError(
+            f"the folder {folder} is not named TRAINER__PLANS__CONFIGURATION with one of its plans' configurations "
+            f"({', '.join(plans['configurations'])}); rename it back"
+        )
+    return TeacherModel(folder, configuration, folds, settings.feedback_teacher_checkpoint, plans, dataset_json)
+
+
+def _model_folders(results: Path) -> str:
+    found = sorted(path.parent.name for path in results.glob("*/plans.json")) if results.is_dir() else []
+    return ", ".join(found) or "none"
+
+
+def teacher_problems(
+    teacher: TeacherModel, *, dataset_json: Mapping[str, Any], plans: PlansManager, manager: ConfigurationManager
+) -> list[str]:
+    """Return why a model cannot teach a student on these data and plans; nothing where it can."""
+    problems = [problem for fold in teacher.folds for problem in _fold_problems(teacher, fold)]
+    for entry, what in (("labels", "labels"), ("channel_names", "image channels")):
+        theirs, ours = teacher.dataset_json.get(entry), dataset_json.get(entry)
+        if theirs != ours:
+            problems.append(f"its {what} are {theirs}, the student's {ours}: train a teacher on this data set")
+    other = teacher.manager
+    if len(other.spacing) != len(manager.spacing) or not np.allclose(other.spacing, manager.spacing, rtol=1e-4):
+        problems.append(
+            f"it works at a spacing of {list(other.spacing)} mm, the student at {list(manager.spacing)} mm: plan the "
+            "student from the teacher's plans (`nnunet-dsd plan -p`)"
+        )
+    prepared = ("normalization_schemes", "use_mask_for_norm", "preprocessor_name")
+    for name in (name for name in prepared if getattr(other, name) != getattr(manager, name)):
+        problems.append(f"its {name} is {getattr(other, name)}, the student's {getattr(manager, name)}")
+    theirs, ours = PlansManager(teacher.plans).transpose_forward, plans.transpose_forward
+    if list(theirs) != list(ours):
+        problems.append(f"its axes are ordered {list(theirs)}, the student's {list(ours)}")
+    return problems
+
+
+def _fold_problems(teacher: TeacherModel, fold: str) -> list[str]:
+    path = teacher.path(fold)
+    if path.is_file():
+        return []
+    present = sorted(path.parent.glob("checkpoint_*.pth"))
+    if present and teacher.checkpoint == FINAL:
+        names = ", ".join(item.name for item in present)
+        return [
+            f"the training of its fold {fold} is not finished: there is {names}, but no {FINAL}. Finish it with "
+            "nnUNetv2_train ... --c, or name another with --feedback-teacher-checkpoint"
+        ]
+    folds = ", ".join(item.name for item in sorted(teacher.folder.glob("fold_*"))) or "none"
+    return [
+        f"there is no {path}; its folds are: {folds}. Train that fold, or name others with --feedback-teacher-folds"
+    ]
+
+
+def known_validation_cases(teacher: TeacherModel, validation: Sequence[str], splits: Path) -> dict[str, list[str]]:
+    """Return, by fold of the teacher, which of the student's validation cases it was trained on.
+
+    What a fold held out is read from its own validation results; without those from the data set's splits.
+
+    Args:
+        teacher: The model.
+        validation: The student's validation cases.
+        splits: nnU-Net's `splits_final.json`.
+    """
+    known = {}
+    for fold in teacher.folds:
+        held_out = _held_out(teacher, fold, splits)
+        seen = [case for case in validation if case not in held_out]
+        if seen:
+            known[fold] = seen
+    return known
+
+
+def _held_out(teacher: TeacherModel, fold: str, splits: Path) -> set[str]:
+    if fold == "all":
+        return set()
+    ending = teacher.dataset_json["file_ending"]
+    results = teacher.folder / f"fold_{fold}" / "validation"
+    predicted = {path.name.removesuffix(ending) for path in results.glob(f"*{ending}")}
+    if predicted:
+        return predicted
+    folds = json.loads(splits.read_text()) if splits.is_file() else []
+    return set(folds[int(fold)]["val"]) if fold.isdecimal() and int(fold) < len(folds) else set()
+
+
+def load_networks(teacher: TeacherModel) -> list[nn.Module]:
+    """Build the teacher's network once per fold, with its weights.
+
+    Raises:
+        CheckpointError: if a checkpoint is broken or belongs to another architecture.
+    """
+    networks = []
+    for fold in teacher.folds:
+        path = teacher.path(fold)
+        checkpoint = read_checkpoint(path)
+        trainer: Any = recursive_find_trainer_class_by_name(checkpoint["trainer_name"])
+        plans = PlansManager(teacher.plans)
+        network: nn.Module = trainer.build_network_architecture(
+            plans,
+            teacher.manager,
+            determine_num_input_channels(plans, teacher.manager, teacher.dataset_json),
+            plans.get_label_manager(teacher.dataset_json).num_segmentation_heads,
+            enable_deep_supervision=False,
+        )
+        weights: dict[str, torch.Tensor] = {
+            key.removeprefix("module."): value for key, value in checkpoint["network_weights"].items()
+        }
+        check_weights_fit(weights, network.state_dict(), source=str(path))
+        network.load_state_dict(weights)
+        networks.append(network)
+    return networks

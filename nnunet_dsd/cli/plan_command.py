@@ -71,6 +71,12 @@ def _changes(arguments: argparse.Namespace) -> PlanChanges:
     return PlanChanges(settings, batch_size=batch_size, patch_size=patch_size, width=arguments.width)
 
 
+def _features(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return the channels of every stage, where the configuration has an architecture of its own."""
+    features = configuration.get("architecture", {}).get("arch_kwargs", {}).get("features_per_stage")
+    return {"features_per_stage": features} if features else {}
+
+
 def _summary(plans: dict[str, Any], configurations: list[str]) -> Table:
     table = Table(title=f"plans '{plans['plans_name']}'", title_justify="left")
     table.add_column("configuration")
@@ -79,6 +85,7 @@ def _summary(plans: dict[str, Any], configurations: list[str]) -> Table:
     for name in configurations:
         configuration = plans["configurations"][name]
         rows = {key: configuration[key] for key in ("batch_size", "patch_size") if key in configuration}
+        rows |= _features(configuration)
         for key, value in {**rows, **configuration["self_distillation"]}.items():
             table.add_row(name, key, str(value))
     return table

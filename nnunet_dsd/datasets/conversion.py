@@ -152,8 +152,8 @@ def convert(conversion: Conversion, target: Target, *, processes: int) -> Findin
         with whole_folder(target.raw) as folder:
             _write_cases(conversion, folder, processes=processes)
             _write_descriptions(conversion, folder, findings)
-        if target.splits is not None:
-            write_json(target.splits, as_nnunet_splits(conversion.folds))
+            if target.splits is not None:  # before the data set is there: nnU-Net would make folds of its own
+                write_json(target.splits, as_nnunet_splits(conversion.folds))
     except OSError as error:
         raise SetupError(f"{target.name} could not be written: {error}") from error
     return findings

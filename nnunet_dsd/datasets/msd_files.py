@@ -52,9 +52,10 @@ def find_files(source: Path) -> MsdFiles:
     """
     folders = next((layout for layout in LAYOUTS if all((source / name).is_dir() for name in layout)), None)
     if folders is None:
-        present = sorted(path.name for path in source.iterdir())[:10] if source.is_dir() else []
+        present = ", ".join(sorted(path.name for path in source.iterdir())[:10]) if source.is_dir() else ""
+        found = f"holds {present or 'nothing'}" if source.is_dir() else "is no folder"
         raise DataError(
-            f"{source} holds {', '.join(present) or 'nothing'}; expected are imagesTr and labelsTr, or images "
+            f"{source} {found}; expected are imagesTr and labelsTr, or images "
             "and labels. Give the task's own folder, such as Task04_Hippocampus"
         )
     problems: list[str] = []

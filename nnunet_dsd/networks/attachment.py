@@ -24,13 +24,14 @@ class DualSelfDistillation(nn.Module):
     In training mode a call returns a `DistillationOutput` for `loss`; in eval mode it returns the network's own
     output. The network itself keeps its class, its weights' names and, in eval mode, its output: save
     `network.state_dict()` as before, and give `distilled.parameters()` to the optimiser, so that the heads learn too.
+    `distilled.state_dict()` holds network and heads, to continue a training.
 
         distilled = DualSelfDistillation(network, encoders=[...], decoders=[...], num_classes=3)
         optimizer = torch.optim.AdamW(distilled.parameters(), lr=1e-3)
         for images, labels in loader:
             loss, terms = distilled.loss(distilled(images), labels)
 
-    Wrap it for data-parallel use, and compile it, after this.
+    Wrap it in DistributedDataParallel, and compile it, after this.
 
     Args:
         network: Any U-shaped network of two or three spatial axes whose output is one tensor of logits.
@@ -68,17 +69,34 @@ class DualSelfDistillation(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.regions = settings or Settings(), regions
+        self._target_seen = supervised_loss is not None  # whose target may be anything
         self.supervised_loss = supervised_loss or _dice_and_cross_entropy(regions=regions)
+        if num_classes < 2 and not regions:
+            raise NetworkStructureError(
+                f"num_classes is {num_classes}: a softmax over fewer than 2 channels says nothing. A network with one "
+                "channel and a sigmoid has one region: pass regions=True"
+            )
         probe = find_levels(network, encoders, decoders, example=example)
         _require_logits(network, probe, num_classes)
         self.shape, self.progress = probe.shape, 1.0
         heads = DistillationHeads(self.shape, num_classes, heads_for(self.settings))
-        attach(network, heads.to(probe.output.device))
+        self.heads = heads.to(device=probe.output.device, dtype=probe.output.dtype)
+        attach(network, self.heads)
         self.network = network
 
     def forward(self, images: Tensor) -> DistillationOutput | Tensor:
-        """Return what the network returns for images `(B, C, *S)`: with the heads' maps in training mode."""
+        """Return what the network returns for images `(B, C, *S)`: with the heads' maps in training mode.
+
+        Raises:
+            NetworkStructureError: if the network itself returns something else than one tensor in training mode.
+        """
         output: DistillationOutput | Tensor = self.network(images)
+        main = output.main if isinstance(output, DistillationOutput) else output
+        if not isinstance(main, Tensor):
+            raise NetworkStructureError(
+                f"in training mode {type(self.network).__name__} returns a {type(main).__name__} instead of one tensor "
+                "of logits; switch its own deep supervision off, or wrap it so that it returns its main output"
+            )
         return output
 
     def loss(
@@ -97,8 +115,10 @@ class DualSelfDistillation(nn.Module):
         if not isinstance(output, DistillationOutput):
             raise ShapeError(
                 f"the loss takes what a call in training mode returns, got a {type(output).__name__}; call .train() "
-                "first, and validate with your own metric on the network's output"
+                "first, and validate with your own metric on the network's output. After release() there is no loss"
             )
+        if not self._target_seen:
+            self._check_target(output.main, target)
         terms = dual_distillation_terms(
             output,
             target,
@@ -108,6 +128,25 @@ class DualSelfDistillation(nn.Module):
             regions=self.regions,
         )
         return weighted_sum(terms, self.weights()), {name: value.detach() for name, value in terms.items()}
+
+    def _check_target(self, logits: Tensor, target: Tensor) -> None:
+        """Look at the first target, so that a wrong one gets a message of its own.
+
+        Raises:
+            ShapeError: if it has another shape, or values that are no labels of this network.
+        """
+        channels = logits.shape[1]
+        expected = (logits.shape[0], channels if self.regions else 1, *logits.shape[2:])
+        if tuple(target.shape) != expected:
+            what = "one channel of 0 and 1 per region" if self.regions else "one channel of label values"
+            raise ShapeError(f"the target has the shape {tuple(target.shape)}, expected {expected}: {what}")
+        highest = 1 if self.regions else channels - 1
+        if target.min() < 0 or target.max() > highest:
+            raise ShapeError(
+                f"the target holds values from {target.min():g} to {target.max():g}, allowed are 0 to {highest}; give "
+                "other num_classes, or mask what is ignored and set it to 0"
+            )
+        self._target_seen = True
 
     def weights(self) -> dict[str, float]:
         """Return the weight of each term; `progress` (0 to 1, for `distillation_ramp`) is an attribute to set."""

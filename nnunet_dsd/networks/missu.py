@@ -39,8 +39,13 @@ class MissuOutput(NamedTuple):
     teacher_features: tuple[Tensor, ...]
 
     def map_volumes(self, change: Callable[[Tensor], Tensor]) -> MissuOutput:
-        """Return the output with `change` applied to everything of full resolution."""
-        return self._replace(main=change(self.main), teachers=tuple(change(logits) for logits in self.teachers))
+        """Return the output with `change` applied to all logits and features."""
+        return MissuOutput(
+            main=change(self.main),
+            teachers=tuple(change(logits) for logits in self.teachers),
+            student_features=tuple(change(features) for features in self.student_features),
+            teacher_features=tuple(change(features) for features in self.teacher_features),
+        )
 
 
 class MultiScaleFusion(nn.Module):

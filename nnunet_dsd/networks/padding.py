@@ -14,10 +14,10 @@ from nnunet_dsd.errors import NetworkStructureError
 
 @runtime_checkable
 class VolumeOutput(Protocol):
-    """A training output with more than one tensor of full resolution."""
+    """A training output with more than one tensor on the network's grid."""
 
     def map_volumes(self, change: Callable[[Tensor], Tensor]) -> Any:
-        """Return the output with `change` applied to everything of full resolution."""
+        """Return the output with `change` applied to every tensor `(B, ..., *S / scale)`."""
 
 
 def padded_size(patch_size: Sequence[int], multiple: Sequence[int]) -> tuple[int, ...]:
@@ -67,7 +67,7 @@ class _Padding:
     """The two hooks."""
 
     def __init__(self, patch_size: Sequence[int], size: Sequence[int]) -> None:
-        self.patch_size = tuple(patch_size)
+        self.patch_size, self.size = tuple(patch_size), tuple(size)
         before = [(padded - patch) // 2 for patch, padded in zip(patch_size, size, strict=True)]
         self.window = tuple(slice(start, start + patch) for start, patch in zip(before, patch_size, strict=True))
         margins = [
@@ -85,11 +85,13 @@ class _Padding:
         return (functional.pad(image, self.margins), *others)
 
     def crop(self, module: nn.Module, inputs: Any, output: Any) -> Any:
-        """Forward hook: cut the margin off everything of full resolution."""
-        if isinstance(output, VolumeOutput):
-            return output.map_volumes(self._cut)
-        return self._cut(output)
+        """Forward hook: cut the margin off everything that lies on the network's grid."""
+        return self._cut(output) if isinstance(output, Tensor) else output.map_volumes(self._cut)
 
     def _cut(self, volume: Tensor) -> Tensor:
-        index: Any = (slice(None), slice(None), *self.window)
-        return volume[index]
+        """Cut the margin off a map of any scale; a feature voxel that lies partly in the patch stays."""
+        index: list[Any] = [slice(None), slice(None)]
+        for part, whole, here in zip(self.window, self.size, volume.shape[2:], strict=True):
+            scale = whole // here
+            index.append(slice(part.start // scale, -(-part.stop // scale)))
+        return volume[tuple(index)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ def find_levels(
         NetworkStructureError: if a module does not exist or does not run, returns no features, or the levels form no
             U; the reasons are listed.
     """
+    for side, given in (("encoders", encoders), ("decoders", decoders)):
+        if isinstance(given, str):
+            raise NetworkStructureError(f"{side} is the text '{given}'; a list of module paths is needed")
     image = _default_example(network) if example is None else example
     if image.ndim not in (4, 5):
         raise NetworkStructureError(f"the example must be (1, C, *S) with two or three axes, got {tuple(image.shape)}")
@@ -58,6 +62,13 @@ def find_levels(
             "bottleneck's output counts as the last decoder; the block that only feeds the output is no level"
         )
     shape = UShape(tuple(levels[name] for name in encoders), tuple(levels[name] for name in decoders))
+    for encoder, decoder in zip(encoders, decoders, strict=True):
+        if math.prod(levels[decoder].scale) <= math.prod(levels[encoder].scale):
+            raise NetworkStructureError(
+                f"decoder '{decoder}' (scale {levels[decoder].scale}) must be coarser than encoder '{encoder}' (scale "
+                f"{levels[encoder].scale}): the decoders begin just below the block that feeds the output, which is no "
+                "level, and end with the bottleneck"
+            )
     return Probe(shape, output, tuple(image.shape[2:]))
 
 

@@ -33,6 +33,18 @@ class TappedHeads(nn.Module):
         self.tapped_names = tuple(dict.fromkeys(names))
         self._features: dict[str, Tensor] = {}
 
+    def forget(self, module: nn.Module, inputs: Any) -> None:
+        """Forward hook before the network: drop what a forward pass that failed may have left.
+
+        Raises:
+            NetworkStructureError: in a replica of torch's `DataParallel`, whose hooks would use the original's heads.
+        """
+        if getattr(module, "_is_replica", False):
+            raise NetworkStructureError(
+                "a network with distillation heads cannot be trained with DataParallel; use DistributedDataParallel"
+            )
+        self._features = {}
+
     def store(self, name: str, features: Tensor) -> None:
         """Keep one level's features until the forward pass ends; in eval mode nothing is kept."""
         if self.training:
@@ -97,6 +109,7 @@ def attach(network: nn.Module, heads: TappedHeads) -> None:
             module.register_forward_pre_hook(_InputTap(heads, name))
         else:
             module.register_forward_hook(_OutputTap(heads, name))
+    network.register_forward_pre_hook(heads.forget)
     # First in line: a hook that crops the output (see networks.padding) then crops the heads' maps as well.
     network.register_forward_hook(heads.complete, prepend=True)
     network.register_state_dict_post_hook(_drop_heads)

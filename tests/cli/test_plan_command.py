@@ -54,6 +54,8 @@ def another_value(spec):
         return not spec.default
     if setting_type(spec.name) is int:
         return (spec.default or 0) + 1
+    if setting_type(spec.name) is str:
+        return "some_text"
     return spec.default / 2 if spec.default else 0.25
 
 

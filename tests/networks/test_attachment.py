@@ -169,7 +169,7 @@ def test_released_hooks_of_others_stay():
 
 def test_only_the_heads_that_the_settings_need_are_built():
     made = distilled(settings=Settings(alpha=0.0, bottlenecks="separate"))
-    keys = [name for name, _ in made.named_parameters() if "distillation_heads" in name]
+    keys = [name for name, _ in made.named_parameters() if name.startswith("heads.")]
     assert keys
     assert not any("encoder_" in key for key in keys)
 
@@ -189,6 +189,11 @@ def test_progress_drives_the_ramp():
         ({"encoders": ["down_layers.0"], "decoders": ["up_layers.1"]}, "at least 2 encoder levels"),
         ({"decoders": ["up_layers.1", "up_layers.1", "down_layers.3"]}, "'up_layers.1' is listed twice"),
         ({"encoders": ["down_layers", "down_layers.1", "down_layers.2"]}, "'down_layers' did not run"),
+        ({"encoders": "down_layers.0"}, "encoders is the text 'down_layers.0'; a list of module paths"),
+        (
+            {"decoders": ["up_layers.2", "up_layers.1", "up_layers.0"]},
+            r"decoder 'up_layers.2' \(scale \(1, 1\)\) must be coarser than encoder 'down_layers.0'",
+        ),
         ({"num_classes": 4}, r"returns \(1, 3, 64, 64\) .* logits \(B, 4, \*S\)"),
         ({"example": torch.zeros(1, 1, 64)}, r"two or three axes, got \(1, 1, 64\)"),
         ({"example": torch.zeros(1, 2, 16, 16)}, r"SegResNet failed on an input of shape \(1, 2, 16, 16\)"),
@@ -225,3 +230,73 @@ def test_a_loss_of_something_else_is_refused():
     images, labels = batch()
     with pytest.raises(ShapeError, match=r"got a Tensor; call \.train\(\) first"):
         made.loss(made(images), labels)
+
+
+def test_a_network_that_returns_a_list_in_training_mode_is_refused_at_the_first_call():
+    class DeeplySupervised(SegResNet):
+        def forward(self, image):
+            logits = super().forward(image)
+            return [logits, logits] if self.training else logits
+
+    made = distilled(DeeplySupervised(spatial_dims=2, init_filters=8, in_channels=1, out_channels=3))
+    with pytest.raises(NetworkStructureError, match="in training mode DeeplySupervised returns a list"):
+        made(batch()[0])
+
+
+@pytest.mark.parametrize(
+    ("regions", "target", "message"),
+    [
+        (False, torch.full((2, 1, 16, 16), 3.0), "values from 3 to 3, allowed are 0 to 2"),
+        (False, torch.full((2, 1, 16, 16), -1.0), "values from -1 to -1, allowed are 0 to 2"),
+        (False, torch.zeros(2, 3, 16, 16), r"shape \(2, 3, 16, 16\), expected \(2, 1, 16, 16\)"),
+        (True, torch.zeros(2, 1, 16, 16), r"shape \(2, 1, 16, 16\), expected \(2, 3, 16, 16\)"),
+        (True, torch.full((2, 3, 16, 16), 2.0), "values from 2 to 2, allowed are 0 to 1"),
+    ],
+)
+def test_a_wrong_target_is_refused_with_what_is_allowed(regions, target, message):
+    made = distilled(regions=regions)
+    with pytest.raises(ShapeError, match=message):
+        made.loss(made(batch()[0]), target)
+
+
+def test_a_training_continues_from_its_state_with_heads():
+    first, second = distilled(), distilled()
+    assert any(key.startswith("heads.") for key in first.state_dict())
+    assert not any("distillation_heads" in key for key in first.state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    images, labels = batch()
+    assert first.loss(first(images), labels)[0] == second.loss(second(images), labels)[0]
+
+
+def test_heads_take_the_networks_precision():
+    made = distilled(segresnet().double())
+    output = made(batch()[0].double())
+    assert {logits.dtype for logits in (output.main, *output.encoders, *output.decoders)} == {torch.float64}
+
+
+def test_one_channel_needs_regions():
+    with pytest.raises(NetworkStructureError, match="pass regions=True"):
+        distilled(segresnet(classes=1), classes=1)
+    made = distilled(segresnet(classes=1), classes=1, regions=True)
+    _, terms = made.loss(made(batch()[0]), (batch()[1] > 0).float())
+    assert terms["encoder_kl_1"] > 0
+
+
+def test_a_replica_of_data_parallel_is_refused():
+    network = segresnet()
+    distilled(network)
+    replica = network._replicate_for_data_parallel()
+    with pytest.raises(NetworkStructureError, match="use DistributedDataParallel"):
+        replica(batch()[0])
+
+
+def test_features_of_a_forward_pass_that_failed_are_dropped_by_the_next():
+    network = segresnet()
+    made = distilled(network)
+    fail = network.conv_final.register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made(batch()[0])
+    assert made.heads._features
+    fail.remove()
+    made.eval()(batch()[0])
+    assert not made.heads._features

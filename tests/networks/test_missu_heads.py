@@ -6,6 +6,7 @@ from tiny_networks import CASES
 from torch.nn import functional
 
 from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone
 from nnunet_dsd.networks.missu import MissuHeads, MissuOutput, MultiScaleFusion, missu_pairs
 from nnunet_dsd.networks.taps import attach
 from nnunet_dsd.networks.ushape import Level, UShape
@@ -67,8 +68,17 @@ def test_fusion_is_the_residual_plus_the_projection_of_three_dilated_convolution
     assert torch.allclose(block(features), residual + projected.view(2, outside, 9, 8), atol=1e-5)
 
 
-def test_cropping_leaves_the_features_alone():
+def test_cropping_reaches_logits_and_features():
     volume, features = torch.randn(1, 2, 8, 8), (torch.randn(1, 4, 4, 4),)
     output = MissuOutput(volume, (volume + 1,), features, features).map_volumes(lambda v: v[..., :3])
-    assert output.main.shape[-1] == output.teachers[0].shape[-1] == 3
-    assert output.student_features is features
+    cropped = (output.main, *output.teachers, *output.student_features, *output.teacher_features)
+    assert [tensor.shape[-1] for tensor in cropped] == [3] * 4
+
+
+def test_a_padded_network_compares_no_features_of_the_margin():
+    backbone = BACKBONES["VNet"]
+    network = build_backbone(backbone, NetworkRequest(in_channels=1, out_channels=2, patch_size=(20, 20)))
+    attach(network, MissuHeads(backbone.describe(network), 2))
+    output = network(torch.randn(2, 1, 20, 20))
+    assert [tuple(f.shape[2:]) for f in output.student_features] == [(10, 10), (6, 6), (4, 4)]
+    assert [f.shape for f in output.student_features] == [f.shape for f in output.teacher_features]

@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 from nnunet_dsd.errors import NetworkStructureError
-from nnunet_dsd.networks.heads import DistillationOutput
+from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone
+from nnunet_dsd.networks.heads import DistillationOutput, HeadChoice, attach_heads
 from nnunet_dsd.networks.padding import pad_inside, padded_size, padding_cost
 
 
@@ -74,6 +75,37 @@ def test_a_patch_of_another_size_is_refused():
     pad_inside(network, (7, 8), (8, 8))
     with pytest.raises(NetworkStructureError, match=r"built for patches of \(7, 8\) voxels, got \(8, 8\)"):
         network(torch.randn(1, 2, 8, 8))
+
+
+def test_features_are_cropped_to_those_that_see_the_patch():
+    network = SumOfNeighbours(2)
+    features = torch.arange(16.0).view(1, 1, 4, 4)
+
+    class Output:
+        def map_volumes(self, change):
+            return change(features)
+
+    network.register_forward_hook(lambda *_: Output())
+    pad_inside(network, (6, 9), (16, 16))
+    # rows 5 to 10 of 16 and columns 3 to 11: feature rows 1 and 2 of 4, feature columns 0 to 2
+    assert torch.equal(network(torch.randn(1, 2, 6, 9)), features[:, :, 1:3, 0:3])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_padded_network_with_heads_compiles_in_one_graph(training):
+    backbone = BACKBONES["DynUNet"]
+    planned = {"features_per_stage": [4, 6, 8], "kernel_sizes": 3, "strides": [[1, 1], [2, 2], [2, 2]]}
+    request = NetworkRequest(in_channels=1, out_channels=3, patch_size=(14, 16), planned=planned)
+    network = build_backbone(backbone, request)
+    attach_heads(network, backbone.describe(network), 3, HeadChoice())
+    network.train(training)
+    image = torch.randn(1, 1, 14, 16)
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    made, expected = compiled(image), network(image)
+    if training:
+        assert torch.allclose(made.encoders[0], expected.encoders[0], atol=1e-5)
+        made, expected = made.main, expected.main
+    assert torch.allclose(made, expected, atol=1e-5)
 
 
 def test_everything_of_full_resolution_in_a_training_output_is_cropped_and_nothing_else():

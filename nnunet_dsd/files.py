@@ -27,13 +27,13 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
 
     Raises:
         SetupError: if another process holds it, and still does after `PATIENCE_SECONDS`: workers of a killed process
-            hold what it held until they notice.
+            hold what it held until they notice; or if there are no locks where the file lies.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not take_lock(descriptor):
+        while not take_lock(descriptor, path):
             if time.monotonic() > deadline:
                 raise SetupError(busy)
             time.sleep(0.1)
@@ -42,16 +42,30 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def take_lock(descriptor: int) -> bool:
-    """Take the lock on an open file without waiting; return whether it was free. Windows has no such locks."""
+def take_lock(descriptor: int, path: Path) -> bool:
+    """Take the lock on an open file without waiting; return whether it was free. Windows has no such locks.
+
+    Args:
+        descriptor: Of the open file.
+        path: Its path, for the message.
+
+    Raises:
+        SetupError: if the file system has no locks, or refuses this one; without it two processes could do one work.
+    """
     try:
         import fcntl
     except ImportError:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError as error:
+        raise SetupError(
+            f"{path.parent} lies where files cannot be locked ({error.strerror}), so nothing would keep two processes "
+            "from the same work; take a folder on a file system with locks, or mount this one with them (on Lustre "
+            "the mount option flock)"
+        ) from error
     return True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from contextlib import AbstractContextManager
@@ -77,3 +79,21 @@ def test_a_lock_that_is_let_go_soon_is_waited_for(tmp_path: Path) -> None:
         assert waiting.is_alive()
     waiting.join(timeout=5)
     assert not waiting.is_alive()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_named_and_not_taken_for_a_busy_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with (
+        pytest.raises(SetupError, match="where files cannot be locked") as caught,
+        exclusive(tmp_path / "a", busy="no"),
+    ):
+        pytest.fail("there was no lock")
+    assert str(caught.value).startswith(f"{tmp_path} lies where")
+    assert os.strerror(number) in str(caught.value)

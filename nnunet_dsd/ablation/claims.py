@@ -54,11 +54,15 @@ class Claim:
 
 @contextmanager
 def claimed(path: Path) -> Iterator[Claim | None]:
-    """Yield the claim on a run, or None where another process works on it."""
+    """Yield the claim on a run, or None where another process works on it.
+
+    Raises:
+        SetupError: if there are no locks where the file lies.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not take_lock(descriptor) and not _freed(descriptor, path):
+        if not take_lock(descriptor, path) and not _freed(descriptor, path):
             yield None
             return
         claim = Claim(path, descriptor)
@@ -89,7 +93,7 @@ def _freed(descriptor: int, path: Path) -> bool:
     with suppress(ProcessLookupError):
         os.killpg(noted.group, signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not take_lock(descriptor):
+    while not take_lock(descriptor, path):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)

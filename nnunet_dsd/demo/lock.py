@@ -25,12 +25,12 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock on `path`, once leftovers of a killed demo have ended.
 
     Raises:
-        SetupError: if another demo holds it.
+        SetupError: if another demo holds it, or there are no locks where it lies.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     os.set_inheritable(descriptor, True)
     try:
-        if not take_lock(descriptor):
+        if not take_lock(descriptor, path):
             _end_leftovers(path)
             _wait_for(descriptor, path)
         path.write_text(f"{os.getpid()}\n", encoding="utf-8")
@@ -67,7 +67,7 @@ def _is_alive(process: int) -> bool:
 
 def _wait_for(descriptor: int, path: Path) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not take_lock(descriptor):
+    while not take_lock(descriptor, path):
         if time.monotonic() > deadline:
             raise SetupError(
                 f"A program that a killed demo left still holds {path}. End it, or give another folder with -o."

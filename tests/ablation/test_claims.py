@@ -103,7 +103,7 @@ def test_a_claim_of_another_machine_is_believed(tmp_path: Path, monkeypatch: pyt
     lock = tmp_path / ".lock"
     lock.write_text(json.dumps({"host": f"not-{socket.gethostname()}", "process": 1, "group": None}))
     assert is_claimed(lock)
-    monkeypatch.setattr(claims, "take_lock", lambda descriptor: False)
+    monkeypatch.setattr(claims, "take_lock", lambda descriptor, path: False)
     with claimed(lock) as claim:
         assert claim is None
 

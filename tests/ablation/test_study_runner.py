@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from study_workplace import StudyWorkplace, members_alive
 
 from nnunet_dsd.ablation.claims import claimed, is_claimed
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.files import take_lock
 
 BASIC, DSD = "nnUNetTrainerBasic", "nnUNetTrainerDSD"
 PLANS = "trial_short_seed1"
@@ -174,6 +176,26 @@ def test_a_report_that_another_process_writes_is_left_to_it(
         assert ablate(workplace) == 0
     assert workplace.calls() == []
     assert "another process is writing the report" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
+def test_results_on_a_file_system_without_locks_end_the_study_with_an_error(
+    workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nnunet_dsd.ablation.claims.take_lock", without_locks)
+    assert ablate(workplace) == 1
+    assert workplace.calls() == []
+    assert f"{workplace.fold(BASIC).parent} lies where files cannot be locked" in capsys.readouterr().err
+
+
+def without_locks(descriptor: int, path: Path) -> bool:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fcntl.flock", refuse_to_lock)
+        return take_lock(descriptor, path)
+
+
+def refuse_to_lock(*_: object) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 def test_a_training_that_ends_well_without_its_files_is_a_failure(

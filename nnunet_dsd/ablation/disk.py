@@ -6,17 +6,47 @@ import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
+from nnunet_dsd.config import PLANS_KEY
 
 BYTES_PER_WEIGHT = 3 * 4  # the weight and two moments of AdamW, in float32; SGD needs less
 CHECKPOINTS_KEPT = 2  # best and final
-# Weights of other networks at the sizes of the paper; nnU-Net's own are counted from the plans.
-OTHER_NETWORKS = {"SwinUNETR": 62_000_000, "UNETR": 93_000_000, "VNet": 46_000_000, "DynUNet": 17_000_000}
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """Weights of a network that is not nnU-Net's: fixed + linear f + quadratic f² with the feature size f.
+
+    Fitted to MONAI's networks of three axes and one input channel. UNETR's is at a patch of 128 voxels per axis; a
+    further channel adds 3.1 million, another patch changes it by less than 0.5 million.
+
+    Attributes:
+        feature_size: where the plans are silent.
+    """
+
+    fixed: int = 0
+    linear: int = 0
+    quadratic: int = 0
+    feature_size: int = 16
+
+    def weights(self, feature_size: int | None) -> int:
+        """Estimate the number of weights."""
+        size = feature_size or self.feature_size
+        return self.fixed + self.linear * size + self.quadratic * size**2
+
+
+OTHER_NETWORKS = {
+    "SwinUNETR": NetworkSize(linear=21_300, quadratic=26_550, feature_size=12),
+    "UNETR": NetworkSize(88_590_000, 135_200, 8_906),
+    "VNet": NetworkSize(46_000_000),
+    "DynUNet": NetworkSize(17_000_000),
+}
 
 
 def needed_bytes(runs: Sequence[Run], plans: Mapping[str, Mapping[str, Any]], prediction_bytes: int) -> int:
@@ -38,11 +68,10 @@ def network_weights(run: Run, plans: Mapping[str, Any]) -> int:
     """Estimate the number of weights of a run's network."""
     other = re.match(rf"nnUNetTrainer({'|'.join(OTHER_NETWORKS)})", run.trainer)
     if other:
-        return OTHER_NETWORKS[other[1]]
-    configuration = plans["configurations"][run.configuration]
-    while "architecture" not in configuration and "inherits_from" in configuration:
-        configuration = plans["configurations"][configuration["inherits_from"]]
-    return unet_weights(configuration["architecture"]["arch_kwargs"]) if "architecture" in configuration else 0
+        block = _entry(plans, run.configuration, PLANS_KEY) or {}
+        return OTHER_NETWORKS[other[1]].weights(block.get("feature_size"))
+    architecture = _entry(plans, run.configuration, "architecture")
+    return unet_weights(architecture["arch_kwargs"]) if architecture else 0
 
 
 def unet_weights(arguments: Mapping[str, Any]) -> int:
@@ -79,6 +108,14 @@ def prediction_bytes(places: Places, *, test: bool) -> int:
     """Estimate the size of one run's predictions by that of the references they are compared with."""
     folder = places.raw / "labelsTs" if test else places.training_references
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
+
+
+def _entry(plans: Mapping[str, Any], name: str, key: str) -> Any:
+    """Return an entry of a configuration or of those it inherits from; None if there is none."""
+    configuration = plans["configurations"][name]
+    while key not in configuration and "inherits_from" in configuration:
+        configuration = plans["configurations"][configuration["inherits_from"]]
+    return configuration.get(key)
 
 
 def _volume(size: int | Sequence[int]) -> int:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from example_plans import example_plans
+from monai.networks.nets import UNETR, SwinUNETR
 from study_workplace import StudyWorkplace
 
 from nnunet_dsd.ablation import checks
 from nnunet_dsd.ablation.checks import disk_problems, machine_problems
 from nnunet_dsd.ablation.derived_plans import write_derived_plans
-from nnunet_dsd.ablation.disk import OTHER_NETWORKS, needed_bytes, network_weights, unet_weights
+from nnunet_dsd.ablation.disk import needed_bytes, network_weights, unet_weights
 from nnunet_dsd.ablation.places import Places, find_places
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.study import Study
@@ -159,10 +160,30 @@ def test_checkpoints_and_predictions_make_the_estimate_and_other_networks_have_t
     runs = [Run("m", trainer, "p", "p", "3d_fullres", 0, 1) for trainer in ("nnUNetTrainerDSD", "nnUNetTrainerUNETR")]
     plans = {"p": example_plans()}
     small, large = (network_weights(run, plans["p"]) for run in runs)
-    assert large == OTHER_NETWORKS["UNETR"] > 10 * small
+    assert large > 10 * small
     assert needed_bytes(runs, plans, 1000) == 2 * 12 * (small + large) + 12 * large + 2 * 1000
-    swin = Run("m", "nnUNetTrainerSwinUNETR_DSD", "p", "p", "3d_fullres", 0, 1)
-    assert network_weights(swin, plans["p"]) == OTHER_NETWORKS["SwinUNETR"]
+
+
+@pytest.mark.parametrize(
+    ("network", "trainer", "size", "usual"),
+    [
+        (UNETR, "nnUNetTrainerUNETR", 16, True),
+        (UNETR, "nnUNetTrainerUNETR_DSD", 32, False),
+        (UNETR, "nnUNetTrainerUNETR_MISSU", 64, False),
+        (SwinUNETR, "nnUNetTrainerSwinUNETR_DSD", 12, True),
+        (SwinUNETR, "nnUNetTrainerSwinUNETR", 24, False),
+    ],
+)
+def test_the_weights_of_a_transformer_follow_the_feature_size_of_its_plans(
+    network: type, trainer: str, size: int, usual: bool
+) -> None:
+    patch = {"img_size": (96, 96, 96)} if network is UNETR else {}
+    built = network(in_channels=1, out_channels=2, feature_size=size, **patch)
+    plans = example_plans()
+    plans["configurations"]["3d_fullres"]["self_distillation"] = {} if usual else {"feature_size": size}
+    run = Run("m", trainer, "p", "p", "3d_cascade_fullres", 0, 1)  # inherits from 3d_fullres
+    expected = sum(weight.numel() for weight in built.parameters())
+    assert math.isclose(network_weights(run, plans), expected, rel_tol=0.01)
 
 
 def test_too_little_room_is_said_with_the_estimate(workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, wilcoxon
+from scipy.stats import bootstrap, rankdata, wilcoxon
 
 # Below six pairs no result of the signed-rank test can reach 0.05: with five, the smallest two-sided p is 2 / 2^5.
 LEAST_PAIRS = 6
@@ -107,7 +107,7 @@ def signed_rank(differences: NDArray[np.float64]) -> tuple[float, str]:
     """Two-sided p value of the Wilcoxon signed-rank test, and a note on how it came about or why there is none.
 
     Pairs without a difference are left out, as Wilcoxon did. The distribution is exact up to `MOST_EXACT` differing
-    pairs without ties, and normal otherwise.
+    pairs, with ties too, and normal beyond.
 
     Args:
         differences: shape (pairs,), without NaN.
@@ -119,7 +119,26 @@ def signed_rank(differences: NDArray[np.float64]) -> tuple[float, str]:
         return math.nan, "no test: all differences are zero"
     if differing.size < LEAST_PAIRS:
         return math.nan, f"no test: only {differing.size} pairs differ, {LEAST_PAIRS} needed"
-    tied = np.unique(np.abs(differing)).size < differing.size
-    exact = differing.size <= MOST_EXACT and not tied
-    result = wilcoxon(differing, zero_method="wilcox", method="exact" if exact else "approx")
-    return float(result.pvalue), "exact" if exact else "normal approximation"
+    if differing.size <= MOST_EXACT:
+        return exact_p_value(differing), "exact"
+    return float(wilcoxon(differing, zero_method="wilcox", method="approx").pvalue), "normal approximation"
+
+
+def exact_p_value(differing: NDArray[np.float64]) -> float:
+    """Two-sided p value of the signed-rank sum: the share of all signs whose sum is as far from the middle, or farther.
+
+    Tied differences share the mean of their ranks. Twice the ranks are whole numbers, so the signs that lead to each
+    sum can be counted rank by rank. The counts are whole numbers below 2^53 and therefore exact.
+
+    Args:
+        differing: shape (pairs,), none of them zero, at most `MOST_EXACT`.
+    """
+    doubled = np.rint(2 * rankdata(np.abs(differing))).astype(np.int64)
+    ways = np.zeros(doubled.sum() + 1)
+    ways[0] = 1
+    for rank in doubled:
+        ways[rank:] += ways[:-rank].copy()
+    # Both are twice the distance from the middle, which keeps them whole.
+    distances = np.abs(2 * np.arange(ways.size) - doubled.sum())
+    seen = abs(2 * doubled[differing > 0].sum() - doubled.sum())
+    return float(ways[distances >= seen].sum() / ways.sum())

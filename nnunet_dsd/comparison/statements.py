@@ -65,9 +65,9 @@ def statistics_notes(scores: Scores, *, baseline: str, seed: int) -> tuple[str, 
         "averaged per case first, so that a case counts once however often it was predicted. A pair is lost where a "
         "value of either method is undefined.",
         f"Interval: {CONFIDENCE:.0%} bootstrap of the mean difference (bias-corrected and accelerated, {RESAMPLES} "
-        f"resamples of the cases, seed {seed}). p: two-sided Wilcoxon signed-rank test, exact where there are no ties "
-        f"and at most {MOST_EXACT} differing pairs. Below {LEAST_PAIRS} differing pairs there is no test. p (Holm): "
-        "corrected for all tests of the measure, over methods and structures.",
+        f"resamples of the cases, seed {seed}). p: two-sided Wilcoxon signed-rank test, exact up to {MOST_EXACT} "
+        f"differing pairs, with ties too, and from the normal approximation beyond. Below {LEAST_PAIRS} differing "
+        "pairs there is no test. p (Holm): corrected for all tests of the measure, over methods and structures.",
         "What the p values cover: that other cases of the same kind could have been drawn. What they do not cover: "
         "that another training with another seed, or on another split, would have ended elsewhere. " + _seeds(scores),
         "Cases are taken as independent. Several images of one patient, or folds that share training cases, are not; "

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, rankdata, wilcoxon
 
-from nnunet_dsd.comparison.paired import bootstrap_interval, compare_pairs, signed_rank
+from nnunet_dsd.comparison.paired import MOST_EXACT, bootstrap_interval, compare_pairs, signed_rank
 
 
 def p_by_all_sign_flips(differences):
@@ -36,16 +36,49 @@ def test_six_pairs_of_one_sign_give_the_smallest_p_value_that_six_can():
     assert signed_rank(np.arange(1.0, 7.0))[0] == pytest.approx(2 / 2**6)
 
 
-def test_ties_and_many_pairs_use_the_normal_approximation():
-    tied = np.array([1.0, 1.0, -1.0, 2.0, 3.0, 4.0, 5.0])
-    assert signed_rank(tied) == (pytest.approx(wilcoxon(tied, method="approx").pvalue), "normal approximation")
-    many = differences_of(80)
+@pytest.mark.parametrize(
+    "tied",
+    [
+        [1, 1, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1, 2],
+        [1, 1, -1, 2, 3, 4, 5],
+        [1, -1, 1, -1, 1, -1],
+        [0.5, 0.5, 0.5, 1, 1, -1],
+        [1, 1, -1, 2, 3, 4, 5, -2, 3, 6, 7, 7, -8, 9],
+    ],
+)
+def test_with_ties_too_the_p_value_is_the_share_of_sign_flips(tied):
+    differences = np.array(tied, dtype=float)
+    p_value, note = signed_rank(differences)
+    assert p_value == pytest.approx(p_by_all_sign_flips(differences), rel=1e-12)
+    assert note == "exact"
+
+
+@pytest.mark.parametrize("pairs", [6, 8, 10])
+def test_random_ties_never_go_below_the_least_possible_p_value(pairs):
+    rng = np.random.default_rng(pairs)
+    for _ in range(30):
+        differences = rng.choice([1.0, 1.0, 0.414, 0.732], size=pairs) * rng.choice([-1, 1, 1], size=pairs)
+        p_value = signed_rank(differences)[0]
+        assert p_value == pytest.approx(p_by_all_sign_flips(differences), rel=1e-12)
+        assert 2 / 2**pairs <= p_value <= 1
+
+
+@pytest.mark.parametrize("pairs", [30, MOST_EXACT])
+def test_without_ties_the_p_value_is_scipys_exact_one_up_to_the_most_pairs(pairs):
+    differences = differences_of(pairs)
+    assert signed_rank(differences) == (pytest.approx(wilcoxon(differences, method="exact").pvalue), "exact")
+
+
+def test_many_pairs_use_the_normal_approximation():
+    many = differences_of(MOST_EXACT + 1)
     assert signed_rank(many) == (pytest.approx(wilcoxon(many, method="approx").pvalue), "normal approximation")
 
 
-def test_the_normal_approximation_is_close_to_all_sign_flips():
-    tied = np.array([1, 1, -1, 2, 3, 4, 5, -2, 3, 6, 7, 7, -8, 9], dtype=float)
-    assert signed_rank(tied)[0] == pytest.approx(p_by_all_sign_flips(tied), abs=0.01)
+def test_where_the_normal_approximation_begins_it_is_close_to_the_exact_distribution():
+    tied = np.round(differences_of(MOST_EXACT, shift=0.2), 1)
+    tied = tied[tied != 0]
+    assert signed_rank(tied)[0] == pytest.approx(wilcoxon(tied, method="approx").pvalue, abs=0.005)
 
 
 def test_equal_pairs_leave_the_test_but_not_the_mean():

@@ -17,15 +17,17 @@ from nnunet_dsd.errors import SetupError
 from nnunet_dsd.files import PARTIAL_PREFIX, whole_folder, write_json, write_text
 
 RESULTS, REPORT, SCORES, MARKDOWN, LATEX = "comparison.json", "report.html", "scores.csv", "table.md", "table.tex"
+EARLIER = "earlier-"  # begins the name of a comparison that was moved away
 
 
 def require_free(folder: Path, *, overwrite: bool) -> None:
-    """Check that a folder may be written.
+    """Check that a folder may be written; what a killed process left of an earlier call is put in order first.
 
     Raises:
         SetupError: if it is a file, holds anything but an earlier comparison, or holds one that must not be replaced.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    _clear_up(folder)
+    if not _holds_something(folder):
         return
     if not folder.is_dir():
         raise SetupError(f"{folder} is a file; give another folder with -o.")
@@ -64,7 +66,7 @@ def write_comparison(folder: Path, comparison: Comparison, *, overwrite: bool, d
         names = sorted([RESULTS, *(path.name for path in temporary.iterdir())])
         write_json(temporary / RESULTS, comparison_to_dict(comparison, names))
         _move_earlier_away(folder)
-    shutil.rmtree(_aside(folder), ignore_errors=True)
+    _clear_up(folder)
 
 
 def _files_of_earlier(folder: Path) -> set[str]:
@@ -77,9 +79,26 @@ def _files_of_earlier(folder: Path) -> set[str]:
 
 
 def _move_earlier_away(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()):
-        os.replace(folder, _aside(folder))
+    if _holds_something(folder):
+        os.replace(folder, folder.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{EARLIER}{folder.name}"))
 
 
-def _aside(folder: Path) -> Path:
-    return folder.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-earlier-{folder.name}")
+def _clear_up(folder: Path) -> None:
+    """Delete the comparison that was moved away; where a kill left no new one in its place, it comes back instead."""
+    for aside in folder.parent.glob(f"{PARTIAL_PREFIX}*"):
+        process, _, name = aside.name.removeprefix(PARTIAL_PREFIX).partition("-")
+        if not process.isdecimal() or name != EARLIER + folder.name:
+            continue
+        if not _holds_something(folder) and _is_whole(aside):
+            os.replace(aside, folder)
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(folder.with_name(f"{PARTIAL_PREFIX}{process}-{folder.name}"), ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    files = _files_of_earlier(folder)
+    return bool(files) and all((folder / name).exists() for name in files)
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))

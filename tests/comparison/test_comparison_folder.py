@@ -170,6 +170,51 @@ def test_a_comparison_that_fails_leaves_the_earlier_one_as_it_was(tmp_path, monk
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluations", "out"]
 
 
+class Killed(BaseException):
+    """Stands for a kill: nothing is done after it."""
+
+
+def killed_between_the_two_moves(root, monkeypatch):
+    """Replace a comparison, and stop after the earlier one has been moved away; return what it held."""
+    write(root / "out", small_comparison(root))
+    before = {path.name: path.read_bytes() for path in (root / "out").iterdir()}
+    move = folder_module._move_earlier_away
+
+    def move_and_die(folder):
+        move(folder)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_module, "_move_earlier_away", move_and_die)
+        patched.setattr("nnunet_dsd.files.shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            write(root / "out", small_comparison(root), overwrite=True)
+    assert not (root / "out").exists()
+    assert len([path for path in root.iterdir() if path.name.startswith(".partial-")]) == 2
+    return before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_kill_between_the_two_moves_costs_no_comparison_and_leaves_nothing_behind(tmp_path, monkeypatch, overwrite):
+    before = killed_between_the_two_moves(tmp_path, monkeypatch)
+    if overwrite:
+        write(tmp_path / "out", small_comparison(tmp_path), overwrite=True)
+        assert (tmp_path / "out/report.html").is_file()
+    else:
+        with pytest.raises(SetupError, match="holds an earlier comparison"):
+            require_free(tmp_path / "out", overwrite=False)
+        assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluations", "out"]
+
+
+def test_a_comparison_whose_deletion_was_cut_short_does_not_come_back(tmp_path, monkeypatch):
+    killed_between_the_two_moves(tmp_path, monkeypatch)
+    (aside,) = tmp_path.glob(".partial-*-earlier-out")
+    (aside / "report.html").unlink()
+    require_free(tmp_path / "out", overwrite=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluations"]
+
+
 def test_progress_is_told_once_per_figure(tmp_path):
     drawn = []
     write(tmp_path / "out", small_comparison(tmp_path), drawn=lambda: drawn.append(1))

@@ -9,6 +9,8 @@ from pathlib import Path
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
 
+MOST_IN_FULL = 5
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -55,18 +57,18 @@ def require_evaluable(
     Raises:
         DataError: with everything that was found.
     """
-    problems = []
-    if not pairs.cases or not allow_missing:
-        problems += [f"{name}{file_ending} has no prediction in {predictions}" for name in pairs.missing]
-    for case in pairs.cases:
-        problem = geometry_problem(predictions / f"{case}{file_ending}", references / f"{case}{file_ending}")
-        problems += [problem] if problem else []
-    if problems:
-        raise_problems(
-            problems,
-            "Predict the missing cases, or leave them out with --allow-missing; predict from the images the references "
-            "were drawn on, or resample the predictions onto them.",
-        )
+    missing = pairs.missing if not pairs.cases or not allow_missing else ()
+    problems = [f"{name}{file_ending} has no prediction in {predictions}" for name in missing]
+    advice = ["Predict the missing cases, or leave them out with --allow-missing."] if missing else []
+    elsewhere = [
+        problem
+        for case in pairs.cases
+        if (problem := geometry_problem(predictions / f"{case}{file_ending}", references / f"{case}{file_ending}"))
+    ]
+    if elsewhere:
+        advice.append("Predict from the images the references were drawn on, or resample the predictions onto them.")
+    if problems or elsewhere:
+        raise_problems([*problems, *_shortened(elsewhere)], " ".join(advice))
 
 
 def geometry_problem(prediction: Path, reference: Path) -> str:
@@ -76,6 +78,11 @@ def geometry_problem(prediction: Path, reference: Path) -> str:
     except DataError as error:
         return str(error)
     return "\n".join([f"{prediction} does not lie on its reference's voxels:", *differences]) if differences else ""
+
+
+def _shortened(problems: Sequence[str]) -> list[str]:
+    """Return the first problems of several lines in full, and of the others the first line only."""
+    return [*problems[:MOST_IN_FULL], *(problem.partition("\n")[0] for problem in problems[MOST_IN_FULL:])]
 
 
 def raise_problems(problems: Sequence[str], advice: str) -> None:
@@ -93,5 +100,15 @@ def _case_names(folder: Path, file_ending: str, *, kind: str) -> set[str]:
         raise DataError(f"{folder} is no folder; the one with the {kind}s is needed.")
     names = {path.name for path in folder.glob(f"*{file_ending}") if path.is_file() and not path.name.startswith(".")}
     if not names:
-        raise DataError(f"{folder} holds no {kind} ending in {file_ending}; give the folder with the label images.")
+        raise DataError(
+            f"{folder} holds no {kind} ending in {file_ending}, but {_endings(folder)}; give the folder with the label "
+            "images, or a dataset.json with their `file_ending`."
+        )
     return {name[: -len(file_ending)] for name in names}
+
+
+def _endings(folder: Path) -> str:
+    """Name the first endings of a folder's files, such as `.nii.gz` for `a.nii.gz`."""
+    files = [path for path in folder.iterdir() if path.is_file()]
+    found = sorted({"".join(path.suffixes[-2 if path.suffix == ".gz" else -1 :]) or "none" for path in files})
+    return ", ".join([*found[:MOST_IN_FULL], *(["..."] if found[MOST_IN_FULL:] else [])]) or "no file"

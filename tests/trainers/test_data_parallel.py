@@ -14,10 +14,12 @@ from trainer_workplace import (
     ON_NNUNET_NETWORKS,
     REGIONS_IGNORE,
     SETTINGS,
+    Workplace,
     read,
     same_weights,
     set_nnunet_folders,
     small_plans,
+    write_model,
 )
 
 from nnunet_dsd.trainers.catalog import ENTRIES
@@ -46,6 +48,8 @@ JOBS |= {
         )
     },
 }
+TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
+JOBS["taught"] = {"trainer": "nnUNetTrainerHLFD", "batch_dice": False, "settings": {"feedback_teacher": TEACHER}}
 DISTILLED = [name for name in JOBS if not name.startswith(("nnUNetTrainerBasic", "nnUNetTrainerStock"))]
 
 
@@ -59,6 +63,9 @@ def outcomes(data_folder, all_label_kinds, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         set_nnunet_folders(patch, data_folder, folder / "results")
         patch.setenv("nnUNet_compile", "f")
+        teacher = Workplace(data_folder, folder / "results").trainer("nnUNetTrainerStock", name="teacher")
+        teacher.initialize()
+        write_model(teacher)
         processes = [
             subprocess.Popen(
                 [sys.executable, SCRIPT, str(rank), str(folder)],

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainer_workplace import CLASSES, REGIONS, REGIONS_IGNORE, made_up_batch, read, same_weights, stock_network
+from trainer_workplace import (
+    CLASSES,
+    REGIONS,
+    REGIONS_IGNORE,
+    made_up_batch,
+    read,
+    same_weights,
+    stock_network,
+    write_model,
+)
 
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import feedback_value
@@ -15,16 +24,6 @@ from nnunet_dsd.networks.taps import HEADS_NAME
 
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
 NAME = "nnUNetTrainerHLFD"
-
-
-def write_model(trainer, *, final=True):
-    """What nnU-Net leaves of a finished training, without training."""
-    folder = Path(trainer.output_folder)
-    trainer.save_checkpoint(str(folder / ("checkpoint_final.pth" if final else "checkpoint_latest.pth")))
-    plans = {key: value for key, value in trainer.plans_manager.plans.items() if key != "continue_training"}
-    (folder.parent / "plans.json").write_text(json.dumps(plans))
-    (folder.parent / "dataset.json").write_text(json.dumps(trainer.dataset_json))
-    return folder.parent
 
 
 def wide_plans(nnunet, dataset, configuration):
@@ -276,3 +275,35 @@ def test_defaults_are_the_papers(nnunet, taught):
     del plans["configurations"]["3d_fullres"][PLANS_KEY]["temperature"]
     settings = nnunet.trainer(NAME, plans=plans).settings
     assert (settings.temperature, settings.feedback_beta, settings.feedback_lambda) == (4.0, 0.9, 0.1)
+
+
+def test_a_compiled_student_is_one_graph_that_is_not_compiled_again_for_every_batch(taught):
+    _, student = taught()
+    initialized(student)
+    student.network.train()
+    compiled = torch.compile(student.network, backend="eager", fullgraph=True)
+    heads = student.heads()
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for seed in range(3):
+            image = made_up_batch(student, seed)["data"]
+            heads.teach([student.teachers[0](image)])
+            made = compiled(image)
+    heads.teach([student.teachers[0](image)])
+    expected = student.network(image)
+    assert torch.allclose(made.student.output, expected.student.output, atol=1e-5)
+    for name, maps in expected.projected[0].items():
+        assert torch.allclose(made.projected[0][name], maps, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_half_precision_gives_finite_losses(taught, kind):
+    _, student = taught()
+    initialized(student)
+    batch = made_up_batch(student)
+    with torch.autocast("cpu", dtype=kind):
+        guide = student.teachers[0](100 * batch["data"])
+        student.heads().teach([guide])
+        loss = student.loss(student.network.train()(100 * batch["data"]), batch["target"])
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(parameter.grad).all() for parameter in student.heads().parameters())

@@ -35,7 +35,8 @@ DATA_SETS = {
 CLASSES, CLASSES_IGNORE, REGIONS, REGIONS_IGNORE = DATA_SETS
 PLAIN, RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
 ON_MONAI_NETWORKS = [entry.name for entry in ENTRIES if entry.target.startswith("nnunet_dsd.trainers.backbones:")]
-ON_NNUNET_NETWORKS = [entry.name for entry in ENTRIES if entry.name not in ON_MONAI_NETWORKS]
+TAUGHT = ["nnUNetTrainerHLFD"]  # needs a teacher
+ON_NNUNET_NETWORKS = [entry.name for entry in ENTRIES if entry.name not in ON_MONAI_NETWORKS + TAUGHT]
 # Few and small steps, so that a whole training takes seconds.
 BUDGET = {"epochs": 2, "iterations_per_epoch": 2, "validation_iterations_per_epoch": 1, "save_every": 1}
 # Written out because the tests rely on it; the package's own defaults may change.
@@ -279,6 +280,16 @@ def made_up_batch(trainer, seed=0):
     if trainer.enable_deep_supervision:
         target = [shrink(target, scale) for scale in trainer._get_deep_supervision_scales()]
     return {"data": data, "target": target}
+
+
+def write_model(trainer, *, final=True):
+    """What nnU-Net leaves of a finished training, without training."""
+    folder = Path(trainer.output_folder)
+    trainer.save_checkpoint(str(folder / ("checkpoint_final.pth" if final else "checkpoint_latest.pth")))
+    plans = {key: value for key, value in trainer.plans_manager.plans.items() if key != "continue_training"}
+    (folder.parent / "plans.json").write_text(json.dumps(plans))
+    (folder.parent / "dataset.json").write_text(json.dumps(trainer.dataset_json))
+    return folder.parent
 
 
 def as_regions(label, manager):

@@ -52,7 +52,7 @@ class Places:
         return self.study / "logs" / f"{run.name}-{step}.txt"
 
     def failure(self, run: Run) -> Path:
-        """Holds the message of a run that failed, until it succeeds."""
+        """Holds the message of a run that failed, until it is tried again."""
         return self.study / "failures" / f"{run.name}.txt"
 
     def references(self, fold: object) -> Path:

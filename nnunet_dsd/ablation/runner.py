@@ -33,10 +33,17 @@ from nnunet_dsd.files import PARTIAL_PREFIX, whole_folder, write_text
 
 @dataclass
 class Outcome:
-    """What became of the runs: names of those that failed, and of those that other processes work on."""
+    """What became of the runs.
+
+    Attributes:
+        failed: names of those that failed.
+        busy: names of those that other processes work on.
+        stopped_by: the failure after which no other run was started; None if there was none.
+    """
 
     failed: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
+    stopped_by: DistillationError | None = None
 
 
 class Runner:
@@ -50,10 +57,7 @@ class Runner:
 
         Args:
             runs: In order.
-            keep_going: Whether a run that fails is noted, and the next one started.
-
-        Raises:
-            DistillationError: if a run fails and `keep_going` is false.
+            keep_going: Whether the next run is started after one that failed.
         """
         outcome = Outcome()
         for number, run in enumerate(runs, start=1):
@@ -64,8 +68,12 @@ class Runner:
                 if claim is None:
                     outcome.busy.append(run.name)
                     self.display.line("busy", number, run.name, "another process works on it")
-                elif not self._bring_to_end(number, run, claim, keep_going=keep_going):
+                elif error := self._bring_to_end(number, run, claim):
                     outcome.failed.append(run.name)
+                    if not keep_going:
+                        outcome.stopped_by = error
+                        break
+                    self.display.console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return outcome
 
     def score_finished(self, runs: Sequence[Run]) -> None:
@@ -74,21 +82,18 @@ class Runner:
             if is_predicted(self.study, run, self.places) and not is_scored(self.study, run, self.places):
                 self._score(number, run, None)
 
-    def _bring_to_end(self, number: int, run: Run, claim: Claim, *, keep_going: bool) -> bool:
-        """Do what is missing of a run; return whether it succeeded."""
+    def _bring_to_end(self, number: int, run: Run, claim: Claim) -> DistillationError | None:
+        """Do what is missing of a run; return its failure, which is noted for other processes, or None."""
         begin = time.monotonic()
+        self.places.failure(run).unlink(missing_ok=True)  # a run that is tried again has not ended
         try:
             self._steps(number, run, claim)
         except DistillationError as error:
             write_text(self.places.failure(run), f"{error}\n")
             self.display.line("failed", number, run.name, f"failed after {duration(time.monotonic() - begin)}")
-            if not keep_going:
-                raise
-            self.display.console.print(str(error), markup=False, highlight=False, soft_wrap=True)
-            return False
-        self.places.failure(run).unlink(missing_ok=True)
+            return error
         self.display.line("done", number, run.name, duration(time.monotonic() - begin))
-        return True
+        return None
 
     def _steps(self, number: int, run: Run, claim: Claim) -> None:
         state = training_state(self.places.fold(run))

@@ -76,19 +76,25 @@ class Session:
             self._say(f"plans: {path}")
 
     def run(self, names: Sequence[str] | None, *, keep_going: bool) -> int:
-        """Run what is missing, then report; return 1 if a run failed.
+        """Run what is missing; report if no run is left. Return 1 if a run failed, or is missing in the report.
 
         Args:
             names: Runs to bring to their end, or None for all.
             keep_going: Whether the others go on after one has failed.
+
+        Raises:
+            DistillationError: the failure of a run, if `keep_going` is false.
         """
         chosen = self._chosen(names)
         self._require_room()
         self.write_plans()
         runner = Runner(self.study, self.places, Display(self.console, runs=len(chosen)))
         outcome = runner.run_all(chosen, keep_going=keep_going)
-        self._conclude(outcome)
-        return 1 if outcome.failed else 0
+        if outcome.stopped_by is None or not self._left():
+            self._conclude(outcome)
+        if outcome.stopped_by is not None:
+            raise outcome.stopped_by
+        return 1 if outcome.failed or (self.missing() and not self._left()) else 0
 
     def report(self) -> int:
         """Score the runs that are trained (and predicted), and compare; train and predict nothing."""
@@ -116,15 +122,19 @@ class Session:
 
     def _conclude(self, outcome: Outcome) -> None:
         """Write the report if all is done but what failed; otherwise leave it to the process that ends last."""
-        left = [run.name for run in self.missing() if run.name not in outcome.failed]
-        if len(outcome.failed) == len(self.runs):
-            self._say("no report: every run failed")
-        elif not left:
-            self._write_report()
-        elif outcome.busy:
+        left = self._left()
+        if left and outcome.busy:
             self._say(f"no report yet: {len(left)} runs are left to other processes; the last of them writes it")
-        else:
+        elif left:
             self._say(f"no report yet: {len(left)} runs are left; see --list")
+        elif len(self.missing()) == len(self.runs):
+            self._say("no report: every run failed")
+        else:
+            self._write_report()
+
+    def _left(self) -> list[Run]:
+        """Return the runs that have not ended: neither scored nor failed, in this process or another."""
+        return [run for run in self.missing() if not self.places.failure(run).is_file()]
 
     def _write_report(self) -> None:
         folder = write_report(self.study, self.places)

@@ -166,6 +166,45 @@ def test_where_every_run_fails_there_is_no_report(
     assert "no report: every run failed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("order", [(DSD, BASIC), (BASIC, DSD)])
+def test_of_jobs_for_single_runs_the_last_writes_the_report_even_if_one_failed(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str], order: tuple[str, str]
+) -> None:
+    workplace.misbehave(DSD, "fail")
+    first, last = order
+    assert ablate(workplace, "--only-runs", workplace.name(first)) == (1 if first == DSD else 0)
+    assert "compare --overwrite" not in workplace.calls()
+    assert ablate(workplace, "--only-runs", workplace.name(last)) == 1
+    assert workplace.calls()[-1] == "compare --overwrite"
+    assert "1 of 2 runs are missing" in json.loads((workplace.output / "runs.json").read_text())["title"]
+    assert f"not in the report: {workplace.name(DSD)}" in capsys.readouterr().out
+
+
+def test_jobs_that_all_failed_leave_no_report(workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]) -> None:
+    for trainer in (BASIC, DSD):
+        workplace.misbehave(trainer, "fail")
+        assert ablate(workplace, "--only-runs", workplace.name(trainer)) == 1
+    assert "no report: every run failed" in capsys.readouterr().out
+    assert not [call for call in workplace.calls() if call.startswith("compare")]
+
+
+def test_a_failed_run_that_is_tried_again_is_waited_for(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workplace.misbehave(DSD, "fail")
+    assert ablate(workplace, "--only-runs", workplace.name(DSD)) == 1
+    workplace.misbehave(DSD, "hang")
+    workplace.calls()
+    again = workplace.start("--only-runs", workplace.name(DSD))
+    wait_for(lambda: is_hanging(workplace))
+    assert ablate(workplace, "--only-runs", workplace.name(BASIC)) == 0
+    assert "no report yet: 1 runs are left" in capsys.readouterr().out
+    workplace.behave(DSD)
+    said, _ = again.communicate(timeout=60)
+    assert again.returncode == 0, said
+    assert workplace.calls()[-1] == "compare --overwrite"
+
+
 def test_a_report_that_another_process_writes_is_left_to_it(
     workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from nnunet_dsd.datasets.volumes import (
     Geometry,
     count_not_finite,
     geometry_difference,
+    read_geometry,
     read_header,
     read_image,
     require_whole_file,
@@ -77,8 +78,8 @@ def test_a_sound_gzip_around_a_cut_off_nifti_is_noticed(tmp_path):
 
 def test_a_file_that_is_no_image_is_a_data_error(tmp_path):
     (tmp_path / "a.nii").write_text("hello")
-    for read in (require_whole_file, read_header, read_image):
-        with pytest.raises(DataError, match="could not be read as NIfTI"):
+    for read in (require_whole_file, read_header, read_geometry, read_image):
+        with pytest.raises(DataError, match="could not be read as an image"):
             read(tmp_path / "a.nii")
 
 
@@ -94,6 +95,11 @@ def test_numbers_that_simpleitk_reads_as_zero_are_counted(tmp_path, kind):
     path.write_bytes(content + b"odd")  # what follows the voxels does not count
     assert np.isfinite(sitk.GetArrayFromImage(sitk.ReadImage(str(path)))).all()
     assert count_not_finite(path) == 3
+
+
+def test_whole_numbers_are_all_finite(tmp_path):
+    path = write_volume(tmp_path / "a.nii", np.full((5, 6, 7), -1, np.int32))  # as floating point this is nan
+    assert count_not_finite(path) == 0
 
 
 def swapped_header(header):
@@ -155,3 +161,19 @@ def test_the_tolerance_is_a_tenth_of_the_smallest_voxel_side():
     for shift, same in ((0.079, True), (0.081, False)):
         label = changed(origin_mm=(5.0 + shift, -3.0, 40.0))
         assert (geometry_difference(GEOMETRY, label) is None) is same
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0])
+def test_the_tolerance_and_what_is_named_scale_with_the_voxels(scale):
+    def flat(spacing, origin):
+        return Geometry((30, 20), tuple(scale * step for step in spacing), (scale * origin, 0.0), (1.0, 0.0, 0.0, 1.0))
+
+    def told(spacing, origin):
+        return geometry_difference(flat((1.0, 1.0), 0.0), flat(spacing, origin)) or ""
+
+    assert told((1.0, 1.0), 0.09) == told((1.003, 1.0), 0.0) == ""
+    assert "origin_mm" in told((1.0, 1.0), 0.11)
+    assert "spacing_mm" not in told((1.0, 1.0), 0.11)
+    assert f"spacing_mm ({scale * 1.004:.6g}, {scale:.6g}) in the label" in told((1.004, 1.0), 0.0).replace(
+        "1.0)", "1)"
+    )

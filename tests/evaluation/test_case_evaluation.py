@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import subprocess
@@ -109,8 +110,9 @@ def test_headers_are_checked_before_any_image_is_read_and_every_problem_is_told(
         evaluate_folders(*folders, LABELS)
     message = str(caught.value)
     assert message.startswith("3 problem(s)")
-    assert "(1.0, 1.5, 2.5) in the prediction, (1.0, 1.0, 2.5) in the reference (by 0.5)" in message
-    assert "origin_mm: (0.0, 0.0, -7.5) in the prediction, (0.0, 0.0, 0.0) in the reference (by 7.5)" in message
+    assert "(1.0, 1.5, 2.5) in the prediction, (1.0, 1.0, 2.5) in the reference" in message
+    assert "corners are up to 9.3 mm apart, allowed are 0.1 mm" in message  # 11 x 0.5 mm along y, 7.5 mm along z
+    assert "origin_mm (0.0, 0.0, -7.5) in the prediction, (0.0, 0.0, 0.0) in the reference" in message
     assert "c.nii.gz could not be read as an image" in message
     assert "direction" not in message
 
@@ -202,7 +204,7 @@ def test_colours_are_no_labels(tmp_path: Path) -> None:
 def test_another_geometry_is_refused_by_name(tmp_path: Path, change: dict, named: str) -> None:
     reference = write(tmp_path / "ref.nii.gz", two_boxes())
     prediction = write(tmp_path / "pred.nii.gz", two_boxes(), **change)
-    with pytest.raises(DataError, match=f"  {named}: ") as caught:
+    with pytest.raises(DataError, match=f"  {named} ") as caught:
         evaluate_files(prediction, reference, LABELS, case="x")
     assert str(caught.value).count("in the prediction,") == 1
 
@@ -210,7 +212,7 @@ def test_another_geometry_is_refused_by_name(tmp_path: Path, change: dict, named
 def test_another_size_is_refused(tmp_path: Path) -> None:
     reference = write(tmp_path / "ref.nii.gz", two_boxes())
     prediction = write(tmp_path / "pred.nii.gz", two_boxes()[1:])
-    with pytest.raises(DataError, match=r"size: \(20, 12, 7\) in the prediction, \(20, 12, 8\) in the reference"):
+    with pytest.raises(DataError, match=r"size \(20, 12, 7\) in the prediction, \(20, 12, 8\) in the reference"):
         evaluate_files(prediction, reference, LABELS, case="x")
 
 
@@ -231,6 +233,60 @@ def test_a_file_that_is_cut_off_is_refused_and_not_read_as_zeros(tmp_path: Path,
     broken.write_bytes(reference.read_bytes()[:keep])
     with pytest.raises(DataError, match="cut off or damaged"):
         evaluate_files(broken, reference, LABELS, case="x")
+
+
+def test_a_cut_off_image_in_a_sound_compressed_file_is_refused(tmp_path: Path) -> None:
+    reference = write(tmp_path / "ref.nii", two_boxes())
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(gzip.compress(reference.read_bytes()[:900]))
+    with pytest.raises(DataError, match=r"holds 900 bytes of 2272; it is cut off or damaged"):
+        evaluate_files(broken, reference, LABELS, case="x")
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mha"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused_and_not_read_as_background(
+    tmp_path: Path, ending: str, value: float
+) -> None:
+    reference = write(tmp_path / f"ref.{ending}", two_boxes())
+    floats = two_boxes().astype(np.float32)
+    floats[3, 4, 5:8] = value
+    broken = write(tmp_path / f"broken.{ending}", floats)
+    with pytest.raises(DataError, match=r"broken.* holds numbers that are not finite in 3 voxel\(s\)"):
+        evaluate_files(broken, reference, LABELS, case="x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(np.int16, -1), (np.int64, 2**40), (np.float32, 65536), (np.uint32, 2**32 - 1)]
+)
+def test_values_that_no_label_has_are_refused(tmp_path: Path, kind: type, value: int) -> None:
+    reference = write(tmp_path / "ref.nrrd", two_boxes())
+    foreign = two_boxes().astype(kind)
+    foreign[0, 0, 0] = value
+    wrong = write(tmp_path / "wrong.nrrd", foreign)
+    with pytest.raises(DataError, match="labels are whole numbers from 0 to 65535"):
+        evaluate_files(wrong, reference, LABELS, case="x")
+
+
+def test_the_largest_label_is_evaluated(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nrrd", two_boxes().astype(np.uint16) * 32767 + 1)
+    assert (
+        evaluate_files(path, path, label_set({"low": [1, 32768], "top": 65535}), case="x")[1].prediction_voxels == 144
+    )
+
+
+def test_images_that_differ_by_the_rounding_of_their_headers_are_compared(tmp_path: Path) -> None:
+    reference = write(tmp_path / "ref.nrrd", two_boxes(), origin=(-212.3456789, 7.0, 1.0))
+    prediction = write(tmp_path / "pred.nrrd", two_boxes(), origin=(-212.34, 7.0, 1.0))
+    assert evaluate_files(prediction, reference, LABELS, case="x")[0].dice == 1.0
+
+
+def test_a_shift_by_a_voxel_of_a_microscope_is_refused(tmp_path: Path) -> None:
+    fine = (2e-4, 2e-4, 5e-4)
+    reference = write(tmp_path / "ref.nrrd", two_boxes(), spacing=fine)
+    prediction = write(tmp_path / "pred.nrrd", two_boxes(), spacing=fine, origin=(2e-4, 0.0, 0.0))
+    with pytest.raises(DataError, match=r"origin_mm \(0\.0002, 0\.0, 0\.0\) in the prediction"):
+        evaluate_files(prediction, reference, LABELS, case="x")
 
 
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The U-shaped networks of MONAI that the paper attaches dual self-distillation to, as one table."""
+"""MONAI's U-shaped networks that train inside nnU-Net, as one table: the paper's, and HLFD's teacher UNet++."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from nnunet_dsd.errors import NetworkStructureError
-from nnunet_dsd.networks import swin_unetr, unetr, vnet
+from nnunet_dsd.networks import swin_unetr, unet_plus_plus, unetr, vnet
 from nnunet_dsd.networks.dynunet import build_dynunet, describe_dynunet, paper_layout
 from nnunet_dsd.networks.padding import pad_inside, padded_size
 from nnunet_dsd.networks.staged import describe_staged_network
@@ -144,6 +144,13 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
                 transformer=True,
             ),
             Backbone("VNet", _sized(vnet.build_vnet), _fixed(vnet.DOWNSAMPLING), vnet.describe_vnet, transformer=False),
+            Backbone(
+                "UNetPlusPlus",
+                _sized(unet_plus_plus.build_unet_plus_plus),
+                _fixed(unet_plus_plus.DOWNSAMPLING),
+                unet_plus_plus.describe_unet_plus_plus,
+                transformer=False,
+            ),
             Backbone("DynUNet", _dynunet, _dynunet_multiple, describe_dynunet, transformer=False),
         )
     }

@@ -1,4 +1,4 @@
-"""The trainers for MONAI's UNETR, Swin UNETR, VNet and DynUNet: plain, and with every kind of self-distillation.
+"""The trainers for MONAI's networks: plain, and with every kind of self-distillation.
 
 The classes are made from two tables, `BACKBONES` and `VARIANTS`; each is an attribute of this module, as
 `nnUNetTrainerUNETR` and `nnUNetTrainerUNETR_DSD`.

@@ -36,6 +36,7 @@ BACKBONES = {
     "UNETR": "Hatamizadeh et al., UNETR: transformers for 3D medical image segmentation, WACV, 2022",
     "SwinUNETR": "Hatamizadeh et al., Swin UNETR: swin transformers for semantic segmentation of brain tumors, 2022",
     "VNet": "Milletari et al., V-Net: fully convolutional neural networks for volumetric segmentation, 3DV, 2016",
+    "UNetPlusPlus": "Zhou et al., UNet++: a nested U-Net architecture for medical image segmentation, DLMIA, 2018",
     "DynUNet": "Isensee et al., nnU-Net, Nature Methods, 2021, in MONAI's version",
 }
 

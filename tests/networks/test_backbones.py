@@ -1,5 +1,7 @@
 """MONAI's networks: their levels are those of the paper, their sizes too, and they take every patch."""
 
+import functools
+
 import pytest
 import torch
 from monai.networks import nets
@@ -10,6 +12,7 @@ from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.missu import MissuHeads
 from nnunet_dsd.networks.swin_unetr import build_swin_unetr, describe_swin_unetr
 from nnunet_dsd.networks.taps import attach
+from nnunet_dsd.networks.unet_plus_plus import build_unet_plus_plus, describe_unet_plus_plus
 from nnunet_dsd.networks.unetr import build_unetr, describe_unetr
 from nnunet_dsd.networks.vnet import build_vnet, describe_vnet
 
@@ -50,10 +53,22 @@ VNET_LEVELS = [
     ("up_tr256", 256, 8),
     ("down_tr256", 256, 16),
 ]
+UNET_PLUS_PLUS_LEVELS = [
+    ("conv_0_0", 4, 1),
+    ("conv_1_0", 8, 2),
+    ("conv_2_0", 16, 4),
+    ("conv_3_0", 32, 8),
+    ("upcat_1_3", 8, 2),
+    ("upcat_2_2", 16, 4),
+    ("upcat_3_1", 32, 8),
+    ("conv_4_0", 64, 16),
+]
+narrow_unet_plus_plus = functools.partial(build_unet_plus_plus, feature_size=4)
 NETWORKS = {
     "UNETR": (build_unetr, describe_unetr, UNETR_LEVELS, (32, 32, 32)),
     "SwinUNETR": (build_swin_unetr, describe_swin_unetr, SWIN_LEVELS, (32, 64, 32)),
     "VNet": (build_vnet, describe_vnet, VNET_LEVELS, (32, 16, 16)),
+    "UNetPlusPlus": (narrow_unet_plus_plus, describe_unet_plus_plus, UNET_PLUS_PLUS_LEVELS, (32, 16, 16)),
 }
 
 
@@ -117,6 +132,13 @@ def test_parameter_counts_are_the_papers(name, options, classes, plain, distille
     assert trainable(network) == distilled
 
 
+def test_unet_plus_plus_has_the_size_of_hlfds_teacher():
+    """36.45 M parameters with 64 channels in 2D and two classes, of which 390 are heads that are not trained."""
+    network = build_unet_plus_plus(1, 2, size=(32, 32), feature_size=64)
+    assert sum(parameter.numel() for parameter in network.parameters()) == pytest.approx(36.45e6, abs=5e3)
+    assert network(torch.zeros(1, 1, 32, 32)).shape == (1, 2, 32, 32)
+
+
 def test_missu_has_hundreds_of_times_the_extra_parameters_of_dual_self_distillation():
     network, twin = (build_unetr(1, 3, size=(32, 32, 32)) for _ in range(2))
     dual = attach_heads(network, describe_unetr(network), 3, HeadChoice(sharing="separate"))
@@ -142,6 +164,7 @@ def test_a_patch_it_cannot_take_goes_through_and_every_map_has_its_size(name, pa
         ("UNETR", (40, 56, 40), (48, 64, 48)),
         ("SwinUNETR", (40, 56, 40), (64, 64, 64)),
         ("VNet", (40, 56, 40), (48, 64, 48)),
+        ("UNetPlusPlus", (40, 56, 40), (48, 64, 48)),
         ("DynUNet", (39, 54, 41), (40, 56, 44)),
     ],
 )
@@ -151,9 +174,9 @@ def test_the_size_computed_on_is_the_next_the_network_takes(name, patch, size):
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_without_padding_the_network_is_monais_own(name):
-    patch = {"UNETR": (32, 32), "SwinUNETR": (32, 64), "VNet": (32, 16), "DynUNet": (16, 16)}[name]
+    patch = {"UNETR": (32, 32), "SwinUNETR": (32, 64), "DynUNet": (16, 16)}.get(name, (32, 16))
     network = build_backbone(BACKBONES[name], request(patch))
-    assert type(network) is getattr(nets, name)
+    assert isinstance(network, getattr(nets, "BasicUNetPlusPlus" if name == "UNetPlusPlus" else name))
     assert not network._forward_hooks
     assert not network._forward_pre_hooks
 
@@ -198,7 +221,7 @@ def test_plans_without_an_architecture_are_no_plan_for_dynunet():
         build_backbone(BACKBONES["DynUNet"], NetworkRequest(in_channels=1, out_channels=2, patch_size=(16, 16)))
 
 
-@pytest.mark.parametrize("describe", [describe_unetr, describe_swin_unetr, describe_vnet])
+@pytest.mark.parametrize("describe", [describe_unetr, describe_swin_unetr, describe_vnet, describe_unet_plus_plus])
 def test_another_network_is_not_described(describe):
     with pytest.raises(NetworkStructureError, match="Linear is not a"):
         describe(torch.nn.Linear(1, 1))

@@ -11,8 +11,16 @@ from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers import backbones, variants
 
 # Patches that every one but DynUNet has to pad, and what it computes on.
-PATCHES = {"UNETR": (12, 24, 16), "SwinUNETR": (20, 40, 32), "VNet": (12, 24, 16), "DynUNet": (8, 16, 16)}
-SIZES = {"UNETR": (16, 32, 16), "SwinUNETR": (32, 64, 32), "VNet": (16, 32, 16), "DynUNet": (8, 16, 16)}
+PATCHES = {
+    **dict.fromkeys(("UNETR", "VNet", "UNetPlusPlus"), (12, 24, 16)),
+    "SwinUNETR": (20, 40, 32),
+    "DynUNet": (8, 16, 16),
+}
+SIZES = {
+    **dict.fromkeys(("UNETR", "VNet", "UNetPlusPlus"), (16, 32, 16)),
+    "SwinUNETR": (32, 64, 32),
+    "DynUNet": (8, 16, 16),
+}
 DISTILLED = [f"nnUNetTrainer{name}{kind}" for name in BACKBONES for kind in ("_DSD", "_MISSU")]
 
 
@@ -23,7 +31,11 @@ def backbone_of(name):
 # Every variant on the cheapest network, three on the others; the classes are made by one rule.
 STEPPING = [
     *(name for name in ON_MONAI_NETWORKS if backbone_of(name) == "DynUNet"),
-    *(f"nnUNetTrainer{name}{kind}" for name in ("UNETR", "SwinUNETR", "VNet") for kind in ("", "_DSD", "_MISSU")),
+    *(
+        f"nnUNetTrainer{name}{kind}"
+        for name in ("UNETR", "SwinUNETR", "VNet", "UNetPlusPlus")
+        for kind in ("", "_DSD", "_MISSU")
+    ),
 ]
 
 every_trainer = pytest.mark.parametrize("name", ON_MONAI_NETWORKS)
@@ -36,7 +48,8 @@ def small_transformers(monkeypatch):
 
 
 def plans_for(nnunet, name, *, patch=None, configuration="3d_fullres", **settings):
-    plans = nnunet.plans(settings={"optimiser": "sgd", **settings})
+    narrow = {"feature_size": 4} if backbone_of(name) == "UNetPlusPlus" else {}
+    plans = nnunet.plans(settings={"optimiser": "sgd", **narrow, **settings})
     changed = {"patch_size": list(patch or PATCHES[backbone_of(name)]), "batch_size": 1}
     plans["configurations"][configuration] |= changed
     return plans
@@ -59,7 +72,7 @@ def rebuilt(trainer):
 
 def test_the_table_of_classes_is_the_catalogue():
     assert set(backbones.TRAINERS) == set(ON_MONAI_NETWORKS)
-    assert len(ON_MONAI_NETWORKS) == 36
+    assert len(ON_MONAI_NETWORKS) == 45
 
 
 @every_trainer
@@ -109,7 +122,10 @@ def test_the_output_is_that_of_monais_network_on_the_padded_patch(nnunet, backbo
     for patch, size in zip(reversed(PATCHES[backbone]), reversed(SIZES[backbone]), strict=True):
         margins += [(size - patch) // 2, size - patch - (size - patch) // 2]
     planned = trainer.configuration_manager.network_arch_init_kwargs
-    request = NetworkRequest(in_channels=1, out_channels=3, patch_size=SIZES[backbone], planned=planned)
+    size = 4 if backbone == "UNetPlusPlus" else None
+    request = NetworkRequest(
+        in_channels=1, out_channels=3, patch_size=SIZES[backbone], planned=planned, feature_size=size
+    )
     whole = build_backbone(BACKBONES[backbone], request)
     whole.load_state_dict(trainer.network.state_dict())
     with torch.no_grad():

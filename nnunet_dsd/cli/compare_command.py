@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--common-cases",
         action="store_true",
-        help="compare on the cases that all methods have, and leave out the others",
+        help="compare on the cases that all runs of a fold and all methods have; leave out the others and say which",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier comparison in the folder")

@@ -39,7 +39,16 @@ def comparison_to_dict(comparison: Comparison, files: Sequence[str]) -> dict[str
         "structures": scores.structure_names,
         "methods": scores.methods,
         "cases": scores.cases,
-        "left_out": scores.left_out,
+        "left_out": [
+            {
+                "method": one.run.method,
+                "fold": one.run.fold,
+                "seed": one.run.seed,
+                "evaluation": str(one.run.evaluation),
+            }
+            | {"cases": one.cases, "not_predicted": one.missing}
+            for one in scores.left_out
+        ],
         "runs": [_run(one.run, cases=len(one.cases)) for one in scores.runs],
         "unused_runs": [_run(run, cases=0) for run in scores.unused],
         "notes": [

@@ -40,6 +40,12 @@ class Run:
         ]
         return " ".join([self.method, *(part for part in parts if part)])
 
+    @property
+    def full_label(self) -> str:
+        """How messages name the run where several may have its label: with its file if fold and seed are unknown."""
+        known = self.fold is not None or self.seed is not None
+        return self.label if known else f"{self.label} ({self.evaluation})"
+
 
 @dataclass(frozen=True)
 class RunList:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.agreement import require_agreement
+from nnunet_dsd.comparison.case_sets import RunCases, compared_cases
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.export import read_evaluation_json
@@ -36,6 +37,21 @@ class RunScores:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What is not compared of one run.
+
+    Attributes:
+        run: which one.
+        cases: names of its cases that another run of its fold, or another method, lacks.
+        missing: names of the references that its evaluation left out because they were not predicted.
+    """
+
+    run: Run
+    cases: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Scores:
     """The scores of all runs.
 
@@ -43,14 +59,14 @@ class Scores:
         structures: in order.
         cases: names of the compared cases; every method has each of them in at least one run.
         runs: in the order of the run list.
-        left_out: per method, how many of its cases are not compared because another method lacks them.
+        left_out: per run of which something is not compared, what that is.
         unused: runs that have none of the compared cases.
     """
 
     structures: tuple[Structure, ...]
     cases: tuple[str, ...]
     runs: tuple[RunScores, ...]
-    left_out: Mapping[str, int]
+    left_out: tuple[LeftOut, ...] = ()
     unused: tuple[Run, ...] = ()
 
     @property
@@ -100,21 +116,28 @@ def read_scores(run_list: RunList, *, common_cases: bool = False) -> Scores:
 
     Args:
         run_list: the runs.
-        common_cases: compare on the cases that all methods have; otherwise all must have the same ones.
+        common_cases: compare on the cases that all runs of a fold and all methods have; otherwise all must have the
+            same ones.
 
     Raises:
-        DataError: if a file is no evaluation, evaluations do not go together, or methods differ in their cases.
+        DataError: if a file is no evaluation, evaluations do not go together, or runs of a fold or methods differ in
+            their cases.
     """
     evaluations = _read_all(run_list.runs)
     require_agreement(run_list.runs, evaluations)
-    having = _cases_by_method(run_list, evaluations)
-    cases = _compared_cases(having, common_cases=common_cases)
-    every = [_run_scores(run, evaluation, cases) for run, evaluation in zip(run_list.runs, evaluations, strict=True)]
+    pairs = list(zip(run_list.runs, evaluations, strict=True))
+    having = [RunCases(run, frozenset(evaluation.cases), evaluation.missing) for run, evaluation in pairs]
+    kept = compared_cases(having, common_cases=common_cases)
+    every = [_run_scores(*pair, sorted(cases)) for pair, cases in zip(pairs, kept, strict=True)]
     return Scores(
         structures=evaluations[0].structures,
-        cases=cases,
+        cases=tuple(sorted(frozenset().union(*kept))),
         runs=tuple(scores for scores in every if scores.cases),
-        left_out={method: len(names - set(cases)) for method, names in having.items()},
+        left_out=tuple(
+            LeftOut(one.run, tuple(sorted(one.cases - cases)), one.missing)
+            for one, cases in zip(having, kept, strict=True)
+            if one.cases != cases or one.missing
+        ),
         unused=tuple(scores.run for scores in every if not scores.cases),
     )
 
@@ -131,42 +154,12 @@ def _read_all(runs: Sequence[Run]) -> list[Evaluation]:
     return evaluations
 
 
-def _cases_by_method(run_list: RunList, evaluations: Sequence[Evaluation]) -> dict[str, set[str]]:
-    having: dict[str, set[str]] = {method: set() for method in run_list.methods}
-    for run, evaluation in zip(run_list.runs, evaluations, strict=True):
-        having[run.method].update(evaluation.cases)
-    return having
-
-
-def _compared_cases(having: Mapping[str, set[str]], *, common_cases: bool) -> tuple[str, ...]:
-    union, common = set.union(*having.values()), set.intersection(*having.values())
-    if not common:
-        raise DataError("The methods have no case in common; evaluate them on the same cases.")
-    if common_cases or union == common:
-        return tuple(sorted(common))
-    lines = [
-        f"  - {method} has {len(names)} of {len(union)}; it lacks {_listed(sorted(union - names))}"
-        for method, names in having.items()
-        if names != union
-    ]
-    raise DataError(
-        "The methods have not the same cases:\n" + "\n".join(lines) + "\n"
-        f"Evaluate the missing ones, or compare on the {len(common)} common cases with --common-cases."
-    )
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def _run_scores(run: Run, evaluation: Evaluation, cases: Sequence[str]) -> RunScores:
-    mine = set(evaluation.cases)
-    kept = tuple(case for case in cases if case in mine)
-    rows = {case: row for row, case in enumerate(kept)}
+    rows = {case: row for row, case in enumerate(cases)}
     columns = {structure.name: column for column, structure in enumerate(evaluation.structures)}
-    values = {measure.name: np.full((len(kept), len(columns)), math.nan) for measure in MEASURES}
+    values = {measure.name: np.full((len(cases), len(columns)), math.nan) for measure in MEASURES}
     for score in evaluation.scores:
         if score.case in rows:
             for name, array in values.items():
                 array[rows[score.case], columns[score.structure]] = getattr(score, name)
-    return RunScores(run, kept, values)
+    return RunScores(run, tuple(cases), values)

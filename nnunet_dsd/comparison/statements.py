@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from nnunet_dsd.comparison.case_sets import listed
 from nnunet_dsd.comparison.formats import DIRECTIONS
 from nnunet_dsd.comparison.paired import CONFIDENCE, LEAST_PAIRS, MOST_EXACT, RESAMPLES
-from nnunet_dsd.comparison.scores import MEAN, Scores
+from nnunet_dsd.comparison.scores import MEAN, LeftOut, Scores
 from nnunet_dsd.comparison.table import MeasureTable
 
 
@@ -42,9 +43,9 @@ def table_notes(table: MeasureTable) -> tuple[str, ...]:
 def case_notes(scores: Scores, *, baseline: str) -> tuple[str, ...]:
     """Return sentences about the compared cases and runs that are worth a warning."""
     notes = []
-    left_out = [f"{count} of {method}" for method, count in scores.left_out.items() if count]
-    if left_out:
-        notes.append(f"Only the cases that all methods have are compared. Left out: {', '.join(left_out)}.")
+    if scores.left_out:
+        left_out = "; ".join(_left_out(one) for one in scores.left_out)
+        notes.append(f"Only the cases that all runs of a fold and all methods have are compared. Left out: {left_out}.")
     if scores.unused:
         notes.append(f"Runs with none of these cases, left out: {', '.join(run.label for run in scores.unused)}.")
     counts = {method: len(scores.of(method)) for method in scores.methods}
@@ -73,6 +74,15 @@ def statistics_notes(scores: Scores, *, baseline: str, seed: int) -> tuple[str, 
         "Cases are taken as independent. Several images of one patient, or folds that share training cases, are not; "
         "they make intervals too narrow and p values too small.",
     )
+
+
+def _left_out(one: LeftOut) -> str:
+    parts = []
+    if one.cases:
+        parts.append(f"{len(one.cases)} that others lack ({listed(one.cases)})")
+    if one.missing:
+        parts.append(f"{len(one.missing)} not predicted ({listed(one.missing)})")
+    return f"of {one.run.full_label} {' and '.join(parts)}"
 
 
 def _seeds(scores: Scores) -> str:

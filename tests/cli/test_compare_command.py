@@ -100,11 +100,13 @@ def test_methods_with_other_cases_are_refused_unless_the_common_ones_are_asked_f
     fewer = write_scores(tmp_path / "fewer.json", cases=CASES[:6])
     command = ["compare", *words, f"Fewer={fewer}", "-o", str(tmp_path / "out"), "--measures", "dice"]
     assert main(command) == 1
-    assert "Fewer has 6 of 7; it lacks case_6" in capsys.readouterr().err
+    assert f"Fewer ({fewer}) has 6 of the 7 cases of its fold; it lacks case_6" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main([*command, "--common-cases"]) == 0
-    assert "note: Only the cases that all methods have are compared." in capsys.readouterr().out
-    assert "Left out: 1 of Stock, 1 of DSD." in (tmp_path / "out/report.html").read_text()
+    assert "note: Only the cases that all runs of a fold and all methods have are compared." in capsys.readouterr().out
+    report = (tmp_path / "out/report.html").read_text()
+    assert [report.count(f"of {name} ({tmp_path}") for name in ("Stock", "DSD", "Fewer")] == [1, 1, 0]
+    assert report.count("1 that others lack (case_6)") == 2
 
 
 def test_an_earlier_comparison_is_replaced_only_with_overwrite(words, tmp_path, capsys):

@@ -28,9 +28,9 @@ def test_best_median_and_worst_are_chosen_once_each(gains, chosen):
     assert extreme_cases(gains) == chosen
 
 
-def run(folder, method, seed, values, predictions):
+def run(folder, method, seed, values, predictions, fold=0):
     content = {case: {"dice": (value, value)} for case, value in values.items()}
-    return Run(method, write_evaluation(folder / f"{method}{seed}.json", content), 0, seed, predictions)
+    return Run(method, write_evaluation(folder / f"{method}{seed}.json", content), fold, seed, predictions)
 
 
 def test_the_gain_is_over_all_runs_and_the_first_run_with_predictions_is_drawn(tmp_path):
@@ -47,9 +47,9 @@ def test_the_gain_is_over_all_runs_and_the_first_run_with_predictions_is_drawn(t
 
 def test_cases_without_predictions_of_both_are_not_chosen(tmp_path):
     runs = (
-        run(tmp_path, "A", 1, {"x": 0.5}, Path("A1")),
-        run(tmp_path, "A", 2, {"y": 0.5}, None),
-        run(tmp_path, "B", 1, {"x": 0.6, "y": 0.9}, Path("B1")),
+        run(tmp_path, "A", 1, {"x": 0.5}, Path("A1"), fold=0),
+        run(tmp_path, "A", 2, {"y": 0.5}, None, fold=1),
+        run(tmp_path, "B", 1, {"x": 0.6, "y": 0.9}, Path("B1"), fold="both"),
     )
     chosen = choose_cases(read_scores(RunList(runs)), baseline="A", method="B")
     assert [case.case for case in chosen] == ["x"]

@@ -59,9 +59,18 @@ def test_left_out_cases_and_runs_and_unequal_numbers_of_runs_are_told(tmp_path):
         common_cases=True,
     )
     text = " ".join(case_notes(scores, baseline="B"))
-    assert "Left out: 2 of A." in text
+    assert "Left out: of A fold 0 1 that others lack (b); of A fold 1 1 that others lack (c)." in text
     assert "Runs with none of these cases, left out: A fold 1." in text
     assert "different numbers of runs (A 2, B 1)" in text
+
+
+def test_cases_that_were_not_predicted_are_told_for_each_run(tmp_path):
+    made = [
+        Run("A", write_evaluation(tmp_path / f"{seed}.json", random_values(CASES, seed=seed), missing=missing), 0, seed)
+        for seed, missing in enumerate([(), tuple(f"m{number}" for number in range(7))])
+    ]
+    text = " ".join(case_notes(read_scores(RunList(tuple(made)), common_cases=True), baseline="A"))
+    assert "Left out: of A fold 0 seed 1 7 not predicted (m0, m1, m2, m3, m4 and 2 more)." in text
 
 
 def test_runs_with_the_same_scores_are_told(tmp_path):

@@ -81,11 +81,7 @@ def surface_distances(
     Raises:
         ShapeError: if shapes differ, or the spacing has another number of axes.
     """
-    if prediction.shape != reference.shape or len(spacing_mm) != prediction.ndim:
-        raise ShapeError(
-            f"Masks of one shape and a spacing per axis are needed; got {prediction.shape}, {reference.shape} and a "
-            f"spacing of {len(spacing_mm)} numbers."
-        )
+    require_one_shape(prediction, reference, spacing_mm)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 calls itself with an argument it deprecates
         edges, distances, _ = get_edge_surface_distance(
@@ -99,6 +95,19 @@ def surface_distances(
     if not prediction.any() or not reference.any():
         return SurfaceDistances(*(np.full(int(edge.sum()), math.inf) for edge in edges))
     return SurfaceDistances(*(_as_array(side) for side in distances))
+
+
+def require_one_shape(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing_mm: Sequence[float]) -> None:
+    """Check that two masks have one shape and a spacing per axis.
+
+    Raises:
+        ShapeError: if not.
+    """
+    if prediction.shape != reference.shape or len(spacing_mm) != prediction.ndim:
+        raise ShapeError(
+            f"Masks of one shape and a spacing per axis are needed; got {prediction.shape}, {reference.shape} and a "
+            f"spacing of {len(spacing_mm)} numbers."
+        )
 
 
 def _as_array(distances: Any) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.cropping import common_box, label_boxes
-from nnunet_dsd.evaluation.distances import surface_distances
+from nnunet_dsd.evaluation.distances import require_one_shape, surface_distances
 from nnunet_dsd.evaluation.overlap import dice, relative_volume_difference, volume_ml
 from nnunet_dsd.evaluation.results import Score
 from nnunet_dsd.evaluation.settings import EvaluationSettings
@@ -31,8 +31,11 @@ def evaluate_arrays(
 ) -> tuple[Score, ...]:
     """Evaluate every structure of one case, each within the box that holds it.
 
+    Along an axis of one voxel there is no distance to measure, and every voxel would be at the border: an image of
+    shape (1, Y, X) has the surfaces and distances of one of shape (Y, X), and unlike that one a volume.
+
     Args:
-        prediction: label image of shape (Z, Y, X), or (Y, X).
+        prediction: label image of shape (Z, Y, X), or (Y, X); values from 0 on, memory grows with the largest.
         reference: label image of the same shape.
         structures: what to evaluate.
         spacing_mm: along the axes of the arrays.
@@ -46,6 +49,7 @@ def evaluate_arrays(
     if prediction.shape != reference.shape:
         raise ShapeError(f"Label images of one shape are compared; got {prediction.shape} and {reference.shape}.")
     boxes = label_boxes(prediction), label_boxes(reference)
+    axes = extended_axes(prediction.shape)
     scores = []
     for structure in structures:
         box = common_box(structure, boxes, prediction.ndim)
@@ -55,7 +59,13 @@ def evaluate_arrays(
             predicted, expected = predicted & considered, expected & considered
         scores.append(
             evaluate_masks(
-                predicted, expected, spacing_mm=spacing_mm, case=case, structure=structure.name, settings=settings
+                predicted,
+                expected,
+                spacing_mm=spacing_mm,
+                case=case,
+                structure=structure.name,
+                axes=axes,
+                settings=settings,
             )
         )
     return tuple(scores)
@@ -68,14 +78,27 @@ def evaluate_masks(
     spacing_mm: Sequence[float],
     case: str,
     structure: str,
+    axes: Sequence[int] | None = None,
     settings: EvaluationSettings = DEFAULT,
 ) -> Score:
-    """Evaluate one structure from its two masks of shape (Z, Y, X), or (Y, X).
+    """Evaluate one structure from its two masks.
+
+    Args:
+        prediction: mask of shape (Z, Y, X), or (Y, X).
+        reference: mask of the same shape.
+        spacing_mm: along the axes of the masks.
+        case: name of the case.
+        structure: name of the structure.
+        axes: along which the image has more than one voxel; None: all. Surfaces and distances are those along them.
+        settings: of the evaluation.
 
     Raises:
         ShapeError: if shapes differ, or the spacing has another number of axes.
     """
-    distances = surface_distances(prediction, reference, spacing_mm=spacing_mm)
+    require_one_shape(prediction, reference, spacing_mm)
+    axes = range(prediction.ndim) if axes is None else axes
+    spacing = [spacing_mm[axis] for axis in axes]
+    distances = surface_distances(_along(axes, prediction), _along(axes, reference), spacing_mm=spacing)
     sizes = int(np.count_nonzero(prediction)), int(np.count_nonzero(reference))
     difference = relative_volume_difference(*sizes)
     agree = settings.both_empty == "one" and not any(sizes)
@@ -93,3 +116,12 @@ def evaluate_masks(
         prediction_voxels=sizes[0],
         reference_voxels=sizes[1],
     )
+
+
+def extended_axes(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the axes with more than one voxel; the last one where there is none."""
+    return tuple(axis for axis, length in enumerate(shape) if length > 1) or (len(shape) - 1,)
+
+
+def _along(axes: Sequence[int], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return mask.reshape([mask.shape[axis] for axis in axes])

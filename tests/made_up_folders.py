@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,9 @@ def write_data_set(root: Path, shifts: dict[str, int]) -> tuple[Path, Path]:
 def die(job: object) -> None:
     """End this process at once, as the system does to one that takes too much memory."""
     os._exit(9)
+
+
+def tell_and_wait(job: object) -> None:
+    """Say on standard output that the work began, and take a minute for it."""
+    print("at work", flush=True)
+    time.sleep(60)

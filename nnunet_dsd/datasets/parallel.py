@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 import SimpleITK as sitk
@@ -59,15 +60,34 @@ def _advance(progress: Progress, task: TaskID, result: Result) -> Result:
 def _in_processes(
     work: Callable[[Item], Result], items: Sequence[Item], processes: int, advance: Callable[[], None]
 ) -> list[Result]:
-    # Spawned, because forking a process with threads (SimpleITK's, the progress bar's) may lock up.
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
-    try:
+    with process_pool(processes) as executor:
         futures = [executor.submit(work, item) for item in items]
         for future in as_completed(futures):
             future.result()
             advance()
         return [future.result() for future in futures]
+
+
+def _nothing() -> None:
+    pass
+
+
+@contextmanager
+def process_pool(processes: int, *, prepare: Callable[[], None] = _nothing) -> Iterator[ProcessPoolExecutor]:
+    """Give processes that leave interrupts to this one and end with it, however it ends.
+
+    Args:
+        processes: how many.
+        prepare: a function of a module that each calls first.
+
+    Raises:
+        SetupError: if a process was killed.
+    """
+    # Spawned, because forking a process with threads (SimpleITK's, the progress bar's) may lock up.
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=(prepare,))
+    try:
+        yield executor
     except BrokenProcessPool as error:
         raise SetupError(
             f"one of {processes} processes was killed, most often for lack of memory; give fewer with --processes"
@@ -76,11 +96,12 @@ def _in_processes(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker() -> None:
+def _start_worker(prepare: Callable[[], None]) -> None:
     """Leave interrupts to the parent, end with it, and take one core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    prepare()
 
 
 def _end_with_parent() -> None:

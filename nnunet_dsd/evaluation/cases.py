@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from nnunet_dsd.datasets.parallel import process_pool
 from nnunet_dsd.errors import DataError, SetupError
 from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry
 from nnunet_dsd.evaluation.pairing import pair_folders, raise_problems, require_evaluable
@@ -144,21 +141,12 @@ def _run(jobs: Sequence[CaseJob], processes: int) -> Iterator[CaseResult]:
     if processes == 1 or len(jobs) == 1:
         yield from map(_run_job, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_prepare_process)
-    try:
+    with process_pool(min(processes, len(jobs)), prepare=_take_one_core) as executor:
         yield from executor.map(_run_job, jobs)
-    except BrokenProcessPool as error:
-        raise SetupError(
-            "A process of the evaluation was killed, probably for want of memory; use fewer --processes."
-        ) from error
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _prepare_process() -> None:
+def _take_one_core() -> None:
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one stops the others
 
 
 def _run_job(job: CaseJob) -> CaseResult:

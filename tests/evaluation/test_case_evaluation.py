@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -154,10 +156,33 @@ def test_a_process_that_is_killed_is_told_and_not_waited_for(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nnunet_dsd.evaluation.cases._run_job", die)
-    with pytest.raises(SetupError, match="fewer --processes"):
+    with pytest.raises(SetupError, match=r"one of 2 processes was killed.*fewer with --processes"):
         evaluate_folders(*folders, LABELS, processes=2)
     with pytest.raises(SetupError, match="0 processes"):
         evaluate_folders(*folders, LABELS, processes=0)
+
+
+EVALUATE_AND_WAIT = """
+import sys
+from pathlib import Path
+from made_up_folders import tell_and_wait
+from nnunet_dsd.evaluation import cases
+from nnunet_dsd.evaluation.structures import label_set
+cases._run_job = tell_and_wait
+cases.evaluate_folders(Path(sys.argv[1]), Path(sys.argv[2]), label_set({"head": 1}), processes=2)
+"""
+
+
+def test_the_processes_end_with_an_evaluation_that_is_killed(folders: tuple[Path, Path]) -> None:
+    places = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", EVALUATE_AND_WAIT, *map(str, folders)]
+    with subprocess.Popen(command, env=places, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"at work\n"] * 2
+        process.send_signal(signal.SIGKILL)
+        # The pipe ends when the last process that writes to it has ended; each would wait for 60 s.
+        rest, _ = process.communicate(timeout=20)
+    assert rest == b""
 
 
 def test_a_folder_without_label_images_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -143,6 +143,9 @@ def test_load_refuses_a_segmentation_class_of_another_name():
 def test_our_own_catalog_is_registered_by_our_pyproject_and_has_the_papers_trainers(publish):
     found = gather_trainers([publish(catalog.ENTRIES)])
     assert not found.problems
+    papers = {"DSD", "DS", "SDD", "SDE", "DSDMean", "DSDReversed", "DSDFeatureL2"}
+    networks = {"UNETR", "SwinUNETR", "VNet", "UNetPlusPlus", "DynUNet"}
+    variants = {f"{network}{ending}" for network in networks for ending in ("", *(f"_{p}" for p in papers), "_MISSU")}
     suffixes = {name.removeprefix("nnUNetTrainer") for name in found.trainers}
-    assert suffixes == {"DSD", "DS", "SDD", "SDE", "DSDMean", "DSDReversed", "DSDFeatureL2", "Basic", "Stock"}
+    assert suffixes == papers | {"Basic", "Stock", "MISSU", "HLFD"} | variants
     assert all(entry.paper for entry in found.trainers.values())

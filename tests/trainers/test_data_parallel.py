@@ -63,7 +63,8 @@ def outcomes(data_folder, all_label_kinds, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         set_nnunet_folders(patch, data_folder, folder / "results")
         patch.setenv("nnUNet_compile", "f")
-        teacher = Workplace(data_folder, folder / "results").trainer("nnUNetTrainerStock", name="teacher")
+        workplace = Workplace(data_folder, folder / "results")
+        teacher = workplace.trainer("nnUNetTrainerStock", plans=workplace.plans(name="teacher"))
         teacher.initialize()
         write_model(teacher)
         processes = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from nnunet_dsd.config import PLANS_KEY, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.files import write_text
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
+from nnunet_dsd.nnunet_folders import nnunet_folder
 
 MINIMUM_FEATURES = 4
 DERIVED_FROM_KEY = "self_distillation_derived_from"
@@ -43,14 +43,9 @@ def dataset_folder(dataset: str) -> Path:
         SetupError: if nnUNet_preprocessed is not set or no folder.
         DataError: if there is no such data set there, or more than one of that number.
     """
-    root = os.environ.get("nnUNet_preprocessed")
-    if not root or not Path(root).is_dir():
-        raise SetupError(
-            f"nnUNet_preprocessed is {repr(root) if root else 'not set'}, expected an existing folder: "
-            "export nnUNet_preprocessed=/path/to/nnUNet_preprocessed (see `nnunet-dsd doctor`)"
-        )
+    root = nnunet_folder("nnUNet_preprocessed")
     prefix = f"Dataset{int(dataset):03d}_" if dataset.isdecimal() else None
-    folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
     found = [path for path in folders if (path.name.startswith(prefix) if prefix else path.name == dataset)]
     if len(found) != 1:
         what = f"{len(found)} data sets match '{dataset}'" if found else f"no data set '{dataset}'"

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-EPOCH = re.compile(r": Epoch (\d+)\s*$")
-PSEUDO_DICE = re.compile(r"Pseudo dice \[(.*)\]")
-PREDICTING = re.compile(r"\bpredicting (\S+)$|^Predicting (\S+):")
-NUMBER = re.compile(r"\d*\.\d+|\bnan\b")
+from nnunet_dsd.training_output import progress_line
 
 
 def duration(seconds: float) -> str:
     """Format a duration, such as 2:05 (minutes) or 3 h 20 min."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes}:{rest:02d}"
-
-
-def describe_line(line: str, epochs: int | None) -> tuple[str, int | None]:
-    """Read a line of nnU-Net's output.
-
-    Returns:
-        What to show beside the step (empty: nothing new), and how many epochs are done (None: nothing new).
-    """
-    if match := EPOCH.search(line):
-        return f"epoch {int(match[1]) + 1}" + (f" of {epochs}" if epochs else ""), int(match[1])
-    if match := PSEUDO_DICE.search(line):
-        return "validation Dice " + ", ".join(f"{float(v):.2f}" for v in NUMBER.findall(match[1])), None
-    if match := PREDICTING.search(line):
-        return f"predicting {match[1] or match[2]}", None
-    return "", None
 
 
 class Display:
@@ -57,30 +37,8 @@ class Display:
             self.line("started", number, title)
             yield lambda line: None
             return
-        with self._progress() as progress:
-            task = progress.add_task(self._label(number, title), total=epochs, note="")
-            notes: dict[str, str] = {}
-
-            def take(line: str) -> None:
-                text, done = describe_line(line, epochs)
-                if text:
-                    notes[text.split()[0]] = text
-                    progress.update(task, note=escape("  ".join(notes.values())))
-                if done is not None:
-                    progress.update(task, completed=done)
-
+        with progress_line(self.console, self._label(number, title), epochs) as take:
             yield take
-
-    def _progress(self) -> Progress:
-        return Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}[/]"),
-            console=self.console,
-            transient=True,
-        )
 
     def _label(self, number: int, title: str) -> str:
         return f"{number}/{self.runs} {escape(title)}"

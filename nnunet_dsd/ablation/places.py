@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.runs import Run
-from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.errors import DataError
+from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.plans import dataset_folder
 
 FINAL, LATEST, BEST = "checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth"
@@ -97,18 +97,8 @@ def find_places(dataset: str, study: Path) -> Places:
         DataError: if there is no such data set.
     """
     preprocessed = dataset_folder(dataset)
-    raw, results = _nnunet_folder("nnUNet_raw"), _nnunet_folder("nnUNet_results")
+    raw, results = (nnunet_folder(variable).absolute() for variable in ("nnUNet_raw", "nnUNet_results"))
     return Places(raw / preprocessed.name, preprocessed, results / preprocessed.name, study.expanduser().absolute())
-
-
-def _nnunet_folder(variable: str) -> Path:
-    value = os.environ.get(variable)
-    if not value or not Path(value).is_dir():
-        raise SetupError(
-            f"{variable} is {repr(value) if value else 'not set'}, expected an existing folder: "
-            f"export {variable}=/path/to/{variable} (see `nnunet-dsd doctor`)"
-        )
-    return Path(value).absolute()
 
 
 def read_json(path: Path) -> Any:

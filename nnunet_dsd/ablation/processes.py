@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from nnunet_dsd.ablation.claims import Claim
 from nnunet_dsd.ablation.commands import Command, argv
+from nnunet_dsd.child_processes import describe_end, end_group, terminated_like_interrupted
 from nnunet_dsd.errors import DistillationError
 
-TAIL_LINES = 20
-GRACE_SECONDS = 10
 POLL_SECONDS = 0.1
 
 
@@ -41,7 +37,7 @@ def run_logged(
     """
     words = argv(command)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file, log.open("rb") as reader, _terminated_like_interrupted():
+    with log.open("ab") as file, log.open("rb") as reader, terminated_like_interrupted():
         file.write(f"$ {shlex.join(command)}  # {datetime.now():%Y-%m-%d %H:%M:%S}\n".encode())
         file.flush()
         reader.seek(0, os.SEEK_END)
@@ -59,19 +55,11 @@ def run_logged(
                 claim.note(process.pid)
             status = _watch(process, reader, on_line)
         except BaseException:
-            _end_group(process)
+            end_group(process)
             raise
     if status != 0:
-        _end_group(process)  # workers that outlive it would hold the claim
-        raise CommandFailedError(failure_message(command, status, log))
-
-
-def failure_message(command: Command, status: int, log: Path) -> str:
-    """Say how a program ended, with the last lines of its log and the log's path."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-    listed = "\n".join(f"  | {line}" for line in lines)
-    return f"{shlex.join(command)} {how}. The last lines of its log:\n{listed}\nThe whole log: {log}"
+        end_group(process)  # workers that outlive it would hold the claim
+        raise CommandFailedError(f"{shlex.join(command)} {describe_end(status, log)}")
 
 
 def _watch(process: subprocess.Popen[bytes], reader: BinaryIO, on_line: Callable[[str], None]) -> int:
@@ -85,30 +73,3 @@ def _watch(process: subprocess.Popen[bytes], reader: BinaryIO, on_line: Callable
         if status is not None:
             return status
         time.sleep(POLL_SECONDS)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a program started in a session of its own, together with its worker processes."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let a request to terminate (SIGTERM) end this process by way of its `finally` blocks."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    try:
-        previous = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread: leave signals to whoever runs us
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
 from nnunet_dsd.errors import SettingsError, SetupError
+from nnunet_dsd.nnunet_folders import nnunet_folder
 
 SPLITS_FILE = "splits_final.json"
 NNUNET_FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
@@ -40,13 +41,13 @@ def find_target(number: int, name: str, folds: Sequence[Fold]) -> Target:
     """
     _check_name(number, name)
     full_name = f"Dataset{number:03d}_{name}"
-    raw = _nnunet_folder("nnUNet_raw") / full_name
+    raw = nnunet_folder("nnUNet_raw") / full_name
     _check_number(number, full_name)
     if raw.exists():
         raise SetupError(f"{raw} exists; delete it, or give another number with -d")
     if not folds and not os.environ.get("nnUNet_preprocessed"):
         return Target(full_name, raw, None)
-    preprocessed = _nnunet_folder("nnUNet_preprocessed") / full_name
+    preprocessed = nnunet_folder("nnUNet_preprocessed") / full_name
     _check_preprocessed(preprocessed, folds)
     return Target(full_name, raw, preprocessed / SPLITS_FILE if folds else None)
 
@@ -73,16 +74,6 @@ def _check_name(number: int, name: str) -> None:
         problems.append(f"name {name!r}; allowed are letters, digits, hyphens and underscores")
     if problems:
         raise SettingsError(problems, source="the data set's number and name")
-
-
-def _nnunet_folder(variable: str) -> Path:
-    value = os.environ.get(variable)
-    if not value or not Path(value).is_dir():
-        raise SetupError(
-            f"{variable} is {repr(value) if value else 'not set'}, expected an existing folder: "
-            f"export {variable}=/path/to/{variable} (see `nnunet-dsd doctor`)"
-        )
-    return Path(value)
 
 
 def _check_number(number: int, full_name: str) -> None:

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-EPOCH = re.compile(r": Epoch (\d+)\s*$")
-PSEUDO_DICE = re.compile(r"Pseudo dice \[(.*)\]")
-PREDICTING = re.compile(r"\bpredicting (\S+)$|^Predicting (\S+):")
-NUMBER = re.compile(r"\d*\.\d+|\bnan\b")
+from nnunet_dsd.training_output import progress_line
 
 
 def clock(seconds: float) -> str:
     """Format a duration as minutes and seconds, such as 2:05."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
-
-
-def describe_line(line: str, epochs: int) -> tuple[str, int | None]:
-    """Read a line of nnU-Net's output.
-
-    Returns:
-        What to show beside the step (empty: nothing new), and how many epochs are done (None: nothing new).
-    """
-    if match := EPOCH.search(line):
-        return f"epoch {int(match[1]) + 1} of {epochs}", int(match[1])
-    if match := PSEUDO_DICE.search(line):
-        values = [f"{float(value):.2f}" for value in NUMBER.findall(match[1])]
-        return f"validation Dice {', '.join(values)}", None
-    if match := PREDICTING.search(line):
-        return f"predicting {match[1] or match[2]}", None
-    return "", None
 
 
 class Display:
@@ -66,30 +45,8 @@ class Display:
             self._line("…", number, title, "")
             yield lambda line: None
             return
-        with self._progress() as progress:
-            task = progress.add_task(self._label(number, title), total=epochs or None, note="")
-            notes: dict[str, str] = {}
-
-            def take(line: str) -> None:
-                text, done = describe_line(line, epochs)
-                if text:
-                    notes[text.split()[0]] = text
-                    progress.update(task, note=escape("  ".join(notes.values())))
-                if done is not None:
-                    progress.update(task, completed=done)
-
+        with progress_line(self.console, self._label(number, title), epochs or None) as take:
             yield take
-
-    def _progress(self) -> Progress:
-        return Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}[/]"),
-            console=self.console,
-            transient=True,
-        )
 
     def _label(self, number: int, title: str) -> str:
         return f"{number}/{self.steps} {escape(title)}"

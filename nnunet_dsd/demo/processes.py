@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
+from nnunet_dsd.child_processes import describe_end, end_group, terminated_like_interrupted
 from nnunet_dsd.errors import DistillationError
 
-TAIL_LINES = 20
-GRACE_SECONDS = 10
 POLL_SECONDS = 0.2
 
 
@@ -42,7 +38,7 @@ def run_logged(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     merged = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
-    with log.open("a", encoding="utf-8") as file, _terminated_like_interrupted():
+    with log.open("a", encoding="utf-8") as file, terminated_like_interrupted():
         process = subprocess.Popen(
             argv,
             env=merged,
@@ -91,38 +87,5 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
 
 
 def failure_message(status: int, log: Path) -> str:
-    """Say how a program ended, with the last lines of its log and the log's path."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-    listed = "\n".join(f"  | {line}" for line in lines)
-    return (
-        f"the step {how}. The last lines of its log:\n{listed}\nThe whole log: {log}\n"
-        "Run the same command again to continue here."
-    )
-
-
-def end_group(process: subprocess.Popen[str]) -> None:
-    """End a program started in a session of its own, together with its worker processes."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let a request to terminate (SIGTERM) end this process by way of its `finally` blocks."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    try:
-        previous = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread: leave signals to whoever runs us
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    """Say how a step's program ended, and how to go on."""
+    return f"the step {describe_end(status, log)}\nRun the same command again to continue here."

@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from nnunet_dsd.ablation.display import Display, describe_line, duration
+from nnunet_dsd.ablation.display import Display, duration
+from nnunet_dsd.training_output import describe_line
 
 
 @pytest.mark.parametrize(

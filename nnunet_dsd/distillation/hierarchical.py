@@ -131,10 +131,7 @@ def feedback_value(
         mask: `(B, 1, *S)`, true where a voxel counts; for terms taught by the output only.
         regions: The output's channels are independent regions; for terms taught by the output only.
     """
-    follower = term.student.of(student)
-    guide = unify([place.of(teacher) for place in term.teachers]) if term.unified else term.teachers[0].of(teacher)
-    if projected is not None:
-        follower, guide = (follower, projected) if term.unified else (projected, guide)
+    follower, guide = _compared(term, student, teacher, projected)
     if term.unified:
         guide = resize(guide, follower.shape[2:])
     else:
@@ -144,6 +141,15 @@ def feedback_value(
     if term.teachers[0].kind != "output":
         return soft_kl(follower, guide, temperature=temperature)
     return soft_kl(follower, guide, temperature=temperature, mask=mask, regions=regions)
+
+
+def _compared(term: Feedback, student: Views, teacher: Views, projected: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return what of the student follows what of the teacher, before their sizes are made equal."""
+    if not term.unified:
+        return (term.student.of(student) if projected is None else projected), term.teachers[0].of(teacher)
+    if projected is None:
+        projected = unify([place.of(teacher) for place in term.teachers])
+    return term.student.of(student), projected
 
 
 def feedback_weights(terms: Sequence[Feedback], *, beta: float, lambda_: float) -> dict[str, float]:

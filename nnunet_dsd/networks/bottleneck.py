@@ -12,7 +12,7 @@ from torch.nn import functional
 from nnunet_dsd.config import BottleneckInit
 from nnunet_dsd.errors import NetworkStructureError
 
-_CONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _DECONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
@@ -38,10 +38,10 @@ class BottleneckModule(nn.Module):
     def __init__(self, channels: int, classes: int, scale: Sequence[int], *, init: BottleneckInit = "nearest") -> None:
         super().__init__()
         dimensions = len(scale)
-        if dimensions not in _CONVOLUTIONS:
+        if dimensions not in CONVOLUTIONS:
             raise NetworkStructureError(f"bottleneck modules exist for 2 and 3 spatial axes, got scale {tuple(scale)}")
         self.steps = upsampling_steps(scale)
-        self.project = _CONVOLUTIONS[dimensions](channels, classes, kernel_size=1)
+        self.project = CONVOLUTIONS[dimensions](channels, classes, kernel_size=1)
         self.deconvolve = nn.ModuleDict()
         for step in dict.fromkeys(self.steps):
             self.deconvolve[_key(step)] = _DECONVOLUTIONS[dimensions](classes, classes, kernel_size=step, stride=step)

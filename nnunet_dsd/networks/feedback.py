@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from nnunet_dsd.distillation.attention import unify
 from nnunet_dsd.distillation.hierarchical import Feedback, LevelCounts, Place, Views
 from nnunet_dsd.errors import NetworkStructureError
-from nnunet_dsd.networks.taps import INPUT_SUFFIX, TappedHeads, find_module
+from nnunet_dsd.networks.bottleneck import CONVOLUTIONS
+from nnunet_dsd.networks.taps import TappedHeads, tap
 from nnunet_dsd.networks.ushape import Level, UShape
-
-_CONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class FeedbackHeads(TappedHeads):
             own = student.channels(term.student, classes)
             others = sum(teacher.channels(place, classes) for place in term.teachers)
             sizes = (others, own) if term.unified else (own, others)
-            self.projections[term.name] = _CONVOLUTIONS[dimensions](*sizes, kernel_size=1)
+            self.projections[term.name] = CONVOLUTIONS[dimensions](*sizes, kernel_size=1)
         self._guides: tuple[Views, ...] = ()
 
     def teach(self, guides: Sequence[Views]) -> None:
@@ -136,15 +135,11 @@ class TeacherNetwork(nn.Module):
         super().__init__()
         self.network, self.levels = network.eval().requires_grad_(False), levels
         self._seen: dict[str, Tensor] = {}
-        for level in (*levels.features, *levels.maps):
-            self._watch(level.name)
+        tap(self.network, (level.name for level in (*levels.features, *levels.maps)), self)
 
-    def _watch(self, name: str) -> None:
-        module = find_module(self.network, name)
-        if name.endswith(INPUT_SUFFIX):
-            module.register_forward_pre_hook(lambda _, inputs: self._seen.update({name: inputs[0]}))
-        else:
-            module.register_forward_hook(lambda _, __, output: self._seen.update({name: output}))
+    def store(self, name: str, features: Tensor) -> None:
+        """Keep one level's features until the forward pass ends."""
+        self._seen[name] = features
 
     def train(self, mode: bool = True) -> TeacherNetwork:
         """Stay in eval mode, whatever is asked."""
@@ -154,8 +149,7 @@ class TeacherNetwork(nn.Module):
     def forward(self, images: Tensor) -> Views:
         """Return the levels and logits for images `(B, C, *S)`, without gradient."""
         output = self.network(images)
-        seen = dict(self._seen)
-        self._seen.clear()
+        seen, self._seen = self._seen, {}
         return Views(
             features=tuple(seen[level.name] for level in self.levels.features),
             maps=tuple(seen[level.name] for level in self.levels.maps),

@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from nnunet_dsd.config import BottleneckInit
 from nnunet_dsd.errors import NetworkStructureError
-from nnunet_dsd.networks.bottleneck import BottleneckModule
+from nnunet_dsd.networks.bottleneck import CONVOLUTIONS, BottleneckModule
 from nnunet_dsd.networks.taps import TappedHeads
 from nnunet_dsd.networks.ushape import Level, UShape
 
 DILATIONS = (1, 2, 3)
-_CONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class MissuOutput(NamedTuple):
@@ -61,7 +60,7 @@ class MultiScaleFusion(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, dimensions: int) -> None:
         super().__init__()
-        convolution = _CONVOLUTIONS[dimensions]
+        convolution = CONVOLUTIONS[dimensions]
         self.branches = nn.ModuleList(
             convolution(in_channels, in_channels, kernel_size=3, padding=rate, dilation=rate) for rate in DILATIONS
         )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.errors import NetworkStructureError
-from nnunet_dsd.networks.taps import INPUT_SUFFIX, find_module
+from nnunet_dsd.networks.taps import tap
 from nnunet_dsd.networks.ushape import Level, UShape
 
 EXAMPLE_VOXELS = 64
@@ -86,10 +86,9 @@ def _default_example(network: nn.Module) -> Tensor:
 @torch.no_grad()
 def _dry_run(network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool) -> tuple[dict[str, Any], Any]:
     """Return what each named level's module returned (or was given), and the network's output."""
-    seen: dict[str, Any] = {}
     parameter = next(network.parameters(), None)
     image = image if parameter is None else image.to(device=parameter.device, dtype=parameter.dtype)
-    with _in_eval_mode(network), _recorded(network, names, seen):
+    with _in_eval_mode(network), _recorded(network, names) as seen:
         try:
             output = network(image)
         except Exception as error:  # whatever the network raises for an input it cannot take
@@ -112,21 +111,25 @@ def _in_eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _recorded(network: nn.Module, names: Sequence[str], seen: dict[str, Any]) -> Iterator[None]:
-    handles = []
+def _recorded(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield what the named levels' modules return (or are given) while the context lasts."""
+    recorder = _Recorder()
+    handles = tap(network, names, recorder)
     try:
-        for name in dict.fromkeys(names):
-            module = find_module(network, name)
-            if name.endswith(INPUT_SUFFIX):
-                handles.append(
-                    module.register_forward_pre_hook(lambda _, inputs, key=name: seen.update({key: inputs[0]}))
-                )
-            else:
-                handles.append(module.register_forward_hook(lambda _, __, output, key=name: seen.update({key: output})))
-        yield
+        yield recorder.seen
     finally:
         for handle in handles:
             handle.remove()
+
+
+class _Recorder:
+    """Keeps what each tap handed on last."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Any] = {}
+
+    def store(self, name: str, features: Any) -> None:
+        self.seen[name] = features
 
 
 def _feature_problems(name: str, seen: dict[str, Any], image: Tensor) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -52,10 +53,7 @@ def describe_swin_unetr(network: nn.Module) -> UShape:
     net: Any = network
     convolution = net.encoder1.layer.conv1.conv
     width, dimensions = int(convolution.out_channels), len(convolution.kernel_size)
-
-    def level(name: str, channels: int, scale: int) -> Level:
-        return Level(name, channels, (scale,) * dimensions)
-
+    level = partial(Level.isotropic, dimensions=dimensions)
     return UShape(
         encoders=(
             level("encoder1", width, 1),

@@ -10,9 +10,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from nnunet_dsd.errors import NetworkStructureError
 
@@ -24,8 +25,7 @@ class TappedHeads(nn.Module):
     """Modules that are fed by taps on a network while it trains (see `attach`).
 
     Args:
-        names: Paths of the tapped modules inside the network; `path:input` taps what the module is given first
-            instead of what it returns.
+        names: Paths of the tapped modules inside the network (see `tap`).
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -67,24 +67,51 @@ class TappedHeads(nn.Module):
         """
 
 
-class _OutputTap:
-    """Forward hook that hands a module's output to the heads."""
+class Receiver(Protocol):
+    """What tapped features are handed to."""
 
-    def __init__(self, heads: TappedHeads, name: str) -> None:
-        self.heads, self.name = heads, name
+    def store(self, name: str, features: Tensor) -> None:
+        """Take the features of one tap."""
+
+
+class _OutputTap:
+    """Forward hook that hands on a module's output."""
+
+    def __init__(self, receiver: Receiver, name: str) -> None:
+        self.receiver, self.name = receiver, name
 
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        self.heads.store(self.name, output)
+        self.receiver.store(self.name, output)
 
 
 class _InputTap:
-    """Forward hook that hands a module's first input to the heads."""
+    """Forward hook that hands on a module's first input."""
 
-    def __init__(self, heads: TappedHeads, name: str) -> None:
-        self.heads, self.name = heads, name
+    def __init__(self, receiver: Receiver, name: str) -> None:
+        self.receiver, self.name = receiver, name
 
     def __call__(self, module: nn.Module, inputs: Any) -> None:
-        self.heads.store(self.name, inputs[0])
+        self.receiver.store(self.name, inputs[0])
+
+
+def tap(network: nn.Module, names: Iterable[str], receiver: Receiver) -> list[RemovableHandle]:
+    """Hand features of a network to a receiver in each forward pass; returns the hooks' handles.
+
+    Args:
+        network: The network; only its hooks change.
+        names: Paths of modules inside it; `path:input` taps what the module is given first instead of what it returns.
+        receiver: Its `store` is called with each name and the features.
+
+    Raises:
+        NetworkStructureError: if the network lacks one of the modules; it is left as it was.
+    """
+    tapped = {name: find_module(network, name) for name in names}
+    return [
+        module.register_forward_pre_hook(_InputTap(receiver, name))
+        if name.endswith(INPUT_SUFFIX)
+        else module.register_forward_hook(_OutputTap(receiver, name))
+        for name, module in tapped.items()
+    ]
 
 
 def attach(network: nn.Module, heads: TappedHeads) -> None:
@@ -102,13 +129,8 @@ def attach(network: nn.Module, heads: TappedHeads) -> None:
     """
     if hasattr(network, HEADS_NAME):
         raise NetworkStructureError("this network has distillation heads already; build a fresh one")
-    tapped = {name: find_module(network, name) for name in heads.tapped_names}
+    tap(network, heads.tapped_names, heads)
     network.add_module(HEADS_NAME, heads)
-    for name, module in tapped.items():
-        if name.endswith(INPUT_SUFFIX):
-            module.register_forward_pre_hook(_InputTap(heads, name))
-        else:
-            module.register_forward_hook(_OutputTap(heads, name))
     network.register_forward_pre_hook(heads.forget)
     # First in line: a hook that crops the output (see networks.padding) then crops the heads' maps as well.
     network.register_forward_hook(heads.complete, prepend=True)
@@ -127,7 +149,7 @@ def detach(network: nn.Module) -> None:
         raise NetworkStructureError("this network has no distillation heads to take off")
     for module in network.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            for key in [key for key, hook in hooks.items() if getattr(hook, "heads", _owner(hook)) is heads]:
+            for key in [key for key, hook in hooks.items() if getattr(hook, "receiver", _owner(hook)) is heads]:
                 del hooks[key]
     for registered in (network._state_dict_hooks, network._load_state_dict_post_hooks):
         for key in [key for key, hook in registered.items() if hook in (_drop_heads, _forgive_missing_heads)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -52,10 +53,7 @@ def describe_unet_plus_plus(network: nn.Module) -> UShape:
     net: Any = network
     convolution = net.conv_0_0.conv_0.conv
     dimensions = len(convolution.kernel_size)
-
-    def level(name: str, channels: int, scale: int) -> Level:
-        return Level(name, channels, (scale,) * dimensions)
-
+    level = partial(Level.isotropic, dimensions=dimensions)
     width = int(convolution.out_channels)
     return UShape(
         encoders=tuple(level(f"conv_{row}_0", width * 2**row, 2**row) for row in range(4)),

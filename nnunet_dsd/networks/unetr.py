@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -62,10 +63,7 @@ def describe_unetr(network: nn.Module) -> UShape:
     net: Any = network
     dimensions = len(net.feat_size)
     width, embedding = int(net.encoder1.layer.conv1.conv.out_channels), int(net.hidden_size)
-
-    def level(name: str, channels: int, scale: int) -> Level:
-        return Level(name, channels, (scale,) * dimensions)
-
+    level = partial(Level.isotropic, dimensions=dimensions)
     return UShape(
         encoders=tuple(level(f"encoder{i}", width * 2 ** (i - 1), 2 ** (i - 1)) for i in range(1, 5)),
         decoders=(

@@ -22,6 +22,11 @@ class Level:
     channels: int
     scale: tuple[int, ...]
 
+    @classmethod
+    def isotropic(cls, name: str, channels: int, scale: int, *, dimensions: int) -> Level:
+        """Return a level that is downsampled alike on all spatial axes."""
+        return cls(name, channels, (scale,) * dimensions)
+
 
 @dataclass(frozen=True)
 class UShape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -53,10 +54,7 @@ def describe_vnet(network: nn.Module) -> UShape:
         raise NetworkStructureError(f"{type(network).__name__} is not a VNet: it lacks in_tr, down_tr32 or up_tr256")
     net: Any = network
     dimensions = len(net.in_tr.conv_block.conv.kernel_size)
-
-    def level(name: str, channels: int, scale: int) -> Level:
-        return Level(name, channels, (scale,) * dimensions)
-
+    level = partial(Level.isotropic, dimensions=dimensions)
     return UShape(
         encoders=(
             level("in_tr", 16, 1),

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,15 @@ class TeacherModel:
     plans: dict[str, Any]
     dataset_json: dict[str, Any]
 
+    @cached_property
+    def plans_manager(self) -> PlansManager:
+        """The teacher's plans."""
+        return PlansManager(self.plans)
+
     @property
     def manager(self) -> ConfigurationManager:
         """The teacher's configuration."""
-        return PlansManager(self.plans).get_configuration(self.configuration)
+        return self.plans_manager.get_configuration(self.configuration)
 
     def path(self, fold: str) -> Path:
         """Return the checkpoint of a fold."""
@@ -104,7 +110,7 @@ def teacher_problems(
     prepared = ("normalization_schemes", "use_mask_for_norm", "preprocessor_name")
     for name in (name for name in prepared if getattr(other, name) != getattr(manager, name)):
         problems.append(f"its {name} is {getattr(other, name)}, the student's {getattr(manager, name)}")
-    theirs, ours = PlansManager(teacher.plans).transpose_forward, plans.transpose_forward
+    theirs, ours = teacher.plans_manager.transpose_forward, plans.transpose_forward
     if list(theirs) != list(ours):
         problems.append(f"its axes are ordered {list(theirs)}, the student's {list(ours)}")
     return problems
@@ -164,18 +170,16 @@ def load_networks(teacher: TeacherModel) -> list[nn.Module]:
     Raises:
         CheckpointError: if a checkpoint is broken or belongs to another architecture.
     """
+    plans, manager = teacher.plans_manager, teacher.manager
+    channels = determine_num_input_channels(plans, manager, teacher.dataset_json)
+    classes = plans.get_label_manager(teacher.dataset_json).num_segmentation_heads
     networks = []
     for fold in teacher.folds:
         path = teacher.path(fold)
         checkpoint = read_checkpoint(path)
         trainer: Any = recursive_find_trainer_class_by_name(checkpoint["trainer_name"])
-        plans = PlansManager(teacher.plans)
         network: nn.Module = trainer.build_network_architecture(
-            plans,
-            teacher.manager,
-            determine_num_input_channels(plans, teacher.manager, teacher.dataset_json),
-            plans.get_label_manager(teacher.dataset_json).num_segmentation_heads,
-            enable_deep_supervision=False,
+            plans, manager, channels, classes, enable_deep_supervision=False
         )
         weights: dict[str, torch.Tensor] = {
             key.removeprefix("module."): value for key, value in checkpoint["network_weights"].items()

@@ -20,6 +20,7 @@ from nnunet_dsd.declared_settings import (
     refuse_impossible,
     setting,
 )
+from nnunet_dsd.errors import SettingsError
 
 PLANS_KEY = "self_distillation"
 
@@ -98,6 +99,20 @@ class Settings:
     feedback_known_cases: bool = setting(
         False, "allow a teacher that was trained on the student's validation cases; their scores then say little"
     )
+    feedback_features: str | None = setting(
+        None, "the student's encoder levels, from early to final: module paths with commas between them; none: by rule"
+    )
+    feedback_maps: str | None = setting(
+        None, "the student's decoder levels, from early (deepest) to last, in the same form; none: by rule"
+    )
+    feedback_teacher_features: str | None = setting(None, "the teacher's encoder levels, in the same form")
+    feedback_teacher_maps: str | None = setting(None, "the teacher's decoder levels, in the same form")
+    feedback_cache: float = setting(
+        0.0,
+        "GiB of memory, per process, in which to keep what the teacher shows of a patch until it comes again; needs "
+        "--no-augmentation",
+        low=0,
+    )
     supervised_loss: SupervisedLossChoice = setting(
         "nnunet", "loss against the labels in nnUNetTrainerHLFD: nnU-Net's own, or HLFD's focal loss plus Dice"
     )
@@ -115,13 +130,25 @@ class Settings:
     schedule: Schedule = setting(
         "poly", "poly: nnU-Net's; step: halved after every sixth of the epochs (paper, MMWHS); constant"
     )
+    augmentation: bool = setting(
+        True, "nnU-Net's augmentation; without it patches stay as they are, and prediction does not mirror either"
+    )
     seed: int | None = setting(
         None, "seed of weights and sampling; none: as nnU-Net, not seeded", low=0, high=2**32 - 1
     )
 
     def __post_init__(self) -> None:
         """Refuse impossible values, all at once."""
-        refuse_impossible(self, source="the self-distillation settings")
+        source = "the self-distillation settings"
+        refuse_impossible(self, source=source)
+        if self.feedback_cache and self.augmentation:
+            raise SettingsError(
+                [
+                    f"feedback_cache: got {self.feedback_cache} with augmentation, which makes every patch a new one; "
+                    "leave the cache out, or train without augmentation (--no-augmentation)"
+                ],
+                source=source,
+            )
 
     @property
     def initial_learning_rate(self) -> float:

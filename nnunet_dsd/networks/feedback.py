@@ -13,6 +13,7 @@ from nnunet_dsd.distillation.attention import unify
 from nnunet_dsd.distillation.hierarchical import Feedback, LevelCounts, Place, Views
 from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.bottleneck import CONVOLUTIONS
+from nnunet_dsd.networks.probe import measure_levels
 from nnunet_dsd.networks.taps import TappedHeads, tap
 from nnunet_dsd.networks.ushape import Level, UShape
 
@@ -51,6 +52,36 @@ def feedback_levels(shape: UShape) -> FeedbackLevels:
     if shape.last is None:
         raise NetworkStructureError("feedback needs the last decoder block; give the levels by name")
     return FeedbackLevels((*shape.encoders, shape.decoders[-1]), (*reversed(shape.decoders[:-1]), shape.last))
+
+
+def choose_levels(
+    network: nn.Module,
+    by_rule: Callable[[nn.Module], FeedbackLevels],
+    *,
+    features: Sequence[str],
+    maps: Sequence[str],
+    example: Tensor,
+) -> FeedbackLevels:
+    """Return the levels that are named, and by rule those that are not.
+
+    Args:
+        network: Not compiled and not wrapped.
+        by_rule: Finds the levels of a network of known architecture; not called where both sides are named.
+        features: Module paths of encoder levels from early to final; empty: by rule.
+        maps: Module paths of decoder levels from early (deepest) to last; empty: by rule.
+        example: Image `(1, C, *S)` for a dry run, which named levels need.
+
+    Raises:
+        NetworkStructureError: if a module does not exist, or gives no features on a grid that divides the image's.
+    """
+    if not features and not maps:
+        return by_rule(network)
+    named, _ = measure_levels(network, [*features, *maps], example)
+    rest = None if features and maps else by_rule(network)
+    return FeedbackLevels(
+        tuple(named[name] for name in features) or (rest.features if rest else ()),
+        tuple(named[name] for name in maps) or (rest.maps if rest else ()),
+    )
 
 
 class FeedbackOutput(NamedTuple):

@@ -50,12 +50,7 @@ def find_levels(
     image = _default_example(network) if example is None else example
     if image.ndim not in (4, 5):
         raise NetworkStructureError(f"the example must be (1, C, *S) with two or three axes, got {tuple(image.shape)}")
-    names = [*encoders, *decoders]
-    seen, output = _dry_run(network, names, image, given=example is not None)
-    problems = [problem for name in names for problem in _feature_problems(name, seen, image)]
-    if problems:
-        raise NetworkStructureError("these levels do not form a U: " + "; ".join(dict.fromkeys(problems)))
-    levels = {name: _level(name, seen[name], image) for name in names}
+    levels, output = measure_levels(network, [*encoders, *decoders], image, given=example is not None)
     if len(encoders) != len(decoders):
         raise NetworkStructureError(
             f"as many encoders as decoders are needed, got {len(encoders)} encoders and {len(decoders)} decoders. The "
@@ -70,6 +65,28 @@ def find_levels(
                 "level, and end with the bottleneck"
             )
     return Probe(shape, output, tuple(image.shape[2:]))
+
+
+def measure_levels(
+    network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool = True
+) -> tuple[dict[str, Level], Any]:
+    """Run a network once, in eval mode; return the levels at named modules, and its output.
+
+    Args:
+        network: Any network; its training state is left as it was, its weights and statistics too.
+        names: Paths of modules; `path:input` stands for what a module is given instead of what it returns.
+        image: Input `(1, C, *S)`.
+        given: Whether the user chose the image; the error message says what to do.
+
+    Raises:
+        NetworkStructureError: if a module does not exist or does not run, or returns no features on a grid that
+            divides the image's; the reasons are listed.
+    """
+    seen, output = _dry_run(network, names, image, given=given)
+    problems = [problem for name in names for problem in _feature_problems(name, seen, image)]
+    if problems:
+        raise NetworkStructureError("these levels cannot be used: " + "; ".join(dict.fromkeys(problems)))
+    return {name: _level(name, seen[name], image) for name in names}, output
 
 
 def _default_example(network: nn.Module) -> Tensor:

@@ -13,7 +13,7 @@ from nnunet_dsd.trainers.loss import DualDistillationLoss
 class DistilledTrainer(HeadedTrainer):
     """nnU-Net's trainer with bottleneck modules and the loss of dual self-distillation."""
 
-    def build_heads(self, shape: UShape, classes: int) -> DistillationHeads:
+    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> DistillationHeads:
         """Return the bottleneck modules that the settings need."""
         return DistillationHeads(shape, classes, heads_for(self.settings))
 

@@ -35,8 +35,8 @@ class HeadedTrainer(PlannedTrainer):
     nnunet_deep_supervision: ClassVar[bool] = False
 
     @abstractmethod
-    def build_heads(self, shape: UShape, classes: int) -> TappedHeads:
-        """Return the training-only modules for a network with these levels and output channels."""
+    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> TappedHeads:
+        """Return the training-only modules for a plain network with these levels and output channels."""
 
     @abstractmethod
     def build_distillation_loss(self, supervised: nn.Module) -> LossOfTerms:
@@ -56,7 +56,7 @@ class HeadedTrainer(PlannedTrainer):
         shape = self.describe_network(network)
         self.check_patch(shape)
         self.levels = len(shape.encoders)
-        attach(network, self.build_heads(shape, classes))
+        attach(network, self.build_heads(network, shape, classes))
 
     def check_patch(self, shape: UShape) -> None:
         """Refuse a patch that does not fit the network.

@@ -10,21 +10,20 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.utilities.helpers import dummy_context
 from torch import Tensor, nn
 
-from nnunet_dsd.config import Settings
-from nnunet_dsd.distillation.focal_dice import focal_dice
-from nnunet_dsd.distillation.hierarchical import Feedback, feedback_of, feedback_value, feedback_weights
-from nnunet_dsd.errors import TeacherError
+from nnunet_dsd.distillation.hierarchical import feedback_of
+from nnunet_dsd.errors import NetworkStructureError, TeacherError
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.feedback import (
     FeedbackHeads,
     FeedbackLevels,
-    FeedbackOutput,
     TeacherNetwork,
+    choose_levels,
     feedback_levels,
 )
+from nnunet_dsd.networks.feedback_cache import RememberingTeacher
 from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.trainers.feedback_loss import FeedbackLoss, FocalDice
 from nnunet_dsd.trainers.headed import HeadedTrainer
-from nnunet_dsd.trainers.loss import LossOfTerms, counting_voxels
 from nnunet_dsd.trainers.teacher import (
     TeacherModel,
     find_teacher,
@@ -34,95 +33,33 @@ from nnunet_dsd.trainers.teacher import (
 )
 
 
-class FeedbackLoss(LossOfTerms):
-    """The labels' loss of the student's output plus what it learns from its teachers.
-
-    With several teachers each term is its mean over them.
-
-    Args:
-        supervised: nnU-Net's loss, with its deep supervision where the student has that.
-        settings: Weights and temperature.
-        feedback: The terms.
-        regions: Channels are independent regions.
-        ignore_label: As for `DualDistillationLoss`.
-    """
-
-    def __init__(
-        self,
-        supervised: nn.Module,
-        settings: Settings,
-        *,
-        feedback: tuple[Feedback, ...],
-        regions: bool,
-        ignore_label: int | None,
-    ) -> None:
-        self.feedback, self.regions, self.ignore_label = feedback, regions, ignore_label
-        super().__init__(supervised, settings)
-
-    def term_weights(self, *, progress: float) -> dict[str, float]:
-        """Return the weight of each term, the same throughout the training."""
-        weights = feedback_weights(
-            self.feedback, beta=self.settings.feedback_beta, lambda_=self.settings.feedback_lambda
-        )
-        return {"labels": 1.0, **weights}
-
-    def terms(self, output: FeedbackOutput, target: Any) -> dict[str, Tensor]:
-        """Return the terms by name; `target` is a list where the student has deep supervision."""
-        full = target[0] if isinstance(target, list) else target
-        mask = counting_voxels(full, regions=self.regions, ignore_label=self.ignore_label)
-        terms = {"labels": self.supervised(output.main, target)}
-        for term in self.feedback:
-            values = [
-                feedback_value(
-                    term,
-                    output.student,
-                    guide,
-                    temperature=self.settings.temperature,
-                    projected=made.get(term.name),
-                    mask=mask,
-                    regions=self.regions,
-                )
-                for guide, made in zip(output.guides, output.projected, strict=True)
-            ]
-            terms[term.name] = torch.stack(values).mean()
-        return terms
-
-
-class FocalDice(nn.Module):
-    """`focal_dice` in the form in which nnU-Net calls a loss; an ignored voxel does not count.
-
-    Args:
-        regions: Channels are independent regions.
-        ignore_label: As for `DualDistillationLoss`.
-    """
-
-    def __init__(self, *, regions: bool, ignore_label: int | None) -> None:
-        super().__init__()
-        self.regions, self.ignore_label = regions, ignore_label
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits `(B, C, *S)` against labels `(B, 1, *S)` or regions `(B, R, *S)`."""
-        mask = counting_voxels(target, regions=self.regions, ignore_label=self.ignore_label)
-        return focal_dice(logits, target, mask=mask, regions=self.regions)
-
-
 class nnUNetTrainerHLFD(HeadedTrainer):
     """Hierarchical layer-selective feedback distillation: a finished nnU-Net model teaches this one."""
 
     nnunet_deep_supervision = True
     defaults = {"temperature": 4.0}
 
-    def build_heads(self, shape: UShape, classes: int) -> FeedbackHeads:
+    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> FeedbackHeads:
         """Find, check and load the teacher, and return the student's taps and projections.
 
         Raises:
             TeacherError: if the teacher is missing, unfinished, or does not fit; all reasons at once.
+            NetworkStructureError: if levels named in the settings are not there.
         """
-        student = feedback_levels(shape)
+        student = choose_levels(
+            network,
+            lambda _: feedback_levels(shape),
+            features=_paths(self.settings.feedback_features),
+            maps=_paths(self.settings.feedback_maps),
+            example=self._empty_patch(),
+        )
         self.teachers = self._load_teachers(classes)
         teacher: FeedbackLevels = self.teachers[0].levels
         self.feedback = feedback_of(self.settings.feedback, student=student.counts, teacher=teacher.counts)
         self._print_who_teaches_what(student, teacher)
+        self.guides: list[TeacherNetwork | RememberingTeacher] = [*self.teachers]
+        if self.settings.feedback_cache:
+            self.guides = [self._remembering(teacher) for teacher in self.teachers]
         return FeedbackHeads(self.feedback, student, teacher, classes)
 
     def _load_teachers(self, classes: int) -> list[TeacherNetwork]:
@@ -133,15 +70,31 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         problems += [] if self.settings.feedback_known_cases else self._leaks(model)
         if problems:
             raise TeacherError.listing(str(model.folder), problems)
-        patch = tuple(self.configuration_manager.patch_size)
-        teachers = [
-            TeacherNetwork(network, feedback_levels(describe_network(network))) for network in load_networks(model)
-        ]
+        teachers = [TeacherNetwork(network, self._teacher_levels(network)) for network in load_networks(model)]
         for teacher in teachers:
-            _check_on_a_patch(teacher, channels=self.num_input_channels, patch=patch, classes=classes)
+            _check_on_a_patch(teacher, self._empty_patch(), classes=classes)
             teacher.to(self.device)
         self.print_to_log_file(f"teacher: {model.folder.name}, fold {', '.join(model.folds)} ({model.checkpoint})")
         return teachers
+
+    def _teacher_levels(self, network: nn.Module) -> FeedbackLevels:
+        try:
+            return choose_levels(
+                network,
+                lambda plain: feedback_levels(describe_network(plain)),
+                features=_paths(self.settings.feedback_teacher_features),
+                maps=_paths(self.settings.feedback_teacher_maps),
+                example=self._empty_patch(),
+            )
+        except NetworkStructureError as error:
+            raise TeacherError(f"the teacher's levels were not found: {error}") from error
+
+    def _empty_patch(self) -> Tensor:
+        return torch.zeros(1, self.num_input_channels, *self.configuration_manager.patch_size)
+
+    def _remembering(self, teacher: TeacherNetwork) -> RememberingTeacher:
+        places = [place for term in self.feedback for place in term.teachers]
+        return RememberingTeacher(teacher, places, gibibytes=self.settings.feedback_cache / len(self.teachers))
 
     def _leaks(self, model: TeacherModel) -> list[str]:
         """Say which of this training's validation cases the teacher has seen."""
@@ -177,21 +130,34 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         data = batch["data"].to(self.device, non_blocking=True)
         on_gpu = self.device.type == "cuda"
         with torch.autocast(self.device.type, enabled=True) if on_gpu else dummy_context():
-            guides = [teacher(data) for teacher in self.teachers]
+            shown = [guide(data) for guide in self.guides]
         heads: Any = self.heads()
-        heads.teach(guides)
+        heads.teach(shown)
         return super().train_step({**batch, "data": data})
 
+    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
+        """Log the loss terms, and how much of the teachers' work was remembered."""
+        super().on_train_epoch_end(train_outputs)
+        for guide in self.guides:
+            if isinstance(guide, RememberingTeacher):
+                self.print_to_log_file(guide.describe())
 
-def _check_on_a_patch(teacher: TeacherNetwork, *, channels: int, patch: tuple[int, ...], classes: int) -> None:
+
+def _paths(names: str | None) -> tuple[str, ...]:
+    """Return the module paths of a setting."""
+    return tuple(name.strip() for name in (names or "").split(",") if name.strip())
+
+
+def _check_on_a_patch(teacher: TeacherNetwork, empty: Tensor, *, classes: int) -> None:
     """Let a teacher see one empty patch of the student's, to find what cannot work before training starts.
 
     Raises:
         TeacherError: if it fails, or its levels do not lie on the patch (a network that pads inside).
     """
+    patch = tuple(empty.shape[2:])
     cure = "plan the student with a patch size that fits the teacher (`nnunet-dsd plan --patch-size`)"
     try:
-        views = teacher(torch.zeros(1, channels, *patch))
+        views = teacher(empty)
     except (RuntimeError, ValueError) as error:
         raise TeacherError(f"the teacher cannot take the student's patches of {patch}: {error}; {cure}") from error
     if views.output.shape[1:] != (classes, *patch):

@@ -39,7 +39,7 @@ class nnUNetTrainerMISSU(HeadedTrainer):
 
     defaults = {"detach_teacher": True}
 
-    def build_heads(self, shape: UShape, classes: int) -> MissuHeads:
+    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> MissuHeads:
         """Return a fusion block with a segmentation head for every pair of levels."""
         heads = MissuHeads(shape, classes, init=self.settings.bottleneck_init)
         self.pairs = len(heads.pairs)

@@ -83,6 +83,8 @@ class PlannedTrainer(nnUNetTrainer):
             seed_everything(self.settings.seed + self.local_rank)
         # nnU-Net calls this attribute of the instance; inference calls the plain method of the class.
         self.__dict__["build_network_architecture"] = self._build_training_network
+        if not self.settings.augmentation:
+            self.__dict__["get_training_transforms"] = self._transforms_without_augmentation
         super().initialize()
         self.print_to_log_file("Self-distillation settings that differ from the defaults:", self.settings.differences())
 
@@ -120,6 +122,29 @@ class PlannedTrainer(nnUNetTrainer):
         """
         if not self.enable_deep_supervision:
             freeze_deep_supervision_layers(network)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, bool, Any, Any]:
+        """Return how nnU-Net turns and mirrors; without augmentation patches are cut at their size, nothing mirrors."""
+        rotation, dummy_2d, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if self.settings.augmentation:
+            return rotation, dummy_2d, initial_patch_size, mirror_axes
+        self.inference_allowed_mirroring_axes = None  # what was not seen in training is not asked at prediction
+        return rotation, dummy_2d, self.configuration_manager.patch_size, None
+
+    def _transforms_without_augmentation(
+        self,
+        patch_size: Any,
+        rotation_for_DA: Any,
+        deep_supervision_scales: Any,
+        mirror_axes: Any,
+        do_dummy_2d_data_aug: bool,
+        use_mask_for_norm: Any = None,
+        **labels: Any,
+    ) -> Any:
+        """Return nnU-Net's validation transforms in the place of its training transforms."""
+        return self.get_validation_transforms(deep_supervision_scales, **labels)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, EpochSchedule]:
         """Return the optimiser and the schedule that the settings name."""

@@ -1,0 +1,74 @@
+"""A teacher that remembers: where patches come again unchanged, what it shows of them is computed once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from nnunet_dsd.distillation.hierarchical import Place, Views
+from nnunet_dsd.networks.feedback import TeacherNetwork
+
+GIBIBYTE = 1024**3
+
+
+class RememberingTeacher:
+    """Keeps what a frozen teacher shows of each patch, in the computer's memory, until the limit is reached.
+
+    A patch is recognised by its values. What is kept is never dropped, because training draws all cases alike.
+
+    Args:
+        teacher: The teacher.
+        places: What is asked of it; the views hold nothing else.
+        gibibytes: How much to keep.
+    """
+
+    def __init__(self, teacher: TeacherNetwork, places: Iterable[Place], *, gibibytes: float) -> None:
+        self.teacher, self.places = teacher, tuple(dict.fromkeys(places))
+        self.limit_bytes = int(gibibytes * GIBIBYTE)
+        self.kept_bytes = self.known = self.asked = 0
+        self._kept: dict[bytes, dict[Place, Tensor]] = {}
+
+    def __call__(self, images: Tensor) -> Views:
+        """Return the teacher's places for images `(B, C, *S)`; the others are empty."""
+        keys = [_fingerprint(image) for image in images]
+        shown = {key: self._kept[key] for key in keys if key in self._kept}
+        new = {key: position for position, key in enumerate(keys) if key not in shown}
+        self.asked += len(keys)
+        self.known += len(keys) - len(new)
+        if new:
+            views = self.teacher(images[list(new.values())])
+            for row, key in enumerate(new):
+                shown[key] = {place: place.of(views)[row] for place in self.places}
+                self._keep(key, shown[key])
+        return self._views({p: torch.stack([shown[key][p].to(images.device) for key in keys]) for p in self.places})
+
+    def describe(self) -> str:
+        """Return how many patches were known since the last time, and how much is kept."""
+        text = (
+            f"the teacher knew {self.known} of {self.asked} patches; {self.kept_bytes / GIBIBYTE:.2f} of "
+            f"{self.limit_bytes / GIBIBYTE:.2f} GiB are used"
+        )
+        self.known = self.asked = 0
+        return text
+
+    def _keep(self, key: bytes, shown: dict[Place, Tensor]) -> None:
+        size = sum(tensor.numel() * tensor.element_size() for tensor in shown.values())
+        if self.kept_bytes + size <= self.limit_bytes:
+            self._kept[key] = {place: tensor.to("cpu", copy=True) for place, tensor in shown.items()}
+            self.kept_bytes += size
+
+    def _views(self, shown: dict[Place, Tensor]) -> Views:
+        counts, nothing = self.teacher.levels.counts, torch.empty(0)
+        return Views(
+            features=tuple(shown.get(Place("feature", i), nothing) for i in range(counts.features)),
+            maps=tuple(shown.get(Place("map", i), nothing) for i in range(counts.maps)),
+            output=shown.get(Place("output"), nothing),
+        )
+
+
+def _fingerprint(image: Tensor) -> bytes:
+    values = image.detach().cpu().contiguous().numpy()
+    return hashlib.blake2b(values.tobytes(), digest_size=16).digest()

@@ -132,12 +132,10 @@ def feedback_value(
         regions: The output's channels are independent regions; for terms taught by the output only.
     """
     follower, guide = _compared(term, student, teacher, projected)
-    if term.unified:
-        guide = resize(guide, follower.shape[2:])
-    else:
-        follower = resize(follower, guide.shape[2:])
+    size = (follower if term.unified else guide).shape[2:]
     if term.on_features:
-        return attention_distance(follower, guide)
+        return attention_distance(follower, guide, size=size)
+    follower, guide = resize(follower, size), resize(guide, size)
     if term.teachers[0].kind != "output":
         return soft_kl(follower, guide, temperature=temperature)
     return soft_kl(follower, guide, temperature=temperature, mask=mask, regions=regions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,12 +165,18 @@ class TeacherNetwork(nn.Module):
     def __init__(self, network: nn.Module, levels: FeedbackLevels) -> None:
         super().__init__()
         self.network, self.levels = network.eval().requires_grad_(False), levels
+        self.asked: tuple[Place, ...] | None = None
         self._seen: dict[str, Tensor] = {}
         tap(self.network, (level.name for level in (*levels.features, *levels.maps)), self)
 
+    def ask(self, places: Iterable[Place]) -> None:
+        """Show these places only, so that no memory is held for others; those are then empty in the views."""
+        self.asked = tuple(dict.fromkeys(places))
+
     def store(self, name: str, features: Tensor) -> None:
-        """Keep one level's features until the forward pass ends."""
-        self._seen[name] = features
+        """Keep one level's features until the forward pass ends, if they are asked for."""
+        if self.asked is None or name in {self.levels.name(place) for place in self.asked}:
+            self._seen[name] = features
 
     def train(self, mode: bool = True) -> TeacherNetwork:
         """Stay in eval mode, whatever is asked."""
@@ -181,8 +187,9 @@ class TeacherNetwork(nn.Module):
         """Return the levels and logits for images `(B, C, *S)`, without gradient."""
         output = self.network(images)
         seen, self._seen = self._seen, {}
+        nothing = images.new_empty(0)
         return Views(
-            features=tuple(seen[level.name] for level in self.levels.features),
-            maps=tuple(seen[level.name] for level in self.levels.maps),
+            features=tuple(seen.get(level.name, nothing) for level in self.levels.features),
+            maps=tuple(seen.get(level.name, nothing) for level in self.levels.maps),
             output=output,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -20,13 +19,17 @@ class RememberingTeacher:
     A patch is recognised by its values. What is kept is never dropped, because training draws all cases alike.
 
     Args:
-        teacher: The teacher.
-        places: What is asked of it; the views hold nothing else.
+        teacher: The teacher, with what is asked of it.
         gibibytes: How much to keep.
+
+    Raises:
+        ValueError: if nothing is asked of the teacher.
     """
 
-    def __init__(self, teacher: TeacherNetwork, places: Iterable[Place], *, gibibytes: float) -> None:
-        self.teacher, self.places = teacher, tuple(dict.fromkeys(places))
+    def __init__(self, teacher: TeacherNetwork, *, gibibytes: float) -> None:
+        if not teacher.asked:
+            raise ValueError("say with teacher.ask() what the teacher is to show")
+        self.teacher, self.places = teacher, teacher.asked
         self.limit_bytes = int(gibibytes * GIBIBYTE)
         self.kept_bytes = self.known = self.asked = 0
         self._kept: dict[bytes, dict[Place, Tensor]] = {}

@@ -57,9 +57,12 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         teacher: FeedbackLevels = self.teachers[0].levels
         self.feedback = feedback_of(self.settings.feedback, student=student.counts, teacher=teacher.counts)
         self._print_who_teaches_what(student, teacher)
+        for one in self.teachers:
+            one.ask(place for term in self.feedback for place in term.teachers)
         self.guides: list[TeacherNetwork | RememberingTeacher] = [*self.teachers]
-        if self.settings.feedback_cache:
-            self.guides = [self._remembering(teacher) for teacher in self.teachers]
+        if self.settings.feedback_cache and self.feedback:
+            share = self.settings.feedback_cache / len(self.teachers)
+            self.guides = [RememberingTeacher(one, gibibytes=share) for one in self.teachers]
         return FeedbackHeads(self.feedback, student, teacher, classes)
 
     def _load_teachers(self, classes: int) -> list[TeacherNetwork]:
@@ -91,10 +94,6 @@ class nnUNetTrainerHLFD(HeadedTrainer):
 
     def _empty_patch(self) -> Tensor:
         return torch.zeros(1, self.num_input_channels, *self.configuration_manager.patch_size)
-
-    def _remembering(self, teacher: TeacherNetwork) -> RememberingTeacher:
-        places = [place for term in self.feedback for place in term.teachers]
-        return RememberingTeacher(teacher, places, gibibytes=self.settings.feedback_cache / len(self.teachers))
 
     def _leaks(self, model: TeacherModel) -> list[str]:
         """Say which of this training's validation cases the teacher has seen."""

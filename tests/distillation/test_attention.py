@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nnunet_dsd.distillation import attention
 from nnunet_dsd.distillation.attention import attention_distance, attention_map, resize, unify
 from nnunet_dsd.errors import ShapeError
 
@@ -101,3 +102,25 @@ def test_unified_levels_have_the_smallest_size_and_all_channels_in_order():
     assert joined.shape == (1, 9, 2, 2)
     assert torch.equal(joined[:, 2:5], levels[1])
     assert torch.allclose(joined[:, 5:], functional.interpolate(levels[2], (2, 2), mode="bilinear"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((2, 5, 3, 4), (7, 9)), ((2, 3, 2, 3, 4), (4, 6, 8)), ((1, 4, 2, 6, 3), (5, 3, 9)), ((2, 3, 6, 6), (3, 4))],
+)
+@pytest.mark.parametrize("values", [1, 100, 2**20])
+def test_the_map_at_another_size_is_that_of_interpolated_features(shape, size, values, monkeypatch):
+    monkeypatch.setitem(attention.CHUNK_VALUES, "cpu", values)
+    features = draw(*shape)
+    mode = "bilinear" if len(size) == 2 else "trilinear"
+    expected = literal_map(functional.interpolate(features.double(), size=size, mode=mode, align_corners=False))
+    assert np.allclose(attention_map(features, size).numpy(), expected, atol=1e-6)
+    assert np.allclose(attention_map(1e30 * features, size).numpy(), expected, atol=1e-6)
+
+
+def test_the_gradient_passes_through_enlarged_features():
+    features, other = draw(1, 3, 2, 2, 2).requires_grad_(), draw(1, 2, 4, 4, 4, seed=1)
+    attention_distance(features, other, size=(4, 4, 4)).backward()
+    twin = draw(1, 3, 2, 2, 2).requires_grad_()
+    attention_distance(functional.interpolate(twin, size=(4, 4, 4), mode="trilinear"), other).backward()
+    assert torch.allclose(features.grad, twin.grad, atol=1e-6)

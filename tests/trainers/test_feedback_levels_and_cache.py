@@ -8,6 +8,7 @@ import torch
 from test_hlfd import NAME, initialized, taught  # noqa: F401 - a fixture
 from trainer_workplace import made_up_batch
 
+from nnunet_dsd.distillation.hierarchical import Place
 from nnunet_dsd.errors import NetworkStructureError, SettingsError, TeacherError
 from nnunet_dsd.networks.feedback_cache import GIBIBYTE, RememberingTeacher
 
@@ -87,7 +88,20 @@ def test_a_remembering_teacher_trains_the_student_alike(taught, method):  # noqa
 def teacher_and_places(taught):  # noqa: F811
     _, student = taught()
     initialized(student)
-    return student.teachers[0], [place for term in student.feedback for place in term.teachers]
+    return student.teachers[0], student.teachers[0].asked
+
+
+def test_a_teacher_holds_only_what_is_asked_for(teacher_and_places):
+    teacher, places = teacher_and_places
+    views = teacher(torch.randn(1, 1, 8, 16, 16))
+    assert {place.kind for place in places} == {"feature", "map", "output"}
+    assert all(place.of(views).numel() for place in places)
+    assert views.features[0].numel() == views.maps[-1].numel() == 0
+    teacher.ask([Place("feature", 0)])
+    assert teacher(torch.randn(1, 1, 8, 16, 16)).features[0].numel()
+    teacher.ask([])
+    with pytest.raises(ValueError, match="what the teacher is to show"):
+        RememberingTeacher(teacher, gibibytes=1.0)
 
 
 def counted(teacher):
@@ -99,7 +113,7 @@ def counted(teacher):
 
 def test_only_new_patches_are_shown_to_the_teacher(teacher_and_places):
     teacher, places = teacher_and_places
-    remembering = RememberingTeacher(teacher, places, gibibytes=1.0)
+    remembering = RememberingTeacher(teacher, gibibytes=1.0)
     seen = counted(teacher)
     images = torch.randn(4, 1, 8, 16, 16)
     first = remembering(images[:2])
@@ -112,11 +126,11 @@ def test_only_new_patches_are_shown_to_the_teacher(teacher_and_places):
 
 
 def test_a_full_memory_keeps_what_it_has_and_asks_for_the_rest(teacher_and_places):
-    teacher, places = teacher_and_places
+    teacher, _ = teacher_and_places
     images = torch.randn(2, 1, 8, 16, 16)
-    one = RememberingTeacher(teacher, places, gibibytes=1.0)
+    one = RememberingTeacher(teacher, gibibytes=1.0)
     one(images[:1])
-    limited = RememberingTeacher(teacher, places, gibibytes=1.5 * one.kept_bytes / GIBIBYTE)
+    limited = RememberingTeacher(teacher, gibibytes=1.5 * one.kept_bytes / GIBIBYTE)
     seen = counted(teacher)
     for _ in range(2):
         views = limited(images)
@@ -126,8 +140,8 @@ def test_a_full_memory_keeps_what_it_has_and_asks_for_the_rest(teacher_and_place
 
 
 def test_memory_is_not_shared_with_the_batch(teacher_and_places):
-    teacher, places = teacher_and_places
-    remembering = RememberingTeacher(teacher, places, gibibytes=1.0)
+    teacher, _ = teacher_and_places
+    remembering = RememberingTeacher(teacher, gibibytes=1.0)
     images = torch.randn(1, 1, 8, 16, 16)
     shown = remembering(images)
     kept = shown.output.clone()

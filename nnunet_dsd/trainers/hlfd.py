@@ -22,7 +22,7 @@ from nnunet_dsd.networks.feedback import (
     TeacherNetwork,
     feedback_levels,
 )
-from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.networks.ushape import NetworkLevels
 from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.loss import LossOfTerms, counting_voxels
 from nnunet_dsd.trainers.teacher import (
@@ -112,7 +112,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
     nnunet_deep_supervision = True
     defaults = {"temperature": 4.0}
 
-    def build_heads(self, shape: UShape, classes: int) -> FeedbackHeads:
+    def build_heads(self, shape: NetworkLevels, classes: int) -> FeedbackHeads:
         """Find, check and load the teacher, and return the student's taps and projections.
 
         Raises:

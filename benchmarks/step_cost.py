@@ -34,7 +34,7 @@ from nnunet_dsd.registry import all_trainers, find_trainer
 
 STAGES = {2: (32, 64, 128, 256, 512, 512), 3: (32, 64, 128, 256)}
 PATCHES = {2: (192, 192), 3: (40, 56, 40)}
-SKIPPED = ("nnUNetTrainerStock",)  # the same steps as nnUNetTrainer
+SKIPPED = ("nnUNetTrainerStock", "HLFD")  # the same steps as nnUNetTrainer; needs a teacher
 
 
 def plans_for(dimensions: int, patch_size: tuple[int, ...], batch_size: int, width: float) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     registered = {entry.name: entry for entry in all_trainers(kind="segmentation")}
-    names = arguments.trainers or [name for name in registered if name not in SKIPPED]
+    names = arguments.trainers or [name for name in registered if not name.endswith(SKIPPED)]
     cases = [(d, c, name) for d in arguments.dimensions for c in arguments.classes for name in names]
     rows = []
     for dimensions, classes, name in track(cases, console=Console(stderr=True)):

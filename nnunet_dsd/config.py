@@ -77,8 +77,8 @@ class Settings:
     )
     feature_size: int | None = setting(
         None,
-        "channels at full resolution of MONAI's networks; none: UNETR and VNet 16, Swin UNETR 12, UNet++ 32, DynUNet "
-        "as planned",
+        "channels at full resolution of MONAI's networks, of ResNet18 at half; none: UNETR and VNet 16, Swin UNETR 12, "
+        "UNet++ 32, ResNet18 64, DynUNet as planned",
         low=1,
     )
     missu_weight: float = setting(

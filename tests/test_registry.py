@@ -144,8 +144,10 @@ def test_our_own_catalog_is_registered_by_our_pyproject_and_has_the_papers_train
     found = gather_trainers([publish(catalog.ENTRIES)])
     assert not found.problems
     papers = {"DSD", "DS", "SDD", "SDE", "DSDMean", "DSDReversed", "DSDFeatureL2"}
-    networks = {"UNETR", "SwinUNETR", "VNet", "UNetPlusPlus", "DynUNet"}
-    variants = {f"{network}{ending}" for network in networks for ending in ("", *(f"_{p}" for p in papers), "_MISSU")}
+    networks = {"UNETR", "SwinUNETR", "VNet", "UNetPlusPlus", "DynUNet", "ResNet18UNet"}
+    endings = ("", *(f"_{paper}" for paper in papers), "_MISSU", "_HLFD")
+    variants = {f"{network}{ending}" for network in networks for ending in endings}
+    variants |= {"ResNet18FCN", "ResNet18FCN_HLFD"}
     suffixes = {name.removeprefix("nnUNetTrainer") for name in found.trainers}
     assert suffixes == papers | {"Basic", "Stock", "MISSU", "HLFD"} | variants
     assert all(entry.paper for entry in found.trainers.values())

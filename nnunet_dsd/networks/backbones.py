@@ -1,4 +1,4 @@
-"""MONAI's U-shaped networks that train inside nnU-Net, as one table: the paper's, and HLFD's teacher UNet++."""
+"""Networks of MONAI's that train inside nnU-Net, as one table: the papers' networks, teachers and students."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from torch import nn
 
 from nnunet_dsd.errors import NetworkStructureError
-from nnunet_dsd.networks import swin_unetr, unet_plus_plus, unetr, vnet
+from nnunet_dsd.networks import resnet18, swin_unetr, unet_plus_plus, unetr, vnet
 from nnunet_dsd.networks.dynunet import build_dynunet, describe_dynunet, paper_layout
 from nnunet_dsd.networks.padding import pad_inside, padded_size
 from nnunet_dsd.networks.staged import describe_staged_network
-from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.networks.ushape import NetworkLevels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +38,16 @@ class NetworkRequest:
 class Backbone:
     """One architecture: how it is built, what its input must be a multiple of, and where its levels are.
 
-    `transformer` tells whether it trains as transformers do (AdamW, a small learning rate).
+    `transformer` tells whether it trains as transformers do (AdamW, a small learning rate), `u_shaped` whether it has a
+    decoder.
     """
 
     name: str
     build: Callable[[NetworkRequest, tuple[int, ...]], nn.Module]
     multiple: Callable[[NetworkRequest], tuple[int, ...]]
-    describe: Callable[[nn.Module], UShape]
+    describe: Callable[[nn.Module], NetworkLevels]
     transformer: bool
+    u_shaped: bool = True
 
 
 def build_backbone(backbone: Backbone, request: NetworkRequest) -> nn.Module:
@@ -69,7 +71,7 @@ def computed_size(backbone: Backbone, request: NetworkRequest) -> tuple[int, ...
     return padded_size(request.patch_size, backbone.multiple(request))
 
 
-def describe_network(network: nn.Module) -> UShape:
+def describe_network(network: nn.Module) -> NetworkLevels:
     """Return the levels of any network of this table, or of nnU-Net's own.
 
     Raises:
@@ -152,6 +154,21 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
                 transformer=False,
             ),
             Backbone("DynUNet", _dynunet, _dynunet_multiple, describe_dynunet, transformer=False),
+            Backbone(
+                "ResNet18UNet",
+                _sized(resnet18.build_resnet18_unet),
+                _fixed(resnet18.DOWNSAMPLING),
+                resnet18.describe_resnet18_unet,
+                transformer=False,
+            ),
+            Backbone(
+                "ResNet18FCN",
+                _sized(resnet18.build_resnet18_fcn),
+                _fixed(resnet18.DOWNSAMPLING),
+                resnet18.describe_resnet18_fcn,
+                transformer=False,
+                u_shaped=False,
+            ),
         )
     }
 )

@@ -15,7 +15,7 @@ from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.bottleneck import CONVOLUTIONS
 from nnunet_dsd.networks.probe import measure_levels
 from nnunet_dsd.networks.taps import TappedHeads, tap
-from nnunet_dsd.networks.ushape import Level, UShape
+from nnunet_dsd.networks.ushape import EncoderLevels, Level, NetworkLevels
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ class FeedbackLevels:
         return (self.features if place.kind == "feature" else self.maps)[place.index].name
 
 
-def feedback_levels(shape: UShape) -> FeedbackLevels:
-    """Return the levels of a U-shape by rule: encoders and bottleneck; decoders above it, the last block included.
+def feedback_levels(shape: NetworkLevels) -> FeedbackLevels:
+    """Return a network's levels by rule: encoders and bottleneck; decoders above it, the last block included.
+
+    Without a decoder the encoder levels but the first are the maps, in the order in which they are computed.
 
     Raises:
         NetworkStructureError: if the network's last decoder block is not known.
     """
+    if isinstance(shape, EncoderLevels):
+        return FeedbackLevels(shape.encoders, shape.encoders[1:])
     if shape.last is None:
         raise NetworkStructureError("feedback needs the last decoder block; give the levels by name")
     return FeedbackLevels((*shape.encoders, shape.decoders[-1]), (*reversed(shape.decoders[:-1]), shape.last))

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from nnunet_dsd.errors import NetworkStructureError
 
@@ -59,8 +60,43 @@ class UShape:
     @property
     def total_scale(self) -> tuple[int, ...]:
         """Downsampling per axis at the coarsest level."""
-        scales = [level.scale for level in (*self.encoders, *self.decoders)]
-        return tuple(max(axis) for axis in zip(*scales, strict=True))
+        return _coarsest((*self.encoders, *self.decoders))
+
+
+@dataclass(frozen=True)
+class EncoderLevels:
+    """The levels of a network without a decoder, from fine to coarse; the last one feeds the output.
+
+    Such a network can be taught by another one, but has no U to distil itself in.
+    """
+
+    encoders: tuple[Level, ...]
+
+    @property
+    def total_scale(self) -> tuple[int, ...]:
+        """Downsampling per axis at the coarsest level."""
+        return _coarsest(self.encoders)
+
+
+NetworkLevels: TypeAlias = UShape | EncoderLevels
+
+
+def u_shape(levels: NetworkLevels) -> UShape:
+    """Return the levels of a U-shaped network as they are.
+
+    Raises:
+        NetworkStructureError: if the network has no decoder.
+    """
+    if isinstance(levels, EncoderLevels):
+        raise NetworkStructureError(
+            f"a network without a decoder ({', '.join(level.name for level in levels.encoders)}) cannot distil itself; "
+            "take a U-shaped one, or teach it by another network (HLFD)"
+        )
+    return levels
+
+
+def _coarsest(levels: Iterable[Level]) -> tuple[int, ...]:
+    return tuple(max(axis) for axis in zip(*(level.scale for level in levels), strict=True))
 
 
 def cumulative_scales(strides: Sequence[int | Iterable[int]], stages: int, *, dimensions: int) -> list[tuple[int, ...]]:

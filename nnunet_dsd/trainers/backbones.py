@@ -1,4 +1,4 @@
-"""The trainers for MONAI's networks: plain, and with every kind of self-distillation.
+"""The trainers for MONAI's networks: plain, with every kind of self-distillation, and taught by another network.
 
 The classes are made from two tables, `BACKBONES` and `VARIANTS`; each is an attribute of this module, as
 `nnUNetTrainerUNETR` and `nnUNetTrainerUNETR_DSD`.
@@ -12,10 +12,12 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from nnunet_dsd.config import PLANS_KEY, read_settings
+from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import BACKBONES, Backbone, NetworkRequest, build_backbone, computed_size
 from nnunet_dsd.networks.padding import padding_cost
-from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.networks.ushape import NetworkLevels
 from nnunet_dsd.trainers import variants
+from nnunet_dsd.trainers.hlfd import nnUNetTrainerHLFD
 from nnunet_dsd.trainers.missu import nnUNetTrainerMISSU
 from nnunet_dsd.trainers.planned import PlannedTrainer
 
@@ -30,7 +32,9 @@ VARIANTS: dict[str, type[PlannedTrainer]] = {
     "_DSDReversed": variants.nnUNetTrainerDSDReversed,
     "_DSDFeatureL2": variants.nnUNetTrainerDSDFeatureL2,
     "_MISSU": nnUNetTrainerMISSU,
+    "_HLFD": nnUNetTrainerHLFD,
 }
+VARIANTS_WITHOUT_DECODER = ("", "_HLFD")
 
 
 class BackboneTrainer(nnUNetTrainer):
@@ -40,6 +44,7 @@ class BackboneTrainer(nnUNetTrainer):
     defaults: ClassVar[dict[str, Any]]
     fixed: ClassVar[dict[str, Any]]
     takes_feature_size: ClassVar[bool] = True
+    nnunet_deep_supervision: ClassVar[bool] = False
 
     @classmethod
     def build_network_architecture(
@@ -73,42 +78,69 @@ class BackboneTrainer(nnUNetTrainer):
     def initialize(self) -> None:
         """Build everything, and say what padding costs."""
         super().initialize()
-        request = self._request(
-            self.configuration_manager, self.num_input_channels, self.label_manager.num_segmentation_heads
-        )
-        size = computed_size(self.backbone, request)
-        cost = padding_cost(request.patch_size, size)
+        patch, size = self.planned_and_computed_size()
+        cost = padding_cost(patch, size)
         if cost > 1:
             self.print_to_log_file(
-                f"{self.backbone.name} cannot take patches of {request.patch_size}: they are padded with zeros to "
+                f"{self.backbone.name} cannot take patches of {patch}: they are padded with zeros to "
                 f"{size} inside the network, {cost:.2f} times the voxels. `nnunet-dsd plan --patch-size` saves that"
             )
 
-    def describe_network(self, network: nn.Module) -> UShape:
+    def planned_and_computed_size(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the voxels per axis of the plans' patch, and of what the network computes on."""
+        request = self._request(
+            self.configuration_manager, self.num_input_channels, self.label_manager.num_segmentation_heads
+        )
+        return request.patch_size, computed_size(self.backbone, request)
+
+    def describe_network(self, network: nn.Module) -> NetworkLevels:
         """Return the levels of MONAI's network."""
         return self.backbone.describe(network)
 
-    def check_patch(self, shape: UShape) -> None:
+    def check_patch(self, shape: NetworkLevels) -> None:
         """Do nothing: the network was built for the patch, or refused it."""
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Do nothing: these networks have no deep supervision of nnU-Net's kind to switch."""
 
 
+class TaughtBackboneTrainer(BackboneTrainer):
+    """A `BackboneTrainer` whose network follows a teacher's, level by level, so that it must not pad inside."""
+
+    def check_patch(self, shape: NetworkLevels) -> None:
+        """Refuse a patch that the network would pad.
+
+        Raises:
+            NetworkStructureError: naming the nearest patch that fits.
+        """
+        patch, size = self.planned_and_computed_size()
+        if patch != size:
+            raise NetworkStructureError(
+                f"{self.backbone.name} would pad patches of {patch} to {size} inside, and its levels would not lie on "
+                f"the teacher's: plan the student, and the teacher where it cannot take that, with `nnunet-dsd plan "
+                f"--patch-size {' '.join(map(str, size))}`"
+            )
+
+
 def _trainer_class(backbone: Backbone, suffix: str, variant: type[PlannedTrainer]) -> type[PlannedTrainer]:
     defaults = TRANSFORMER_DEFAULTS if backbone.transformer else {}
+    mixed_in = TaughtBackboneTrainer if issubclass(variant, nnUNetTrainerHLFD) else BackboneTrainer
     attributes = {
         "__module__": __name__,
         "__doc__": f"{backbone.name}: {variant.__doc__}",
         "backbone": backbone,
         "defaults": {**defaults, **variant.defaults},
     }
-    return type(f"nnUNetTrainer{backbone.name}{suffix}", (BackboneTrainer, variant), attributes)
+    return type(f"nnUNetTrainer{backbone.name}{suffix}", (mixed_in, variant), attributes)
 
 
 TRAINERS = {
     trainer.__name__: trainer
     for backbone in BACKBONES.values()
-    for trainer in (_trainer_class(backbone, suffix, variant) for suffix, variant in VARIANTS.items())
+    for trainer in (
+        _trainer_class(backbone, suffix, variant)
+        for suffix, variant in VARIANTS.items()
+        if backbone.u_shaped or suffix in VARIANTS_WITHOUT_DECODER
+    )
 }
 globals().update(TRAINERS)

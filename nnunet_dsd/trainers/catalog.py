@@ -38,7 +38,10 @@ BACKBONES = {
     "VNet": "Milletari et al., V-Net: fully convolutional neural networks for volumetric segmentation, 3DV, 2016",
     "UNetPlusPlus": "Zhou et al., UNet++: a nested U-Net architecture for medical image segmentation, DLMIA, 2018",
     "DynUNet": "Isensee et al., nnU-Net, Nature Methods, 2021, in MONAI's version",
+    "ResNet18UNet": "He et al., Deep residual learning for image recognition, CVPR, 2016, as encoder of MONAI's U-Net",
+    "ResNet18FCN": "Long et al., Fully convolutional networks for semantic segmentation, CVPR, 2015, on a ResNet18",
 }
+WITHOUT_DECODER = ("ResNet18FCN",)
 
 
 def _entry(name: str, summary: str, paper: str, *, module: str = "variants") -> TrainerEntry:
@@ -47,13 +50,18 @@ def _entry(name: str, summary: str, paper: str, *, module: str = "variants") -> 
 
 
 def _backbone_entries(backbone: str, paper: str) -> list[TrainerEntry]:
-    """Return the trainers of one of MONAI's networks: plain, and with every kind of self-distillation."""
+    """Return the trainers of one of MONAI's networks: plain, taught, and with every kind of self-distillation."""
     stem = f"nnUNetTrainer{backbone}"
+    plain = _entry(stem, f"MONAI's {backbone}, no distillation", paper, module="backbones")
+    taught = _entry(f"{stem}_HLFD", f"MONAI's {backbone}: {HLFD_SUMMARY}", HLFD_PAPER, module="backbones")
+    if backbone in WITHOUT_DECODER:
+        return [plain, taught]
     distilled = {f"{stem}_{name.removeprefix('nnUNetTrainer')}": summary for name, summary in SUMMARIES.items()}
     return [
-        _entry(stem, f"MONAI's {backbone}, no distillation", paper, module="backbones"),
+        plain,
         *(_entry(n, f"MONAI's {backbone}: {s}", DSD_PAPER, module="backbones") for n, s in distilled.items()),
         _entry(f"{stem}_MISSU", f"MONAI's {backbone}: {MISSU_SUMMARY}", MISSU_PAPER, module="backbones"),
+        taught,
     ]
 
 

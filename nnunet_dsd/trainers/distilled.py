@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from nnunet_dsd.networks.heads import DistillationHeads, heads_for
-from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.networks.ushape import NetworkLevels, u_shape
 from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.loss import DualDistillationLoss
 
@@ -13,9 +13,9 @@ from nnunet_dsd.trainers.loss import DualDistillationLoss
 class DistilledTrainer(HeadedTrainer):
     """nnU-Net's trainer with bottleneck modules and the loss of dual self-distillation."""
 
-    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> DistillationHeads:
+    def build_heads(self, network: nn.Module, shape: NetworkLevels, classes: int) -> DistillationHeads:
         """Return the bottleneck modules that the settings need."""
-        return DistillationHeads(shape, classes, heads_for(self.settings))
+        return DistillationHeads(u_shape(shape), classes, heads_for(self.settings))
 
     def build_distillation_loss(self, supervised: nn.Module) -> DualDistillationLoss:
         """Return the loss of Eq. 5 with the settings' weights."""

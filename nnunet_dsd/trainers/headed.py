@@ -17,7 +17,7 @@ from nnunet_dsd.distillation.terms import formula
 from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.networks.taps import HEADS_NAME, TappedHeads, attach
-from nnunet_dsd.networks.ushape import UShape, check_patch_size
+from nnunet_dsd.networks.ushape import NetworkLevels, check_patch_size
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY
 from nnunet_dsd.trainers.loss import LossOfTerms
 from nnunet_dsd.trainers.loss_figure import draw_loss_terms
@@ -35,14 +35,14 @@ class HeadedTrainer(PlannedTrainer):
     nnunet_deep_supervision: ClassVar[bool] = False
 
     @abstractmethod
-    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> TappedHeads:
+    def build_heads(self, network: nn.Module, shape: NetworkLevels, classes: int) -> TappedHeads:
         """Return the training-only modules for a plain network with these levels and output channels."""
 
     @abstractmethod
     def build_distillation_loss(self, supervised: nn.Module) -> LossOfTerms:
         """Return the training loss on top of nnU-Net's own at full resolution."""
 
-    def describe_network(self, network: nn.Module) -> UShape:
+    def describe_network(self, network: nn.Module) -> NetworkLevels:
         """Return the levels of this trainer's network; a trainer for another architecture overrides this."""
         return describe_staged_network(network)
 
@@ -58,7 +58,7 @@ class HeadedTrainer(PlannedTrainer):
         self.levels = len(shape.encoders)
         attach(network, self.build_heads(network, shape, classes))
 
-    def check_patch(self, shape: UShape) -> None:
+    def check_patch(self, shape: NetworkLevels) -> None:
         """Refuse a patch that does not fit the network.
 
         Raises:

@@ -21,7 +21,7 @@ from nnunet_dsd.networks.feedback import (
     feedback_levels,
 )
 from nnunet_dsd.networks.feedback_cache import RememberingTeacher
-from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.networks.ushape import NetworkLevels
 from nnunet_dsd.trainers.feedback_loss import FeedbackLoss, FocalDice
 from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.teacher import (
@@ -39,7 +39,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
     nnunet_deep_supervision = True
     defaults = {"temperature": 4.0}
 
-    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> FeedbackHeads:
+    def build_heads(self, network: nn.Module, shape: NetworkLevels, classes: int) -> FeedbackHeads:
         """Find, check and load the teacher, and return the student's taps and projections.
 
         Raises:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.missu import missu_terms, missu_weights
 from nnunet_dsd.networks.missu import MissuHeads, MissuOutput
-from nnunet_dsd.networks.ushape import UShape
+from nnunet_dsd.networks.ushape import NetworkLevels, u_shape
 from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.loss import LossOfTerms
 
@@ -39,9 +39,9 @@ class nnUNetTrainerMISSU(HeadedTrainer):
 
     defaults = {"detach_teacher": True}
 
-    def build_heads(self, network: nn.Module, shape: UShape, classes: int) -> MissuHeads:
+    def build_heads(self, network: nn.Module, shape: NetworkLevels, classes: int) -> MissuHeads:
         """Return a fusion block with a segmentation head for every pair of levels."""
-        heads = MissuHeads(shape, classes, init=self.settings.bottleneck_init)
+        heads = MissuHeads(u_shape(shape), classes, init=self.settings.bottleneck_init)
         self.pairs = len(heads.pairs)
         return heads
 

@@ -62,8 +62,8 @@ class PlannedTrainer(nnUNetTrainer):
         ]
         if settings.feature_size is not None and not self.takes_feature_size:
             problems.append(
-                "feature_size: applies to UNETR, SwinUNETR, VNet, UNetPlusPlus and DynUNet only; nnU-Net's own "
-                "networks are made narrower or wider with `nnunet-dsd plan --width`"
+                "feature_size: applies to UNETR, SwinUNETR, VNet, UNetPlusPlus, DynUNet, ResNet18UNet and ResNet18FCN "
+                "only; nnU-Net's own networks are made narrower or wider with `nnunet-dsd plan --width`"
             )
         if problems:
             raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")

@@ -8,12 +8,20 @@ from monai.networks import nets
 
 from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone, computed_size
+from nnunet_dsd.networks.feedback import feedback_levels
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.missu import MissuHeads
+from nnunet_dsd.networks.resnet18 import (
+    build_resnet18_fcn,
+    build_resnet18_unet,
+    describe_resnet18_fcn,
+    describe_resnet18_unet,
+)
 from nnunet_dsd.networks.swin_unetr import build_swin_unetr, describe_swin_unetr
 from nnunet_dsd.networks.taps import attach
 from nnunet_dsd.networks.unet_plus_plus import build_unet_plus_plus, describe_unet_plus_plus
 from nnunet_dsd.networks.unetr import build_unetr, describe_unetr
+from nnunet_dsd.networks.ushape import u_shape
 from nnunet_dsd.networks.vnet import build_vnet, describe_vnet
 
 PLANNED = {
@@ -63,12 +71,27 @@ UNET_PLUS_PLUS_LEVELS = [
     ("upcat_3_1", 32, 8),
     ("conv_4_0", 64, 16),
 ]
+RESNET18_LEVELS = [
+    ("encoder.act", 8, 2),
+    ("encoder.layer1", 8, 4),
+    ("encoder.layer2", 16, 8),
+    ("encoder.layer3", 32, 16),
+    ("decoder.blocks.2", 8, 4),
+    ("decoder.blocks.1", 16, 8),
+    ("decoder.blocks.0", 32, 16),
+    ("encoder.layer4", 64, 32),
+]
+MONAIS_NAMES = {"UNetPlusPlus": "BasicUNetPlusPlus"}
+OWN = ("ResNet18UNet", "ResNet18FCN")
+U_SHAPED = [name for name, backbone in BACKBONES.items() if backbone.u_shaped]
+narrow_resnet18_unet = functools.partial(build_resnet18_unet, feature_size=8)
 narrow_unet_plus_plus = functools.partial(build_unet_plus_plus, feature_size=4)
 NETWORKS = {
     "UNETR": (build_unetr, describe_unetr, UNETR_LEVELS, (32, 32, 32)),
     "SwinUNETR": (build_swin_unetr, describe_swin_unetr, SWIN_LEVELS, (32, 64, 32)),
     "VNet": (build_vnet, describe_vnet, VNET_LEVELS, (32, 16, 16)),
     "UNetPlusPlus": (narrow_unet_plus_plus, describe_unet_plus_plus, UNET_PLUS_PLUS_LEVELS, (32, 16, 16)),
+    "ResNet18UNet": (narrow_resnet18_unet, describe_resnet18_unet, RESNET18_LEVELS, (64, 32, 32)),
 }
 
 
@@ -148,7 +171,7 @@ def test_missu_has_hundreds_of_times_the_extra_parameters_of_dual_self_distillat
 
 
 @pytest.mark.parametrize("patch", [(20, 33, 40), (40, 25)], ids=["3D", "2D"])
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", U_SHAPED)
 def test_a_patch_it_cannot_take_goes_through_and_every_map_has_its_size(name, patch):
     backbone = BACKBONES[name]
     network = build_backbone(backbone, request(patch))
@@ -166,17 +189,19 @@ def test_a_patch_it_cannot_take_goes_through_and_every_map_has_its_size(name, pa
         ("VNet", (40, 56, 40), (48, 64, 48)),
         ("UNetPlusPlus", (40, 56, 40), (48, 64, 48)),
         ("DynUNet", (39, 54, 41), (40, 56, 44)),
+        ("ResNet18UNet", (40, 56, 40), (64, 64, 64)),
+        ("ResNet18FCN", (384, 380), (384, 384)),
     ],
 )
 def test_the_size_computed_on_is_the_next_the_network_takes(name, patch, size):
     assert computed_size(BACKBONES[name], request(patch)) == size
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name not in OWN])
 def test_without_padding_the_network_is_monais_own(name):
     patch = {"UNETR": (32, 32), "SwinUNETR": (32, 64), "DynUNet": (16, 16)}.get(name, (32, 16))
     network = build_backbone(BACKBONES[name], request(patch))
-    assert isinstance(network, getattr(nets, "BasicUNetPlusPlus" if name == "UNetPlusPlus" else name))
+    assert isinstance(network, getattr(nets, MONAIS_NAMES.get(name, name)))
     assert not network._forward_hooks
     assert not network._forward_pre_hooks
 
@@ -208,6 +233,7 @@ def test_feature_sizes_reach_the_networks():
     [
         (build_swin_unetr, {"feature_size": 16}, "multiple of 12, got 16"),
         (build_vnet, {"feature_size": 32}, "feature size of 16 and no other, got 32"),
+        (build_resnet18_unet, {"feature_size": 6}, "multiple of 4, got 6"),
         (build_vnet, {"in_channels": 3}, "takes 1, 2, 4, 8 or 16 image channels; got 3"),
     ],
 )
@@ -221,7 +247,94 @@ def test_plans_without_an_architecture_are_no_plan_for_dynunet():
         build_backbone(BACKBONES["DynUNet"], NetworkRequest(in_channels=1, out_channels=2, patch_size=(16, 16)))
 
 
-@pytest.mark.parametrize("describe", [describe_unetr, describe_swin_unetr, describe_vnet, describe_unet_plus_plus])
+@pytest.mark.parametrize("patch", [(20, 33, 40), (40, 25)], ids=["3D", "2D"])
+def test_a_network_without_a_decoder_pads_and_crops_too(patch):
+    network = build_backbone(BACKBONES["ResNet18FCN"], request(patch, feature_size=4))
+    assert network(torch.randn(1, 1, *patch)).shape == (1, 3, *patch)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_unet_on_a_resnet18_is_monais_flexible_unet_with_another_encoder(dimensions):
+    torch.manual_seed(0)
+    network = build_resnet18_unet(1, 2, size=(32,) * dimensions).eval()
+    monais = nets.FlexibleUNet(1, 2, "resnet18", spatial_dims=dimensions, is_pad=False).eval()
+    monais.encoder = network.encoder
+    monais.load_state_dict(network.state_dict())
+    image = torch.randn(1, 1, *(64, 32, 32)[:dimensions])
+    with torch.no_grad():
+        assert torch.equal(network(image), monais(image))
+
+
+def test_the_encoder_has_the_parameters_of_resnet18_and_a_gradient_through_every_shortcut():
+    """11,689,512 as published, less the 512 x 1000 + 1000 of its classifier of ImageNet."""
+    network = build_resnet18_fcn(3, 2, size=(32, 32))
+    assert trainable(network.encoder) == 11_689_512 - 513_000
+    assert trainable(network) == 11_689_512 - 513_000 + 512 * 2 + 2
+    encoder = network.encoder
+    for block in (encoder.layer2[0], encoder.layer3[0], encoder.layer4[0]):
+        torch.nn.init.zeros_(block.conv2.weight)  # what is left is the shortcut
+    encoder(torch.randn(2, 3, 64, 64))[-1].square().mean().backward()
+    assert encoder.layer1[0].conv1.weight.grad.abs().max() > 0
+
+
+def test_the_head_without_a_decoder_is_a_1x1_convolution_interpolated_to_the_image():
+    network = build_resnet18_fcn(1, 3, size=(32, 32), feature_size=4).eval()
+    image = torch.randn(2, 1, 64, 96)
+    with torch.no_grad():
+        coarse = torch.einsum("bfhw,cf->bchw", network.encoder(image)[-1], network.classifier.weight[..., 0, 0])
+        coarse = coarse + network.classifier.bias[:, None, None]
+        expected = torch.nn.functional.interpolate(coarse, size=(64, 96), mode="bilinear")
+        assert torch.allclose(network(image), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(64, 32), (32, 64, 32)])
+def test_the_levels_without_a_decoder_are_those_of_the_encoder(size):
+    network = build_resnet18_fcn(1, 2, size=size, feature_size=4).eval()
+    levels = describe_resnet18_fcn(network)
+    assert [(level.name, level.channels, level.scale[0]) for level in levels.encoders] == [
+        ("encoder.act", 4, 2),
+        ("encoder.layer1", 4, 4),
+        ("encoder.layer2", 8, 8),
+        ("encoder.layer3", 16, 16),
+        ("encoder.layer4", 32, 32),
+    ]
+    assert levels.total_scale == (32,) * len(size)
+    maps = network.encoder(torch.zeros(1, 1, *size))
+    for level, features in zip(levels.encoders, maps, strict=True):
+        assert features.shape == (1, level.channels, *(s // f for s, f in zip(size, level.scale, strict=True)))
+    feedback = feedback_levels(levels)
+    assert feedback.features == levels.encoders
+    assert feedback.maps == levels.encoders[1:]
+
+
+def test_the_feedback_levels_of_the_unet_on_a_resnet18_have_a_last_block_of_full_resolution():
+    network = narrow_resnet18_unet(1, 2, size=(64, 32)).eval()
+    levels = feedback_levels(describe_resnet18_unet(network))
+    assert [level.name for level in levels.features] == ["encoder.act", *(f"encoder.layer{i}" for i in range(1, 5))]
+    assert [level.name for level in levels.maps] == [f"decoder.blocks.{i}" for i in (0, 1, 2, 4)]
+    seen = []
+    network.decoder.blocks[4].register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape)))
+    network(torch.zeros(1, 1, 64, 32))
+    assert seen == [(1, levels.maps[-1].channels, 64, 32)]
+
+
+def test_a_network_without_a_decoder_cannot_distil_itself():
+    levels = describe_resnet18_fcn(build_resnet18_fcn(1, 2, size=(32, 32), feature_size=4))
+    with pytest.raises(NetworkStructureError, match=r"without a decoder \(encoder.act, .*cannot distil itself"):
+        u_shape(levels)
+
+
+@pytest.mark.parametrize(
+    "describe",
+    [
+        describe_unetr,
+        describe_swin_unetr,
+        describe_vnet,
+        describe_unet_plus_plus,
+        describe_resnet18_unet,
+        describe_resnet18_fcn,
+    ],
+)
 def test_another_network_is_not_described(describe):
     with pytest.raises(NetworkStructureError, match="Linear is not a"):
         describe(torch.nn.Linear(1, 1))

@@ -3,7 +3,15 @@
 import pytest
 import torch
 from torch.nn import functional
-from trainer_workplace import ON_MONAI_NETWORKS, made_up_batch, read, same_weights, shrink_transformers, trainer_class
+from trainer_workplace import (
+    ON_MONAI_NETWORKS,
+    TAUGHT,
+    made_up_batch,
+    read,
+    same_weights,
+    shrink_transformers,
+    trainer_class,
+)
 
 from nnunet_dsd.errors import NetworkStructureError, SettingsError
 from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone
@@ -13,15 +21,17 @@ from nnunet_dsd.trainers import backbones, variants
 # Patches that every one but DynUNet has to pad, and what it computes on.
 PATCHES = {
     **dict.fromkeys(("UNETR", "VNet", "UNetPlusPlus"), (12, 24, 16)),
-    "SwinUNETR": (20, 40, 32),
+    **dict.fromkeys(("SwinUNETR", "ResNet18UNet", "ResNet18FCN"), (20, 40, 32)),
     "DynUNet": (8, 16, 16),
 }
 SIZES = {
     **dict.fromkeys(("UNETR", "VNet", "UNetPlusPlus"), (16, 32, 16)),
-    "SwinUNETR": (32, 64, 32),
+    **dict.fromkeys(("SwinUNETR", "ResNet18UNet", "ResNet18FCN"), (32, 64, 32)),
     "DynUNet": (8, 16, 16),
 }
-DISTILLED = [f"nnUNetTrainer{name}{kind}" for name in BACKBONES for kind in ("_DSD", "_MISSU")]
+U_SHAPED = [name for name, backbone in BACKBONES.items() if backbone.u_shaped]
+FEATURE_SIZES = {"UNetPlusPlus": 4, "ResNet18UNet": 8, "ResNet18FCN": 4}  # narrow, so that tests are quick
+DISTILLED = [f"nnUNetTrainer{name}{kind}" for name in U_SHAPED for kind in ("_DSD", "_MISSU")]
 
 
 def backbone_of(name):
@@ -30,16 +40,17 @@ def backbone_of(name):
 
 # Every variant on the cheapest network, three on the others; the classes are made by one rule.
 STEPPING = [
-    *(name for name in ON_MONAI_NETWORKS if backbone_of(name) == "DynUNet"),
+    *(name for name in ON_MONAI_NETWORKS if backbone_of(name) == "DynUNet" and name not in TAUGHT),
     *(
         f"nnUNetTrainer{name}{kind}"
-        for name in ("UNETR", "SwinUNETR", "VNet", "UNetPlusPlus")
+        for name in ("UNETR", "SwinUNETR", "VNet", "UNetPlusPlus", "ResNet18UNet")
         for kind in ("", "_DSD", "_MISSU")
     ),
+    "nnUNetTrainerResNet18FCN",
 ]
 
 every_trainer = pytest.mark.parametrize("name", ON_MONAI_NETWORKS)
-every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+every_backbone = pytest.mark.parametrize("backbone", U_SHAPED)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +59,7 @@ def small_transformers(monkeypatch):
 
 
 def plans_for(nnunet, name, *, patch=None, configuration="3d_fullres", **settings):
-    narrow = {"feature_size": 4} if backbone_of(name) == "UNetPlusPlus" else {}
+    narrow = {"feature_size": FEATURE_SIZES.get(backbone_of(name))}
     plans = nnunet.plans(settings={"optimiser": "sgd", **narrow, **settings})
     changed = {"patch_size": list(patch or PATCHES[backbone_of(name)]), "batch_size": 1}
     plans["configurations"][configuration] |= changed
@@ -72,7 +83,7 @@ def rebuilt(trainer):
 
 def test_the_table_of_classes_is_the_catalogue():
     assert set(backbones.TRAINERS) == set(ON_MONAI_NETWORKS)
-    assert len(ON_MONAI_NETWORKS) == 45
+    assert len(ON_MONAI_NETWORKS) == 6 * 10 + 2
 
 
 @every_trainer
@@ -122,9 +133,12 @@ def test_the_output_is_that_of_monais_network_on_the_padded_patch(nnunet, backbo
     for patch, size in zip(reversed(PATCHES[backbone]), reversed(SIZES[backbone]), strict=True):
         margins += [(size - patch) // 2, size - patch - (size - patch) // 2]
     planned = trainer.configuration_manager.network_arch_init_kwargs
-    size = 4 if backbone == "UNetPlusPlus" else None
     request = NetworkRequest(
-        in_channels=1, out_channels=3, patch_size=SIZES[backbone], planned=planned, feature_size=size
+        in_channels=1,
+        out_channels=3,
+        patch_size=SIZES[backbone],
+        planned=planned,
+        feature_size=FEATURE_SIZES.get(backbone),
     )
     whole = build_backbone(BACKBONES[backbone], request)
     whole.load_state_dict(trainer.network.state_dict())

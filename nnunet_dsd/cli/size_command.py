@@ -1,0 +1,124 @@
+"""`nnunet-dsd size`: parameters, multiply-adds and inference time of models, trained or not."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.files import write_text
+from nnunet_dsd.plans import dataset_folder, read_plans
+
+if TYPE_CHECKING:
+    from nnunet_dsd.trainers.sizes import ModelRequest, ModelSize
+
+SUMMARY = "compare models by parameters, multiply-adds and CPU time of one patch"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: which models, how to measure, where to write."""
+    parser.add_argument("-d", "--dataset", help="data set number or name (in nnUNet_preprocessed)")
+    parser.add_argument("-c", "--configuration", nargs="+", default=[], help="configurations of the plans")
+    parser.add_argument("-p", "--plans", nargs="+", default=["nnUNetPlans"], help="plans (default: nnUNetPlans)")
+    parser.add_argument("-tr", "--trainers", nargs="+", default=["nnUNetTrainer"], help="default: nnUNetTrainer")
+    parser.add_argument(
+        "-m", "--models", nargs="+", type=Path, default=[], help="model folders TRAINER__PLANS__CONFIGURATION"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="CSV file to write too")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each model is timed (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure the models, print the table and write it."""
+    _check(arguments)
+    requests = [*_planned(arguments), *(_from_folder(folder) for folder in arguments.models)]
+    from nnunet_dsd.trainers.sizes import measure_sizes
+
+    sizes = measure_sizes(requests, rounds=arguments.rounds, threads=arguments.threads)
+    Console().print(_table(sizes))
+    if arguments.output:
+        write_text(arguments.output, _csv(sizes))
+        print(f"written: {arguments.output}")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    problems = [
+        f"--{name}: got {getattr(arguments, name)}, at least 1 is needed"
+        for name in ("rounds", "threads")
+        if getattr(arguments, name) < 1
+    ]
+    if bool(arguments.dataset) != bool(arguments.configuration):
+        problems.append("-d and -c belong together: name the data set and the configurations of its plans")
+    if not arguments.dataset and not arguments.configuration and not arguments.models:
+        problems.append("no model is named: give -d and -c, or model folders with -m")
+    if problems:
+        raise SettingsError(problems, source="the command line")
+
+
+def _planned(arguments: argparse.Namespace) -> list[ModelRequest]:
+    """Return every configuration of every plans with every trainer."""
+    from nnunet_dsd.trainers.sizes import ModelRequest
+
+    if not arguments.dataset:
+        return []
+    folder = dataset_folder(arguments.dataset)
+    dataset = _read_json(folder / "dataset.json")
+    return [
+        ModelRequest(trainer, configuration, plans, dataset)
+        for plans in (read_plans(folder, name) for name in arguments.plans)
+        for configuration in arguments.configuration
+        for trainer in arguments.trainers
+    ]
+
+
+def _from_folder(folder: Path) -> ModelRequest:
+    from nnunet_dsd.trainers.sizes import ModelRequest
+
+    parts = folder.resolve().name.split("__")
+    if len(parts) != 3:
+        raise DataError(f"{folder} is no model folder: its name is not TRAINER__PLANS__CONFIGURATION")
+    return ModelRequest(parts[0], parts[2], read_plans(folder, "plans"), _read_json(folder / "dataset.json"))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); give a data set that nnU-Net planned, or a model") from error
+    return content
+
+
+def _table(sizes: list[ModelSize]) -> Table:
+    table = Table(title=f"one patch on the CPU, threads: {sizes[0].threads}", title_justify="left")
+    for column in ("model", "patch", "parameters (M)", "multiply-adds (G)", "time (s)", "relative time"):
+        words = column in ("model", "patch")
+        table.add_column(column, justify="left" if words else "right", no_wrap=words, overflow="fold")
+    for size in sizes:
+        table.add_row(
+            f"{size.trainer}__{size.plans}__{size.configuration}",
+            size.patch_size,
+            f"{size.parameters / 1e6:.3f}",
+            f"{size.multiply_adds / 1e9:.3f}",
+            f"{size.seconds:.3f}",
+            f"{size.relative_time:.3f}",
+        )
+    return table
+
+
+def _csv(sizes: list[ModelSize]) -> str:
+    buffer = io.StringIO()
+    rows = [dataclasses.asdict(size) for size in sizes]
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,125 @@
+"""How large and how fast the networks are that trainers build from plans."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from torch import Tensor, nn
+
+from nnunet_dsd.errors import DataError, DistillationError
+from nnunet_dsd.networks.cost import median_ratio, multiply_adds, parameter_count, seconds_in_turn
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A trainer, the plans and the configuration that it builds its network for, and the data set's description."""
+
+    trainer: str
+    configuration: str
+    plans: Mapping[str, Any]
+    dataset_json: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of nnU-Net's model folder."""
+        return f"{self.trainer}__{self.plans['plans_name']}__{self.configuration}"
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """One row of the table.
+
+    `patch_size` is in voxels per axis; `multiply_adds` and `seconds` (median over the rounds) are for one patch;
+    `relative_time` is the median over the rounds of this model's time divided by the first model's; `threads` are those
+    of torch on the CPU.
+    """
+
+    trainer: str
+    plans: str
+    configuration: str
+    patch_size: str
+    parameters: int
+    multiply_adds: int
+    seconds: float
+    relative_time: float
+    rounds: int
+    threads: int
+
+
+def measure_sizes(requests: Sequence[ModelRequest], *, rounds: int, threads: int) -> list[ModelSize]:
+    """Build each model's network as inference does, with random weights, and measure all in turn on the CPU.
+
+    Args:
+        requests: Which models.
+        rounds: Measurements of each model's time.
+        threads: Of torch.
+
+    Raises:
+        DataError: listing the models whose network cannot be built.
+    """
+    networks, images = _build_all(requests)
+    work = [multiply_adds(network, image) for network, image in zip(networks, images, strict=True)]
+    times = seconds_in_turn(networks, images, rounds=rounds, threads=threads)
+    return [
+        ModelSize(
+            trainer=request.trainer,
+            plans=str(request.plans["plans_name"]),
+            configuration=request.configuration,
+            patch_size=" ".join(str(voxels) for voxels in image.shape[2:]),
+            parameters=parameter_count(network),
+            multiply_adds=count,
+            seconds=statistics.median(taken),
+            relative_time=median_ratio(taken, times[0]),
+            rounds=rounds,
+            threads=threads,
+        )
+        for request, network, image, count, taken in zip(requests, networks, images, work, times, strict=True)
+    ]
+
+
+def _build_all(requests: Sequence[ModelRequest]) -> tuple[list[nn.Module], list[Tensor]]:
+    networks, images, problems = [], [], []
+    for request in requests:
+        try:
+            network, image = _build(request)
+        except DistillationError as error:
+            problems.append(f"{request.name}: {error}")
+            continue
+        networks.append(network)
+        images.append(image)
+    if problems:
+        raise DataError("; ".join(problems))
+    return networks, images
+
+
+def _build(request: ModelRequest) -> tuple[nn.Module, Tensor]:
+    """Return the network in eval mode and one patch of noise `(1, C, *S)`."""
+    configurations = request.plans["configurations"]
+    if request.configuration not in configurations:
+        raise DataError(f"these plans have no such configuration; there are: {', '.join(configurations)}")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # nnU-Net tells where it searches
+            trainer: Any = recursive_find_trainer_class_by_name(request.trainer)
+    except RuntimeError as error:
+        raise DataError(f"nnU-Net finds no trainer {request.trainer}; `nnunet-dsd list` shows ours") from error
+    plans = PlansManager(dict(request.plans))
+    manager = plans.get_configuration(request.configuration)
+    channels = determine_num_input_channels(plans, manager, dict(request.dataset_json))
+    network: nn.Module = trainer.build_network_architecture(
+        plans,
+        manager,
+        channels,
+        plans.get_label_manager(dict(request.dataset_json)).num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
+    image = torch.randn(1, channels, *manager.patch_size, generator=torch.Generator().manual_seed(0))
+    return network.eval(), image

@@ -1,0 +1,132 @@
+"""`nnunet-dsd size`: the table of models, from plans and from model folders."""
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+from example_plans import example_plans
+from torch import nn
+
+from nnunet_dsd.cli.main import main
+
+DATASET = {"channel_names": {"0": "MRI"}, "labels": {"background": 0, "organ": 1}, "file_ending": ".nii.gz"}
+COUNTED = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = tmp_path / "Dataset099_Example"
+    folder.mkdir()
+    plans = example_plans()
+    for configuration in plans["configurations"].values():
+        if "architecture" in configuration:
+            arguments = configuration["architecture"]["arch_kwargs"]
+            arguments["features_per_stage"] = [4 * 2**stage for stage in range(arguments["n_stages"])]
+    (folder / "nnUNetPlans.json").write_text(json.dumps(plans))
+    (folder / "dataset.json").write_text(json.dumps(DATASET))
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    return folder
+
+
+def size(*options):
+    return main(["size", "--rounds", "1", *options])
+
+
+def by_hand(network, image):
+    """Multiply-adds from the shapes that flow: a weight is used at each voxel of the smaller side of a convolution."""
+    counts = []
+
+    def count(module, inputs, output):
+        voxels = min(math.prod(inputs[0].shape[2:]), math.prod(output.shape[2:]))
+        counts.append(voxels * module.weight.numel())
+
+    for module in network.modules():
+        if isinstance(module, COUNTED):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network.eval()(image)
+    return sum(counts)
+
+
+def written(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_of_plans_and_trainers_is_printed_and_written(folder, tmp_path, capsys):
+    assert main(["plan", "-d", "99", "-c", "2d", "-o", "nnUNetPlans_half", "--width", "0.5"]) == 0
+    plans = ("-p", "nnUNetPlans", "nnUNetPlans_half")
+    path = tmp_path / "sizes.csv"
+    assert size("-d", "99", "-c", "2d", *plans, "-tr", "nnUNetTrainer", "nnUNetTrainerHLFD", "-o", str(path)) == 0
+    rows = written(path)
+    assert [(row["plans"], row["trainer"]) for row in rows] == [
+        ("nnUNetPlans", "nnUNetTrainer"),
+        ("nnUNetPlans", "nnUNetTrainerHLFD"),
+        ("nnUNetPlans_half", "nnUNetTrainer"),
+        ("nnUNetPlans_half", "nnUNetTrainerHLFD"),
+    ]
+    assert rows[0]["parameters"] == rows[1]["parameters"]  # a student predicts without its teacher and projections
+    assert int(rows[2]["parameters"]) < int(rows[0]["parameters"])
+    assert (rows[0]["relative_time"], rows[0]["patch_size"], rows[0]["threads"]) == ("1.0", "64 48", "1")
+    printed = capsys.readouterr().out
+    assert "nnUNetTrainerHLFD__nnUNetPlans_half__2d" in printed
+    assert f"{int(rows[2]['parameters']) / 1e6:.3f}" in printed
+
+
+def test_parameters_and_multiply_adds_are_those_of_the_network(folder, tmp_path):
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
+    arguments = json.loads((folder / "nnUNetPlans.json").read_text())["configurations"]["2d"]["architecture"]
+    kwargs = arguments["arch_kwargs"] | {
+        "conv_op": nn.Conv2d,
+        "norm_op": nn.InstanceNorm2d,
+        "nonlin": nn.LeakyReLU,
+    }
+    network = PlainConvUNet(input_channels=1, num_classes=2, deep_supervision=False, **kwargs)
+    assert size("-d", "99", "-c", "2d", "-o", str(tmp_path / "sizes.csv")) == 0
+    (row,) = written(tmp_path / "sizes.csv")
+    assert int(row["parameters"]) == sum(parameter.numel() for parameter in network.parameters())
+    assert int(row["multiply_adds"]) == by_hand(network, torch.zeros(1, 1, 64, 48))
+
+
+def test_a_model_folder_is_a_model_too(folder, tmp_path, capsys):
+    model = tmp_path / "nnUNetTrainerResNet18FCN__small__2d"
+    model.mkdir()
+    plans = json.loads((folder / "nnUNetPlans.json").read_text()) | {"plans_name": "small"}
+    plans["configurations"]["2d"]["self_distillation"] = {"feature_size": 4}
+    (model / "plans.json").write_text(json.dumps(plans))
+    (model / "dataset.json").write_text(json.dumps(DATASET))
+    path = tmp_path / "sizes.csv"
+    assert size("-d", "99", "-c", "2d", "-m", str(model), "-o", str(path)) == 0
+    assert [row["trainer"] for row in written(path)] == ["nnUNetTrainer", "nnUNetTrainerResNet18FCN"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "no model is named: give -d and -c, or model folders with -m"),
+        (("-d", "99"), "-d and -c belong together"),
+        (("-c", "2d", "--threads", "0"), "--threads: got 0, at least 1 is needed"),
+        (("-m", "somewhere"), "its name is not TRAINER__PLANS__CONFIGURATION"),
+        (("-d", "99", "-c", "2d", "-p", "none"), "there is no plans file"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(folder, capsys, options, words):
+    assert size(*options) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_everything_that_cannot_be_built_is_named_at_once(folder, capsys):
+    assert size("-d", "99", "-c", "2d", "5d", "-tr", "nnUNetTrainer", "nnUNetTrainerNone") == 1
+    said = capsys.readouterr().err
+    assert "nnUNetTrainer__nnUNetPlans__5d: these plans have no such configuration; there are: 2d" in said
+    assert "nnUNetTrainerNone__nnUNetPlans__2d: nnU-Net finds no trainer nnUNetTrainerNone" in said
+
+
+def test_a_data_set_without_its_description_is_refused(folder, capsys):
+    (folder / "dataset.json").unlink()
+    assert size("-d", "99", "-c", "2d") == 1
+    assert "dataset.json cannot be read" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from nnunet_dsd import __version__
 from nnunet_dsd.errors import DistillationError
 
-SUBCOMMANDS = ("list", "env", "doctor", "plan", "export", "demo", "ablate", "convert", "evaluate", "compare")
+SUBCOMMANDS = ("list", "env", "doctor", "plan", "export", "demo", "ablate", "convert", "evaluate", "compare", "gradcam")
 
 
 class Subcommand(Protocol):

@@ -51,7 +51,7 @@ def find_levels(
     if image.ndim not in (4, 5):
         raise NetworkStructureError(f"the example must be (1, C, *S) with two or three axes, got {tuple(image.shape)}")
     names = [*encoders, *decoders]
-    seen, output = _dry_run(network, names, image, given=example is not None)
+    seen, output = observe(network, names, image, given=example is not None)
     problems = [problem for name in names for problem in _feature_problems(name, seen, image)]
     if problems:
         raise NetworkStructureError("these levels do not form a U: " + "; ".join(dict.fromkeys(problems)))
@@ -84,8 +84,23 @@ def _default_example(network: nn.Module) -> Tensor:
 
 
 @torch.no_grad()
-def _dry_run(network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool) -> tuple[dict[str, Any], Any]:
-    """Return what each named level's module returned (or was given), and the network's output."""
+def observe(
+    network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool = True
+) -> tuple[dict[str, Any], Any]:
+    """Run a network once, in eval mode, and see what passes through some of its modules.
+
+    Args:
+        network: Any network; left as it was.
+        names: Paths of modules; `path:input` stands for what a module is given instead of what it returns.
+        image: Input `(1, C, *S)`.
+        given: Whether the caller's user chose the image, for the error message.
+
+    Returns:
+        What each named module returned (or was given), without those that did not run, and the network's output.
+
+    Raises:
+        NetworkStructureError: if a module does not exist, or the network fails on the image.
+    """
     seen: dict[str, Any] = {}
     parameter = next(network.parameters(), None)
     image = image if parameter is None else image.to(device=parameter.device, dtype=parameter.dtype)

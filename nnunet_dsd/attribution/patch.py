@@ -58,13 +58,12 @@ class Patch:
         Args:
             labels: Shape (Z, Y, X) of the image as read.
         """
-        turned = np.transpose(labels, self.prepared.transpose)
-        indices = [np.rint(positions).astype(int) for positions in self.positions()]
-        inside = [(index >= 0) & (index < limit) for index, limit in zip(indices, turned.shape, strict=True)]
-        found = turned[
-            np.ix_(*(np.clip(index, 0, limit - 1) for index, limit in zip(indices, turned.shape, strict=True)))
-        ]
-        return np.where(np.logical_and.reduce(np.ix_(*inside)), found, 0)
+        found = np.transpose(labels, self.prepared.transpose)
+        for axis, positions in enumerate(self.positions()):
+            index, limit = np.floor(positions + 0.5).astype(int), found.shape[axis]
+            found = np.take(found, np.clip(index, 0, limit - 1), axis=axis)
+            found[(slice(None),) * axis + ((index < 0) | (index >= limit),)] = 0
+        return found
 
     def slice_through(self, centre: Sequence[float]) -> int:
         """Index along the model's first axis of the slice nearest to a voxel `(z, y, x)` of the image."""

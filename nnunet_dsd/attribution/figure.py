@@ -21,7 +21,7 @@ from nnunet_dsd.evaluation.structures import Structure
 
 # Of even steps in brightness, so that it reads with any colour vision and in grey.
 COLOURS = "inferno"
-STRONGEST = 0.75
+STRONGEST = 0.85
 SCALE = "Grad-CAM, as a fraction of the map's largest value in the patch"
 NAME_WIDTH, NOTE_WIDTH = 26, 24
 
@@ -47,7 +47,9 @@ def heat_figure(case: LookedCase, structure: Structure, levels: Sequence[str]) -
         titles[-1] += " (dotted: reference)"
     for axis, title in zip(grid[0], titles, strict=True):
         axis.set_title("\n".join(textwrap.wrap(title, NAME_WIDTH)), fontsize=10, color=INK)
-    figure.suptitle(f"{case.name}, {structure.name} (patches around: {case.centred_on})", fontsize=11, color=INK)
+    figure.suptitle(
+        f"{case.name}: Grad-CAM of {structure.name}, patches around the {case.centred_on}", fontsize=11, color=INK
+    )
     bar = figure.colorbar(ScalarMappable(cmap=COLOURS), ax=grid, location="right", shrink=0.8, aspect=30)
     bar.set_label("\n".join(textwrap.wrap(SCALE, 40)), fontsize=9, color=INK)
     return figure
@@ -74,7 +76,7 @@ def _draw_row(row: NDArray[Any], case: LookedCase, sight: Sight, structure: Stru
 
 
 def _draw_heat(axis: Axes, sight: Sight, level: int, index: int) -> None:
-    axis.set_xlabel(f"{sight.modules[level]}{_inside(sight, level)}", fontsize=9, color=INK)
+    axis.set_xlabel(f"{sight.modules[level]}\n{_shares(sight, level, index)}", fontsize=9, color=INK)
     if note := heat_note(sight, level):
         text = "\n".join(textwrap.wrap(note, NOTE_WIDTH))
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
@@ -87,8 +89,15 @@ def _draw_heat(axis: Axes, sight: Sight, level: int, index: int) -> None:
         axis.imshow(shown, cmap=COLOURS, vmin=0.0, vmax=1.0, alpha=opacity, aspect=aspect, interpolation="nearest")
 
 
-def _inside(sight: Sight, level: int) -> str:
-    if sight.heat.maps is None:
+def _shares(sight: Sight, level: int, index: int) -> str:
+    """Say how much of the heat lies in the reference, and in the slice that is shown."""
+    if sight.heat.maps is None or heat_note(sight, level):
         return ""
-    fraction = heat_inside(sight.heat.maps[level], sight.reference)
-    return "" if math.isnan(fraction) else f"\n{100 * fraction:.0f} % of the heat in the reference"
+    heat = sight.heat.maps[level]
+    in_slice = np.zeros(heat.shape, bool)
+    in_slice[index] = True
+    shares = [f"{100 * heat_inside(heat, in_slice):.0f} % in this slice"] if len(heat) > 1 else []
+    inside = heat_inside(heat, sight.reference)
+    if not math.isnan(inside):
+        shares.insert(0, f"{100 * inside:.0f} % in the reference")
+    return f"heat: {', '.join(shares)}" if shares else ""

@@ -2,14 +2,19 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from trainer_workplace import CLASSES, REGIONS, REGIONS_IGNORE, SHAPE, read, shrink_transformers, write_model
 
+from nnunet_dsd.attribution.patch import Patch, write_patch
 from nnunet_dsd.attribution.table import NOT_PREDICTED
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.evaluation.images import read_geometry
+from nnunet_dsd.trainers.finished import FinishedModel
 
 pytestmark = pytest.mark.usefixtures("without_progress_figure")
 CASE = "ball_0"
@@ -93,6 +98,42 @@ def test_a_map_lies_on_the_voxels_of_its_image(nnunet, trained, tmp_path):
     assert all(0 <= low <= full - size for low, full, size in zip(corner, SHAPE[::-1], heat.GetSize(), strict=True))
 
 
+def centroid_mm(image):
+    """Where the voxels above half of the largest value lie on average, in space."""
+    array = sitk.GetArrayFromImage(image)
+    voxels = np.argwhere(array > (array.max() + np.median(array)) / 2)[:, ::-1]
+    return np.mean([image.TransformContinuousIndexToPhysicalPoint(voxel.astype(float)) for voxel in voxels], axis=0)
+
+
+@pytest.mark.parametrize("transpose", [(0, 1, 2), (2, 0, 1)])
+def test_nnunets_own_cropping_turning_and_resampling_leaves_a_blob_where_it_is(nnunet, tmp_path, transpose):
+    """A lopsided blob with a margin of zeros and a spacing of its own, written as the model sees it."""
+    axes = np.meshgrid(np.arange(20), np.arange(40), np.arange(60), indexing="ij")
+    distance = sum(
+        ((axis - middle) / width) ** 2 for axis, middle, width in zip(axes, (7, 24, 21), (3, 8, 5), strict=True)
+    )
+    array = np.where(np.logical_and.reduce([axis > 2 for axis in axes]), 10 + 100 * np.exp(-distance), 0)
+    image = sitk.GetImageFromArray(array.astype(np.float32))
+    image.SetSpacing((0.6, 0.8, 1.7))
+    image.SetOrigin((11.0, -5.0, 20.0))
+    image.SetDirection((0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1))
+    path = tmp_path / "blob_0000.nii.gz"
+    sitk.WriteImage(image, str(path))
+    plans = nnunet.plans()
+    plans |= {"transpose_forward": list(transpose), "transpose_backward": np.argsort(transpose).tolist()}
+    trainer = nnunet.trainer(plans=plans)
+    trainer.initialize()
+    model = FinishedModel(write_model(trainer), fold="0", checkpoint="checkpoint_final.pth", device=torch.device("cpu"))
+
+    prepared = model.preprocess([path])
+
+    assert prepared.array.shape[1:] != tuple(np.transpose(array, transpose).shape)
+    whole = Patch(prepared, (0, 0, 0), prepared.array.shape[1:])
+    write_patch(tmp_path / "seen.nii.gz", prepared.array[0], whole, read_geometry(path))
+    seen = sitk.ReadImage(str(tmp_path / "seen.nii.gz"))
+    assert centroid_mm(seen) == pytest.approx(centroid_mm(image), abs=0.1)
+
+
 def test_a_flat_configuration_is_looked_at_in_one_slice(nnunet, trained, tmp_path):
     output = tmp_path / "looked"
     assert gradcam(nnunet, [f"flat={trained(configuration='2d')}"], output, label="2") == 0
@@ -125,8 +166,6 @@ def test_without_references_the_first_prediction_is_the_centre(nnunet, trained, 
 
 @pytest.mark.parametrize(("references", "centred_on"), [(True, "reference"), (False, "image centre")])
 def test_a_structure_that_is_not_predicted_is_said_not_to_be(nnunet, trained, tmp_path, capsys, references, centred_on):
-    import torch
-
     model = trained("nnUNetTrainerBasic")
     path = model / "fold_0" / "checkpoint_final.pth"
     checkpoint = read(path)
@@ -150,11 +189,16 @@ def test_a_model_on_a_network_of_monai_that_pads_inside_is_looked_at(nnunet, tra
     plans["configurations"]["3d_fullres"]["patch_size"] = [12, 24, 24]
     trainer = nnunet.trainer("nnUNetTrainerUNETR", plans=plans)
     trainer.initialize()
+    output_bias = dict(trainer.bare_network().named_parameters())["out.conv.conv.bias"]
+    output_bias.data[2] = 10.0  # an untrained network may predict one class only
     output = tmp_path / "looked"
     assert gradcam(nnunet, [f"unetr={write_model(trainer)}"], output) == 0
     rows = table(output)
     assert [row["module"] for row in rows] == ["decoder5:input", "decoder2"]
-    assert all(read_map(output, f"unetr__{row['level']}").GetSize() == (24, 24, 12) for row in rows if not row["note"])
+    assert {row["predicted_voxels"] for row in rows} == {str(24 * 24 * 12)}
+    with_heat = [row for row in rows if not row["note"]]
+    assert with_heat
+    assert all(read_map(output, f"unetr__{row['level']}").GetSize() == (24, 24, 12) for row in with_heat)
 
 
 def test_everything_that_is_missing_is_told_at_once_before_anything_is_loaded(nnunet, trained, tmp_path, capsys):
@@ -197,8 +241,6 @@ def test_levels_that_a_model_lacks_are_told_for_every_model(nnunet, tmp_path, ca
 
 def changed(model, folder, **entries):
     """A copy of a model's descriptions with other plans or another dataset.json."""
-    import shutil
-
     shutil.copytree(model, folder)
     for name, change in entries.items():
         content = json.loads((folder / f"{name}.json").read_text())

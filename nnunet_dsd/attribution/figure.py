@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -96,8 +95,7 @@ def _shares(sight: Sight, level: int, index: int) -> str:
     heat = sight.heat.maps[level]
     in_slice = np.zeros(heat.shape, bool)
     in_slice[index] = True
-    shares = [f"{100 * heat_inside(heat, in_slice):.0f} % in this slice"] if len(heat) > 1 else []
-    inside = heat_inside(heat, sight.reference)
-    if not math.isnan(inside):
-        shares.insert(0, f"{100 * inside:.0f} % in the reference")
-    return f"heat: {', '.join(shares)}" if shares else ""
+    shares = {"in the reference": heat_inside(heat, sight.reference)}
+    if len(heat) > 1:
+        shares["in this slice"] = heat_inside(heat, in_slice)
+    return "\n".join(f"{100 * share:.0f} % of the heat {where}" for where, share in shares.items() if share >= 0)

@@ -18,7 +18,7 @@ from nnunet_dsd.evaluation.structures import Structure
 from nnunet_dsd.files import write_text
 
 NOT_PREDICTED = "no voxel is predicted as the structure"
-NO_HEAT = "no feature speaks for the structure: the map is zero"
+NO_HEAT = "the map is zero: the weighted sum of the features is nowhere positive"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -98,4 +99,6 @@ def _shares(sight: Sight, level: int, index: int) -> str:
     shares = {"in the reference": heat_inside(heat, sight.reference)}
     if len(heat) > 1:
         shares["in this slice"] = heat_inside(heat, in_slice)
-    return "\n".join(f"{100 * share:.0f} % of the heat {where}" for where, share in shares.items() if share >= 0)
+    return "\n".join(
+        f"{100 * share:.0f} % of the heat {where}" for where, share in shares.items() if not math.isnan(share)
+    )

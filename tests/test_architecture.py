@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "evaluation": {"datasets"},
     "comparison": {"evaluation"},
     "ablation": {"config", "plans", "presets", "registry", "nnunet_folders", "child_processes", "training_output"},
+    "attribution": {"trainers", "networks", "datasets", "evaluation"},
     "demo": {"datasets", "evaluation", "registry", "child_processes", "training_output"},
     "__init__": set(),
     "__main__": {"cli"},

@@ -11,7 +11,9 @@ from typing import Protocol, cast
 from nnunet_dsd import __version__
 from nnunet_dsd.errors import DistillationError
 
-SUBCOMMANDS = ("list", "env", "doctor", "plan", "size", "export", "demo", "ablate", "convert", "evaluate", "compare")
+SUBCOMMANDS = (
+    "list", "env", "doctor", "plan", "size", "export", "demo", "ablate", "convert", "evaluate", "compare", "gradcam",
+)  # fmt: skip
 
 
 class Subcommand(Protocol):

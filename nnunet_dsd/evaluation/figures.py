@@ -105,17 +105,39 @@ def save_png(figure: Figure, path: Path, *, dpi: int = 130) -> None:
         figure.savefig(temporary, format="png", dpi=dpi)
 
 
+def draw_slice(axis: Axes, image: NDArray[Any], *, aspect: float) -> None:
+    """Draw a slice `(Y, X)` in grey, from its 1st to its 99th percentile.
+
+    `aspect` is a pixel's height over its width.
+    """
+    low, high = np.percentile(image, [1.0, 99.0])
+    axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest")
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
+def draw_contours(
+    axis: Axes, labels: NDArray[np.integer[Any]], structures: Sequence[Structure], *, dotted: bool = False
+) -> None:
+    """Draw the outline of every structure in a slice of labels `(Y, X)`, coloured, or dotted white."""
+    for index, structure in enumerate(structures):
+        mask = structure.mask(labels)
+        if not mask.any():
+            continue
+        padded = np.pad(mask.astype(float), 1)
+        across, down = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
+        colour, style, thickness = ("white", "dotted", 1.1) if dotted else (colour_of(index), "solid", 2.0)
+        axis.contour(across, down, padded, levels=[0.5], colors=[colour], linestyles=style, linewidths=thickness)
+
+
 def _draw_row(row: NDArray[Any], case: OverlayCase, structures: Sequence[Structure]) -> None:
     image, reference, prediction, aspect = _slices(case, structures)
-    low, high = np.percentile(image, [1.0, 99.0])
     for axis in row:
-        axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest")
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.spines[:].set_visible(False)
-    _draw_contours(row[1], reference, structures)
-    _draw_contours(row[2], prediction, structures)
-    _draw_contours(row[2], reference, structures, dotted=True)
+        draw_slice(axis, image, aspect=aspect)
+    draw_contours(row[1], reference, structures)
+    draw_contours(row[2], prediction, structures)
+    draw_contours(row[2], reference, structures, dotted=True)
     row[0].set_ylabel(f"{case.name}\n{case.caption}".strip(), fontsize=9, color=INK)
 
 
@@ -132,19 +154,6 @@ def _slices(
         return case.image, case.reference, case.prediction, aspect
     index = best_slice(case.reference, structures)
     return case.image[index], case.reference[index], case.prediction[index], aspect
-
-
-def _draw_contours(
-    axis: Axes, labels: NDArray[np.integer[Any]], structures: Sequence[Structure], *, dotted: bool = False
-) -> None:
-    for index, structure in enumerate(structures):
-        mask = structure.mask(labels)
-        if not mask.any():
-            continue
-        padded = np.pad(mask.astype(float), 1)
-        across, down = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
-        colour, style, thickness = ("white", "dotted", 1.1) if dotted else (colour_of(index), "solid", 2.0)
-        axis.contour(across, down, padded, levels=[0.5], colors=[colour], linestyles=style, linewidths=thickness)
 
 
 def _draw_strip(axis: Axes, evaluation: Evaluation, metric: str, form: str) -> None:

@@ -58,13 +58,22 @@ def pad_inside(network: nn.Module, patch_size: Sequence[int], size: Sequence[int
         size: Voxels per axis of what it computes on, none smaller.
     """
     if tuple(patch_size) != tuple(size):
-        padding = _Padding(patch_size, size)
+        padding = Padding(patch_size, size)
         network.register_forward_pre_hook(padding.pad)
         network.register_forward_hook(padding.crop)
 
 
-class _Padding:
-    """The two hooks."""
+def padding_of(network: nn.Module) -> Padding | None:
+    """Return the padding that `pad_inside` gave a network; None where it computes on what it is given."""
+    for hook in network._forward_pre_hooks.values():
+        owner = getattr(hook, "__self__", None)
+        if isinstance(owner, Padding):
+            return owner
+    return None
+
+
+class Padding:
+    """The two hooks of `pad_inside`; `patch_size` and `size` are voxels per axis outside and inside."""
 
     def __init__(self, patch_size: Sequence[int], size: Sequence[int]) -> None:
         self.patch_size, self.size = tuple(patch_size), tuple(size)
@@ -86,9 +95,9 @@ class _Padding:
 
     def crop(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Forward hook: cut the margin off everything that lies on the network's grid."""
-        return self._cut(output) if isinstance(output, Tensor) else output.map_volumes(self._cut)
+        return self.cut(output) if isinstance(output, Tensor) else output.map_volumes(self.cut)
 
-    def _cut(self, volume: Tensor) -> Tensor:
+    def cut(self, volume: Tensor) -> Tensor:
         """Cut the margin off a map of any scale; a feature voxel that lies partly in the patch stays."""
         index: list[Any] = [slice(None), slice(None)]
         for part, whole, here in zip(self.window, self.size, volume.shape[2:], strict=True):

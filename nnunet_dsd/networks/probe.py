@@ -82,7 +82,7 @@ def measure_levels(
         NetworkStructureError: if a module does not exist or does not run, or returns no features on a grid that
             divides the image's; the reasons are listed.
     """
-    seen, output = _dry_run(network, names, image, given=given)
+    seen, output = observe(network, names, image, given=given)
     problems = [problem for name in names for problem in _feature_problems(name, seen, image)]
     if problems:
         raise NetworkStructureError("these levels cannot be used: " + "; ".join(dict.fromkeys(problems)))
@@ -101,8 +101,23 @@ def _default_example(network: nn.Module) -> Tensor:
 
 
 @torch.no_grad()
-def _dry_run(network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool) -> tuple[dict[str, Any], Any]:
-    """Return what each named level's module returned (or was given), and the network's output."""
+def observe(
+    network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool = True
+) -> tuple[dict[str, Any], Any]:
+    """Run a network once, in eval mode, and see what passes through some of its modules.
+
+    Args:
+        network: Any network; left as it was.
+        names: Paths of modules; `path:input` stands for what a module is given instead of what it returns.
+        image: Input `(1, C, *S)`.
+        given: Whether the caller's user chose the image, for the error message.
+
+    Returns:
+        What each named module returned (or was given), without those that did not run, and the network's output.
+
+    Raises:
+        NetworkStructureError: if a module does not exist, or the network fails on the image.
+    """
     parameter = next(network.parameters(), None)
     image = image if parameter is None else image.to(device=parameter.device, dtype=parameter.dtype)
     with _in_eval_mode(network), _recorded(network, names) as seen:

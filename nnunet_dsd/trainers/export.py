@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from nnunet_dsd.trainers.checkpoint import (
     write_checkpoint,
 )
 from nnunet_dsd.trainers.headed import LOG_PREFIX
+from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder
 from nnunet_dsd.trainers.planned import STOCK_TRAINER
 
 MODEL_FILES = ("plans.json", "dataset.json", "dataset_fingerprint.json")
@@ -48,8 +48,8 @@ def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = Non
         DataError: if the folder is no model folder or lacks a fold.
         CheckpointError: if a checkpoint cannot be a stock one, or the copy's output differs.
     """
-    plans, dataset = _read_model(model)
-    sources = _fold_checkpoints(model, folds, checkpoint)
+    plans, dataset = read_model_folder(model)
+    sources = fold_checkpoints(model, folds, checkpoint)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} is not empty; choose a new folder for the stock-only copy")
     with whole_folder(output) as partial:
@@ -163,29 +163,6 @@ def _build_trained(
         attach_heads(network, describe_staged_network(network), classes, HeadChoice())
     network.load_state_dict(_without_heads(checkpoint["network_weights"]))
     return network
-
-
-def _read_model(model: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    missing = [name for name in ("plans.json", "dataset.json") if not (model / name).is_file()]
-    if missing:
-        raise DataError(
-            f"{model} is no nnU-Net model folder: it lacks {' and '.join(missing)}. Expected a folder such as "
-            "nnUNet_results/Dataset004_Hippocampus/nnUNetTrainerDSD__nnUNetPlans__3d_fullres"
-        )
-    return json.loads((model / "plans.json").read_text()), json.loads((model / "dataset.json").read_text())
-
-
-def _fold_checkpoints(model: Path, folds: Sequence[str] | None, checkpoint: str) -> list[Path]:
-    if folds is None:
-        found = sorted(model.glob(f"fold_*/{checkpoint}"))
-        if not found:
-            raise DataError(f"no fold of {model} has a {checkpoint}; name another with -chk")
-        return found
-    paths = [model / f"fold_{fold}" / checkpoint for fold in folds]
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise DataError(f"missing: {', '.join(missing)}; finish these folds or name others with -f")
-    return paths
 
 
 def _copy_postprocessing(model: Path, target: Path) -> None:

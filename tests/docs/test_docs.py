@@ -316,6 +316,20 @@ def test_the_checkpoint_page_names_our_keys():
     assert all(f"| `{key}` |" in text for key in (HEADS_KEY, SETTINGS_KEY))
 
 
+def test_the_page_of_grad_cam_has_every_column_and_quotes_messages_of_the_code():
+    from nnunet_dsd.attribution.table import HeatRow
+
+    text = (DOCS / "how-to/see-where-a-model-looks.md").read_text()
+    columns, _, refusals = text.partition("## The numbers")[2].partition("## When it refuses")
+    named = [
+        name for row in re.findall(r"^\| (`.+?) \|", columns, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert named == [field.name for field in dataclasses.fields(HeatRow)]
+    quoted = re.findall(r"^(?:\||-) `([^`]+)`", columns.partition("An undefined")[2] + refusals, re.MULTILINE)
+    assert len(quoted) > 7
+    assert [message for message in quoted if not any(message in template for template in message_templates())] == []
+
+
 def quoted_messages():
     """The messages of ours in the troubleshooting tables, first column, above nnU-Net's."""
     text = (DOCS / "how-to/troubleshoot.md").read_text().partition("## From nnU-Net")[0]

@@ -1,0 +1,208 @@
+"""What is looked at: models, cases, a structure, levels; checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnunet_dsd.attribution.gradcam import DEFAULT_LEVELS
+from nnunet_dsd.datasets.volumes import geometry_difference
+from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.evaluation.images import read_geometry, read_labels
+from nnunet_dsd.evaluation.structures import Structure, label_set
+from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder
+
+SOURCE = "what nnunet-dsd gradcam was asked for"
+# nnU-Net's readers that leave an image's axes as they are in the file, so that its geometry holds for their arrays.
+READERS = ("SimpleITKIO", "NibabelIO")
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model folder and the name it gets in figures and files."""
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asks for.
+
+    Attributes:
+        models: at least one; compared row by row.
+        images: folder with `CASE_0000` files.
+        output: folder to write, which must not exist or be empty.
+        cases: names of cases.
+        label: name or value of the structure.
+        levels: `bottleneck`, `last`, or module paths.
+        fold: of every model.
+        checkpoint: file name in the fold.
+        labels: folder with reference label images, if there is one.
+        device: `cpu` or `cuda`.
+    """
+
+    models: tuple[ModelChoice, ...]
+    images: Path
+    output: Path
+    cases: tuple[str, ...]
+    label: str
+    levels: tuple[str, ...] = DEFAULT_LEVELS
+    fold: str = "0"
+    checkpoint: str = "checkpoint_final.pth"
+    labels: Path | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The files of a case: its channels, and its reference if there are any."""
+
+    name: str
+    images: tuple[Path, ...]
+    reference: Path | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A request whose files are there: the structure, its channel in the networks' output, and the cases."""
+
+    structure: Structure
+    channel: int
+    cases: tuple[CaseFiles, ...]
+
+
+@dataclass(frozen=True)
+class _Description:
+    """A model folder's plans and dataset.json."""
+
+    name: str
+    plans: dict[str, Any]
+    dataset_json: dict[str, Any]
+
+
+def parse_models(words: Sequence[str]) -> tuple[ModelChoice, ...]:
+    """Read models from words FOLDER or NAME=FOLDER; without a name a model is called as its folder."""
+    return tuple(_parse_model(word) for word in words)
+
+
+def _parse_model(word: str) -> ModelChoice:
+    name, separator, folder = word.partition("=")
+    if separator and name and "/" not in name and "\\" not in name and not Path(word).exists():
+        return ModelChoice(name, Path(folder))
+    return ModelChoice(Path(word).resolve().name, Path(word))
+
+
+def check_request(request: Request) -> Inputs:
+    """Find everything a request names.
+
+    Raises:
+        SettingsError: with everything that is missing, unknown or does not go together.
+    """
+    problems = _repeated("model", [model.name for model in request.models]) + _repeated("case", request.cases)
+    problems += _repeated("level", request.levels)
+    if request.output.exists() and (not request.output.is_dir() or any(request.output.iterdir())):
+        problems.append(f"{request.output} is not empty; give a new folder with -o")
+    if request.device == "cuda" and not torch.cuda.is_available():
+        problems.append("PyTorch finds no CUDA device here; give --device cpu")
+    described: list[_Description] = []
+    for model in request.models:
+        problems += _read_model(model, request, described)
+    if not described:
+        raise SettingsError(problems, source=SOURCE)
+    first = described[0]
+    problems += [problem for other in described[1:] for problem in _model_differences(first, other)]
+    structure = _find_structure(request.label, first, problems)
+    cases = tuple(_case_files(case, request, first.dataset_json) for case in request.cases)
+    for case in cases:
+        problems += _case_problems(case, structure)
+    if problems or structure is None:
+        raise SettingsError(problems, source=SOURCE)
+    return Inputs(structure, _channel(structure, first.dataset_json), cases)
+
+
+def _repeated(what: str, names: Sequence[str]) -> list[str]:
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    advice = "; name them apart with NAME=FOLDER" if what == "model" else ""
+    return [f"the {what} {name} is named twice{advice}" for name in repeated]
+
+
+def _read_model(model: ModelChoice, request: Request, described: list[_Description]) -> list[str]:
+    """Add a model's description; return what is wrong with its folder."""
+    try:
+        plans, dataset_json = read_model_folder(model.folder)
+        described.append(_Description(model.name, plans, dataset_json))
+        fold_checkpoints(model.folder, [request.fold], request.checkpoint)
+    except DataError as error:
+        return [str(error)]
+    problems = []
+    if plans.get("image_reader_writer") not in READERS:
+        problems.append(
+            f"{model.name} reads images with nnU-Net's {plans.get('image_reader_writer')}; only "
+            f"{' and '.join(READERS)} keep the axes of the file, which the maps' place in space is computed from"
+        )
+    configuration = model.folder.resolve().name.split("__")[-1]
+    if plans["configurations"].get(configuration, {}).get("previous_stage"):
+        problems.append(
+            f"{model.name} is the second stage of a cascade, which needs another model's prediction as input; look at "
+            "a model that takes images alone"
+        )
+    return problems
+
+
+def _model_differences(first: _Description, other: _Description) -> list[str]:
+    return [
+        f"{other.name} was trained with the {entry} {other.dataset_json.get(entry)}, {first.name} with "
+        f"{first.dataset_json.get(entry)}; compare models of one data set"
+        for entry in ("labels", "channel_names", "file_ending")
+        if other.dataset_json.get(entry) != first.dataset_json.get(entry)
+    ]
+
+
+def _find_structure(label: str, model: _Description, problems: list[str]) -> Structure | None:
+    structures = label_set(model.dataset_json["labels"]).structures
+    for structure in structures:
+        if label == structure.name or structure.labels == (int(label) if label.isdecimal() else None,):
+            return structure
+    known = ", ".join(f"{one.name} ({', '.join(map(str, one.labels))})" for one in structures)
+    problems.append(f"there is no structure {label!r}; the models have: {known}")
+    return None
+
+
+def _channel(structure: Structure, dataset_json: dict[str, Any]) -> int:
+    """Return the output channel: with regions their order without background, else the label's value, as nnU-Net."""
+    structures = label_set(dataset_json["labels"]).structures
+    regions = any(isinstance(value, list | tuple) and len(value) > 1 for value in dataset_json["labels"].values())
+    return structures.index(structure) if regions else structure.labels[0]
+
+
+def _case_files(case: str, request: Request, dataset_json: dict[str, Any]) -> CaseFiles:
+    ending = dataset_json["file_ending"]
+    images = tuple(
+        request.images / f"{case}_{channel:04d}{ending}" for channel in range(len(dataset_json["channel_names"]))
+    )
+    return CaseFiles(case, images, request.labels / f"{case}{ending}" if request.labels else None)
+
+
+def _case_problems(case: CaseFiles, structure: Structure | None) -> list[str]:
+    missing = [path for path in (*case.images, *([case.reference] if case.reference else [])) if not path.is_file()]
+    if missing:
+        return [f"{path} does not exist; it belongs to the case {case.name}" for path in missing]
+    try:
+        geometry = read_geometry(case.images[0])
+        if len(geometry.size) not in (2, 3):
+            return [f"{case.images[0]} has {len(geometry.size)} axes; 2 or 3 are needed"]
+        reference = read_labels(case.reference) if case.reference else None
+    except DataError as error:
+        return [str(error)]
+    if reference is None:
+        return []
+    if difference := geometry_difference(geometry, reference.geometry):
+        return [f"{reference.path} does not lie on its image's voxels: {difference}"]
+    if structure is not None and not structure.mask(reference.array).any():
+        return [f"{reference.path} holds no voxel of {structure.name}; leave out the case {case.name} or --labels"]
+    return []

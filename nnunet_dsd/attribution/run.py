@@ -1,0 +1,57 @@
+"""From a request to a folder: a figure per case, the maps as images, the numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from nnunet_dsd.attribution.figure import heat_figure
+from nnunet_dsd.attribution.looking import LookedCase, load_models, look_at_case
+from nnunet_dsd.attribution.patch import write_patch
+from nnunet_dsd.attribution.request import Request, check_request
+from nnunet_dsd.attribution.table import HeatRow, heat_rows, write_rows
+from nnunet_dsd.evaluation.figures import save_png
+from nnunet_dsd.files import whole_folder
+
+TABLE, MAPS = "gradcam.csv", "maps"
+
+
+def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: None) -> list[HeatRow]:
+    """Look at every case with every model and write the output folder, whole or not at all.
+
+    Args:
+        request: What is asked for.
+        done: Told the name of every case that is finished.
+
+    Returns:
+        The rows of `gradcam.csv`.
+
+    Raises:
+        SettingsError: with everything that is missing, unknown or does not go together.
+        CheckpointError: if a checkpoint is broken.
+    """
+    inputs = check_request(request)
+    models = load_models(request)
+    rows: list[HeatRow] = []
+    with whole_folder(request.output) as partial:
+        (partial / MAPS).mkdir()
+        for files in inputs.cases:
+            case = look_at_case(files, models, inputs)
+            rows += heat_rows(case, inputs.structure, request.levels)
+            save_png(heat_figure(case, inputs.structure, request.levels), partial / f"{case.name}.png")
+            _write_maps(partial / MAPS, case, request.levels)
+            done(case.name)
+        write_rows(partial / TABLE, rows)
+    return rows
+
+
+def map_name(case: str, model: str, level: str) -> str:
+    """Return the file name of a map; signs that a file name may not hold everywhere become hyphens."""
+    return "__".join(re.sub(r"[^\w.-]", "-", part) for part in (case, model, level)) + ".nii.gz"
+
+
+def _write_maps(folder: Path, case: LookedCase, levels: tuple[str, ...]) -> None:
+    for sight in case.sights:
+        for level, heat in zip(levels, sight.heat.maps or (), strict=False):
+            write_patch(folder / map_name(case.name, sight.name, level), heat, sight.patch, case.geometry)

@@ -1,0 +1,97 @@
+"""Finished models as nnU-Net's own predictor loads them: the network, the preprocessing, the prediction of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nnunet_dsd.trainers.checkpoint import read_checkpoint
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """A case as a model sees it: transposed, cropped to what is not zero, normalised, resampled.
+
+    Attributes:
+        array: Shape (C, *P); P are the model's axes, three also in a 2D configuration.
+        transpose: Which axis of the image's array each of the model's axes is.
+        crop_start: First voxel of the crop along the model's axes, before resampling.
+        crop_shape: Voxels of the crop along the model's axes, before resampling.
+    """
+
+    array: NDArray[np.float32]
+    transpose: tuple[int, ...]
+    crop_start: tuple[int, ...]
+    crop_shape: tuple[int, ...]
+
+
+class FinishedModel:
+    """One fold of a model folder, on a device, in eval mode.
+
+    Args:
+        folder: The model folder.
+        fold: Such as "0" or "all".
+        checkpoint: File name in the fold.
+        device: Where the network runs.
+
+    Raises:
+        CheckpointError: if the checkpoint is broken.
+    """
+
+    def __init__(self, folder: Path, *, fold: str, checkpoint: str, device: torch.device) -> None:
+        read_checkpoint(folder / f"fold_{fold}" / checkpoint)
+        self._predictor = nnUNetPredictor(
+            use_mirroring=False,
+            perform_everything_on_device=device.type == "cuda",
+            device=device,
+            allow_tqdm=False,
+        )
+        self._predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
+        self.device = device
+        self.network: nn.Module = self._predictor.network.to(device).eval()
+
+    @property
+    def patch_size(self) -> tuple[int, ...]:
+        """Voxels per axis of what the network is given, two axes or three."""
+        return tuple(int(size) for size in self._predictor.configuration_manager.patch_size)
+
+    @property
+    def input_channels(self) -> int:
+        """Number of image channels."""
+        return len(self._predictor.dataset_json["channel_names"])
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether output channels are regions, each with a sigmoid, instead of classes."""
+        return bool(self._predictor.label_manager.has_regions)
+
+    def preprocess(self, images: Sequence[Path]) -> PreparedImage:
+        """Read the channels of a case and do with them what nnU-Net does before a prediction."""
+        predictor = self._predictor
+        preprocessor: Any = predictor.configuration_manager.preprocessor_class(verbose=False)
+        array, _, properties = preprocessor.run_case(
+            [str(path) for path in images],
+            None,
+            predictor.plans_manager,
+            predictor.configuration_manager,
+            predictor.dataset_json,
+        )
+        return PreparedImage(
+            array=np.asarray(array, dtype=np.float32),
+            transpose=tuple(int(axis) for axis in predictor.plans_manager.transpose_forward),
+            crop_start=tuple(int(low) for low, _ in properties["bbox_used_for_cropping"]),
+            crop_shape=tuple(int(size) for size in properties["shape_after_cropping_and_before_resampling"]),
+        )
+
+    def predict(self, prepared: PreparedImage) -> Tensor:
+        """Return the logits `(1, K, *P)` of a whole image on the CPU, by sliding window and without mirroring."""
+        logits: Tensor = self._predictor.predict_logits_from_preprocessed_data(torch.from_numpy(prepared.array))
+        return logits[None].float()

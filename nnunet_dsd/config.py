@@ -28,7 +28,7 @@ Reduction = Literal["sum", "mean"]
 Sharing = Literal["shared", "separate"]
 BottleneckInit = Literal["nearest", "random"]
 Optimiser = Literal["sgd", "adamw"]
-Schedule = Literal["poly", "step", "constant"]
+Schedule = Literal["poly", "step", "constant", "cosine"]
 SupervisedLossChoice = Literal["nnunet", "focal_dice"]
 FeedbackMethod = Literal["hlfd", "feature", "pixel", "ufd", "ifd", "skd", "at", "dkd", "hifd", "none"]
 
@@ -113,7 +113,9 @@ class Settings:
     )
     weight_decay: float | None = setting(None, "weight decay; none: 3e-5 with sgd, 1e-5 with adamw", low=0)
     schedule: Schedule = setting(
-        "poly", "poly: nnU-Net's; step: halved after every sixth of the epochs (paper, MMWHS); constant"
+        "poly",
+        "poly: nnU-Net's; step: halved after every sixth of the epochs (paper, MMWHS); constant; cosine: half a cosine "
+        "down to 1e-6 (HLFD)",
     )
     seed: int | None = setting(
         None, "seed of weights and sampling; none: as nnU-Net, not seeded", low=0, high=2**32 - 1

@@ -118,7 +118,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             patch_size=(384, 384),
         ),
         "paper-hlfd-student": Preset(
-            "HLFD's student on tumour slices: as its teacher for 120 epochs; focal loss plus Dice, T 4, weights 0.9, 0.1",
+            "HLFD's student on tumour slices: as its teacher, 120 epochs; focal loss plus Dice, T 4, weights 0.9, 0.1",
             {
                 **_HLFD,
                 "epochs": 120,

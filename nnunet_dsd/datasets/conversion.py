@@ -152,7 +152,7 @@ def _check_slices(
     case: SourceCase, path: Path, image: Header, notes: list[str], *, values: LabelValues, slicing: TumourSlices
 ) -> Findings:
     """Return the slices of a sound case, with a note where there is none."""
-    label = place(translate(read_image(path), values), image.geometry)
+    label = place(translate(split_channels(read_image(path))[0], values), image.geometry)
     slices = find_slices(case.name, label, slicing)
     none = [] if slices else [f"{case.name}: no slice with tumour to take, left out"]
     output_bytes = sum(5 * origin.size[0] * origin.size[1] for origin in slices)  # float image and 8-bit label

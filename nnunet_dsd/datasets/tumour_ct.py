@@ -11,6 +11,7 @@ from nnunet_dsd.datasets.labels import LabelValues
 from nnunet_dsd.datasets.sources import Listing, SourceCase
 from nnunet_dsd.datasets.splits import NNUNET_FOLDS, hold_out_last, nnunet_folds
 from nnunet_dsd.datasets.tumour_slices import CHANNEL_NAME, TumourSlices
+from nnunet_dsd.errors import SettingsError
 
 FIRST_TUMOUR_VALUE = 2  # in all of them 1 is the organ
 
@@ -81,8 +82,10 @@ def describe_conversion(
         name: what nnU-Net's folder is called after the number; None is the data set's own.
 
     Raises:
-        SettingsError: if the numbers of cases cannot be.
+        SettingsError: if regions are asked for in slices, or the numbers of cases cannot be.
     """
+    if settings.regions and settings.slices:
+        raise SettingsError(["regions are for volumes; slices have tumour alone"], source="the settings")
     problems = [*listing.problems, *_count_problems(len(listing.cases), source, data_set, settings)]
     training, test, test_rule = listing.cases, tuple(unlabelled), "the published images without labels, if any"
     if settings.test_cases is not None and not problems:

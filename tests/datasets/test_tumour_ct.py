@@ -129,6 +129,12 @@ def test_regions_are_nested_and_name_the_files_values(tmp_path, nnunet, release)
         assert [written for written, region in zip(order, regions, strict=True) if value in region][-1] == value
 
 
+def test_regions_in_slices_are_refused(tmp_path):
+    write_kits(tmp_path, cases=1)
+    with pytest.raises(SettingsError, match="regions are for volumes; slices have tumour alone"):
+        read_kits(tmp_path, "kits19", TumourSettings(regions=True, slices=True))
+
+
 def test_the_last_labelled_volumes_are_held_out_instead_of_the_published_images(tmp_path, nnunet):
     write_kits(tmp_path / "source", unlabelled=2)
     raw = written(read_kits(tmp_path / "source", "kits19", TumourSettings(incomplete=True, test_cases=2)))

@@ -1,7 +1,8 @@
 """Tumour slices through `nnunet-dsd evaluate`: Dice and volume difference per slice, and from them per volume."""
 
-import csv
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,19 +51,20 @@ def test_every_slice_has_the_dice_and_volume_difference_of_its_pixels(evaluated)
         assert scores[case]["hd95_mm"] >= min(SCAN_SPACING)
 
 
-def test_the_pixels_of_a_volumes_slices_add_up_to_the_papers_scores_per_volume(evaluated):
+def test_the_pages_example_adds_the_slices_of_a_volume_up(evaluated, monkeypatch):
     masks, folder = evaluated
-    rows = list(csv.DictReader((folder / "scores.csv").open()))
-    for volume in {case[:10] for case in masks}:
-        mine = [row for row in rows if row["case"].startswith(f"{volume}_slice_")]
-        predicted = sum(int(row["prediction_voxels"]) for row in mine)
-        expected = sum(int(row["reference_voxels"]) for row in mine)
-        both = sum(
-            float(row["dice"]) * (int(row["prediction_voxels"]) + int(row["reference_voxels"])) / 2 for row in mine
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "evaluate.md").read_text()
+    (example,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "_slice_" in block)
+    monkeypatch.chdir(folder.parent)
+    names = {}
+    exec(example, names)
+    volumes = {case[:10] for case in masks}
+    assert names["scores"].keys() == volumes
+    for volume in volumes:
+        predicted, expected = (
+            np.stack([pair[index] for case, pair in masks.items() if case[:10] == volume]) for index in (0, 1)
         )
-        stacks = [np.stack([pair[index] for case, pair in masks.items() if case[:10] == volume]) for index in (0, 1)]
-        intersection = int(np.logical_and(*stacks).sum())
-        assert 2 * both / (predicted + expected) == pytest.approx(
-            2 * intersection / (stacks[0].sum() + stacks[1].sum()), abs=1e-9
-        )
-        assert predicted / expected - 1 == pytest.approx(stacks[0].sum() / stacks[1].sum() - 1)
+        both = np.logical_and(predicted, expected).sum()
+        dice, difference = names["scores"][volume]
+        assert dice == pytest.approx(2 * both / (predicted.sum() + expected.sum()))
+        assert difference == pytest.approx(predicted.sum() / expected.sum() - 1)

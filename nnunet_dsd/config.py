@@ -29,7 +29,7 @@ Reduction = Literal["sum", "mean"]
 Sharing = Literal["shared", "separate"]
 BottleneckInit = Literal["nearest", "random"]
 Optimiser = Literal["sgd", "adamw"]
-Schedule = Literal["poly", "step", "constant"]
+Schedule = Literal["poly", "step", "constant", "cosine"]
 SupervisedLossChoice = Literal["nnunet", "focal_dice"]
 FeedbackMethod = Literal["hlfd", "feature", "pixel", "ufd", "ifd", "skd", "at", "dkd", "hifd", "none"]
 
@@ -128,7 +128,9 @@ class Settings:
     )
     weight_decay: float | None = setting(None, "weight decay; none: 3e-5 with sgd, 1e-5 with adamw", low=0)
     schedule: Schedule = setting(
-        "poly", "poly: nnU-Net's; step: halved after every sixth of the epochs (paper, MMWHS); constant"
+        "poly",
+        "poly: nnU-Net's; step: halved after every sixth of the epochs (paper, MMWHS); constant; cosine: half a cosine "
+        "down to 1e-6 (HLFD)",
     )
     augmentation: bool = setting(
         True, "nnU-Net's augmentation; without it patches stay as they are, and prediction does not mirror either"

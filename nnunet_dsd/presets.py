@@ -1,4 +1,4 @@
-"""Named sets of settings: the paper's loss, and the paper's whole training on each of its data sets."""
+"""Named sets of settings: the paper's loss, its whole training on each of its data sets, and the training of HLFD."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class Preset:
 _MMWHS: dict[str, Any] = {**_PAPER_OPTIMISER, "learning_rate": 1e-3, "schedule": "step", "epochs": 300}
 _BRATS_TRANSFORMER: dict[str, Any] = {**_PAPER_OPTIMISER, "learning_rate": 1e-4, "schedule": "constant", "epochs": 325}
 _HIPPOCAMPUS: dict[str, Any] = {**_PAPER_OPTIMISER, "learning_rate": 1e-4, "schedule": "constant", "epochs": 300}
+# AdamW without weight decay is Adam.
+_HLFD: dict[str, Any] = {"optimiser": "adamw", "weight_decay": 0.0, "learning_rate": 1e-2, "schedule": "cosine"}
 _SEPARATE: dict[str, Any] = {"bottlenecks": "separate"}  # the authors' UNETR and VNet share no heads
 
 
@@ -107,6 +109,27 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             32,
             {**_HIPPOCAMPUS, **_SEPARATE},
             feature_size=16,
+        ),
+        "paper-hlfd-teacher": Preset(
+            "HLFD's teacher on tumour slices, a UNet++ of 64 to 1024 filters: Adam 1e-2, cosine to 1e-6, 100 epochs, "
+            "batch 8, patch 384^2",
+            {**_HLFD, "epochs": 100, "feature_size": 64},
+            batch_size=8,
+            patch_size=(384, 384),
+        ),
+        "paper-hlfd-student": Preset(
+            "HLFD's student on tumour slices: as its teacher, 120 epochs; focal loss plus Dice, T 4, weights 0.9, 0.1",
+            {
+                **_HLFD,
+                "epochs": 120,
+                "supervised_loss": "focal_dice",
+                "feedback": "hlfd",
+                "temperature": 4.0,
+                "feedback_beta": 0.9,
+                "feedback_lambda": 0.1,
+            },
+            batch_size=8,
+            patch_size=(384, 384),
         ),
     }
 )

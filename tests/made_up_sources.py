@@ -1,4 +1,4 @@
-"""Made-up data sets in the layouts that MMWHS and the Medical Segmentation Decathlon are published in, but tiny."""
+"""Made-up data sets in the layouts that MMWHS, MSD, KiTS and LiTS are published in, but tiny."""
 
 import json
 
@@ -100,6 +100,62 @@ HIPPOCAMPUS_JSON = {
     "modality": {"0": "MRI"},
     "labels": {"0": "background", "1": "Anterior", "2": "Posterior"},
 }
+
+
+# Directions (LPS) of KiTS: slices from superior to inferior along the first axis, then rows, then columns.
+KITS_DIRECTION = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]])
+# LiTS has scans whose columns and rows grow to the left and posterior, and scans whose grow to the right and anterior.
+LITS_DIRECTIONS = (np.eye(3), np.diag([-1.0, -1.0, 1.0]))
+SCAN_SPACING = (0.7, 0.8, 3.0)  # columns, rows, slices, mm
+
+
+def made_up_scan(rng, *, shape=(6, 14, 12), tumour_slices=(2, 3), cysts=False):
+    """An organ with a tumour in some slices: image (HU) and label, (slice, row, column).
+
+    Slices grow to superior, rows to posterior, columns to the left. The tumour covers 2 x 3 pixels, and one pixel in
+    the last of its slices; a cyst covers one pixel of the slice above.
+    """
+    image = rng.integers(-1000, 1500, shape).astype(np.int16)
+    label = np.zeros(shape, np.uint8)
+    label[1:-1, 3:-3, 2:-4] = 1
+    for height in tumour_slices[:-1]:
+        label[height, 5:7, 3:6] = 2
+    for height in tumour_slices[-1:]:
+        label[height, 6, 4] = 2
+        if cysts:
+            label[height + 1, 7, 3] = 3
+    return image, label
+
+
+def write_kits(folder, *, label_file="segmentation.nii.gz", cases=6, unlabelled=0, cysts=False, **scan):
+    """Write `case_00000/imaging.nii.gz` and so on; the unlabelled from number 210. Return what is in them, by case."""
+    rng, scans = np.random.default_rng(0), {}
+    for number in (*range(cases), *range(210, 210 + unlabelled)):
+        name = f"case_{number:05d}"
+        image, label = scans[name] = made_up_scan(rng, cysts=cysts, **scan)
+        for file, array in (("imaging.nii.gz", image.astype(np.float64)), (label_file, label)):
+            if number < 210 or file == "imaging.nii.gz":
+                geometry = {"spacing": SCAN_SPACING[::-1], "direction": KITS_DIRECTION}
+                write_volume(folder / name / file, array[::-1].transpose(2, 1, 0), **geometry)
+    return scans
+
+
+def write_lits(folder, *, cases=6, test_cases=0, without_tumour=(), **scan):
+    """Write `Training Batch 1/volume-0.nii` and so on, not compressed. Return what is in them, by number."""
+    rng, scans = np.random.default_rng(1), {}
+    for number in range(cases):
+        tumour = {"tumour_slices": ()} if number in without_tumour else {}
+        image, label = scans[number] = made_up_scan(rng, **{**scan, **tumour})
+        batch = folder / f"Training Batch {1 if number < 3 else 2}"
+        direction = LITS_DIRECTIONS[number % 2]
+        turned = (slice(None), slice(None, None, int(direction[1, 1])), slice(None, None, int(direction[0, 0])))
+        for kind, array in (("volume", image), ("segmentation", label)):
+            path = batch / f"{kind}-{number}.nii"
+            write_volume(path, array[turned], spacing=SCAN_SPACING, origin=(7, -3, 40), direction=direction)
+    for number in range(test_cases):
+        image, _ = made_up_scan(rng, **scan)
+        write_volume(folder / "LITS-Challenge-Test-Data" / f"test-volume-{number}.nii", image, spacing=SCAN_SPACING)
+    return scans
 
 
 def make_nnunet_folders(folder, patch):

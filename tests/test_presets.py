@@ -68,6 +68,20 @@ def test_the_papers_networks_have_their_sizes_and_trainings(name, expected):
     assert {key: preset.settings[key] for key in without_heads} == without_heads
 
 
+@pytest.mark.parametrize(("name", "epochs"), [("paper-hlfd-teacher", 100), ("paper-hlfd-student", 120)])
+def test_hlfd_trains_with_adam_and_a_cosine_on_slices_of_384_pixels(name, epochs):
+    preset = find_preset(name)
+    s = read_settings(preset.settings)
+    assert (s.optimiser, s.weight_decay, s.learning_rate, s.schedule, s.epochs) == ("adamw", 0, 1e-2, "cosine", epochs)
+    assert (preset.batch_size, preset.patch_size) == (8, (384, 384))
+
+
+def test_hlfds_student_has_the_papers_loss():
+    s = read_settings(find_preset("paper-hlfd-student").settings)
+    assert (s.supervised_loss, s.feedback, s.temperature) == ("focal_dice", "hlfd", 4.0)
+    assert (s.feedback_beta, s.feedback_lambda) == (0.9, 0.1)
+
+
 def test_the_paper_preset_leaves_nnunets_optimiser_and_plans_alone():
     preset = find_preset("paper")
     assert not {"optimiser", "learning_rate", "schedule", "epochs", "weight_decay"} & set(preset.settings)

@@ -25,6 +25,7 @@ from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.padding import padding_of
 from nnunet_dsd.networks.probe import observe
 from nnunet_dsd.networks.taps import INPUT_SUFFIX, find_module
+from nnunet_dsd.networks.ushape import EncoderLevels
 
 BOTTLENECK, LAST = "bottleneck", "last"
 DEFAULT_LEVELS = (BOTTLENECK, LAST)
@@ -89,8 +90,9 @@ def resolve_level(network: nn.Module, level: str) -> str:
         return level
     shape = describe_network(network)
     if level == BOTTLENECK:
-        return shape.decoders[-1].name
-    if shape.last is None:
+        deepest = shape.encoders if isinstance(shape, EncoderLevels) else shape.decoders
+        return deepest[-1].name
+    if isinstance(shape, EncoderLevels) or shape.last is None:
         raise NetworkStructureError(
             f"the last decoder level of {type(network).__name__} is not known; name a module with --level"
         )

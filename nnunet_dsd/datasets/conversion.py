@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nnunet_dsd import __version__
 from nnunet_dsd.datasets.labels import LabelValues, inspect_values, translate
@@ -15,6 +16,15 @@ from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset
 from nnunet_dsd.datasets.sources import SourceCase
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
 from nnunet_dsd.datasets.targets import SPLITS_FILE, Target, require_disk_space
+from nnunet_dsd.datasets.tumour_slices import (
+    SliceOrigin,
+    TumourSlices,
+    find_slices,
+    folds_of_slices,
+    place,
+    slice_problems,
+    write_slices,
+)
 from nnunet_dsd.datasets.volumes import (
     Header,
     count_not_finite,
@@ -35,6 +45,9 @@ RECORD_FILE = "conversion.json"
 class Conversion:
     """A data set to convert, as its own module read it.
 
+    With `slicing`, each axial slice with tumour becomes a case of its own: `channel_names` and `labels` are those of
+    the slices, tumour is what `values` does not turn into 0, and `training`, `test` and `folds` name volumes.
+
     Attributes:
         source: the folder it was found in.
         name: what nnU-Net's folder is called after the number.
@@ -46,6 +59,7 @@ class Conversion:
         training: cases to train and validate on, in file order, all with labels.
         test: cases to predict; with labels where there are any.
         folds: empty leaves the folds to nnU-Net.
+        slicing: which slices to take; None takes volumes.
         rules: how cases were divided and volumes changed, in sentences by topic.
         problems: what was wrong with the list of files.
         description: one sentence on the data set, with its source.
@@ -62,6 +76,7 @@ class Conversion:
     regions_class_order: tuple[int, ...] = ()
     preparation: Preparation = field(default_factory=Preparation)
     folds: tuple[Fold, ...] = ()
+    slicing: TumourSlices | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
@@ -73,11 +88,12 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the check found: problems, notes on what will be corrected, and about how much will be written."""
+    """What the check found: problems, notes, about how much will be written, and the slices to take, if any."""
 
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     output_bytes: int = 0
+    slices: tuple[SliceOrigin, ...] = ()
 
 
 def check_sources(conversion: Conversion, *, processes: int) -> Findings:
@@ -91,18 +107,30 @@ def check_sources(conversion: Conversion, *, processes: int) -> Findings:
         channels=len(conversion.channel_names),
         values=conversion.values,
         preparation=conversion.preparation,
+        slicing=conversion.slicing,
     )
     found = for_each(check, conversion.cases, processes=processes, description="checking")
     problems = [*conversion.problems, *(problem for case in found for problem in case.problems)]
+    slices = tuple(origin for case in found for origin in case.slices)
+    if conversion.slicing is not None and not problems:
+        training = [case.name for case in conversion.training]
+        problems = slice_problems(conversion.folds, slices, training, conversion.slicing)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise DataError(f"{len(problems)} problem(s) in {conversion.source}, nothing was written:\n{listed}")
     notes = tuple(note for case in found for note in case.notes)
-    return Findings(notes=notes, output_bytes=sum(case.output_bytes for case in found))
+    return Findings(notes=notes, output_bytes=sum(case.output_bytes for case in found), slices=slices)
 
 
-def check_case(case: SourceCase, *, channels: int, values: LabelValues, preparation: Preparation) -> Findings:
-    """Read a case's files to their ends and check channels, numbers, label values and geometry."""
+def check_case(
+    case: SourceCase,
+    *,
+    channels: int,
+    values: LabelValues,
+    preparation: Preparation,
+    slicing: TumourSlices | None = None,
+) -> Findings:
+    """Read a case's files to their ends, check channels, numbers, label values and geometry, and find its slices."""
     problems: list[str] = []
     notes: list[str] = []
     image = _check_volume(case.image, channels, problems)
@@ -113,8 +141,22 @@ def check_case(case: SourceCase, *, channels: int, values: LabelValues, preparat
     if image is not None and label is not None:
         difference = geometry_difference(image.geometry, label.geometry)
         problems += [f"{case.label} does not lie on its image's voxels: {difference}"] if difference else []
-    output_bytes = 0 if image is None else _output_bytes(case, image, preparation)
-    return Findings(tuple(problems), tuple(notes), output_bytes)
+    if problems or image is None:
+        return Findings(tuple(problems), tuple(notes))
+    if slicing is not None and case.label is not None:
+        return _check_slices(case, case.label, image, notes, values=values, slicing=slicing)
+    return Findings((), tuple(notes), _output_bytes(case, image, preparation))
+
+
+def _check_slices(
+    case: SourceCase, path: Path, image: Header, notes: list[str], *, values: LabelValues, slicing: TumourSlices
+) -> Findings:
+    """Return the slices of a sound case, with a note where there is none."""
+    label = place(translate(split_channels(read_image(path))[0], values), image.geometry)
+    slices = find_slices(case.name, label, slicing)
+    none = [] if slices else [f"{case.name}: no slice with tumour to take, left out"]
+    output_bytes = sum(5 * origin.size[0] * origin.size[1] for origin in slices)  # float image and 8-bit label
+    return Findings((), (*notes, *none), output_bytes, slices)
 
 
 def _output_bytes(case: SourceCase, image: Header, preparation: Preparation) -> int:
@@ -148,12 +190,14 @@ def convert(conversion: Conversion, target: Target, *, processes: int) -> Findin
     """
     findings = check_sources(conversion, processes=processes)
     require_disk_space(target, findings.output_bytes)
+    sliced = conversion.slicing is not None
+    folds = folds_of_slices(conversion.folds, findings.slices) if sliced else conversion.folds
     try:
         with whole_folder(target.raw) as folder:
             _write_cases(conversion, folder, processes=processes)
-            _write_descriptions(conversion, folder, findings)
+            _write_descriptions(conversion, folder, findings, folds)
             if target.splits is not None:  # before the data set is there: nnU-Net would make folds of its own
-                write_json(target.splits, as_nnunet_splits(conversion.folds))
+                write_json(target.splits, as_nnunet_splits(folds))
     except OSError as error:
         raise SetupError(f"{target.name} could not be written: {error}") from error
     return findings
@@ -162,7 +206,11 @@ def convert(conversion: Conversion, target: Target, *, processes: int) -> Findin
 def _write_cases(conversion: Conversion, folder: Path, *, processes: int) -> None:
     (folder / "labelsTr").mkdir()
     work = [(case, "Tr") for case in conversion.training] + [(case, "Ts") for case in conversion.test]
-    write = partial(write_case, folder=folder, values=conversion.values, preparation=conversion.preparation)
+    write: Callable[[tuple[SourceCase, str]], None]
+    if conversion.slicing is None:
+        write = partial(write_case, folder=folder, values=conversion.values, preparation=conversion.preparation)
+    else:
+        write = partial(write_sliced_case, folder=folder, values=conversion.values, slicing=conversion.slicing)
     for_each(write, work, processes=processes, description="converting")
 
 
@@ -184,22 +232,45 @@ def write_case(
         write_image(label_path(folder / f"labels{part}", case.name), prepare_label(label, preparation))
 
 
-def _write_descriptions(conversion: Conversion, folder: Path, findings: Findings) -> None:
+def write_sliced_case(
+    case_and_part: tuple[SourceCase, str], *, folder: Path, values: LabelValues, slicing: TumourSlices
+) -> None:
+    """Write a labelled volume's slices with tumour; one without a label has none."""
+    case, part = case_and_part
+    if case.label is None:
+        return
+    image = split_channels(read_image(case.image))[0]
+    label = translate(split_channels(read_image(case.label))[0], values)
+    label.CopyInformation(image)
+    write_slices(image, label, find_slices(case.name, label, slicing), slicing, folder, part)
+
+
+def _write_descriptions(conversion: Conversion, folder: Path, findings: Findings, folds: Sequence[Fold]) -> None:
+    training = {case.name for case in conversion.training}
+    slices = [origin for origin in findings.slices if origin.case in training]
     write_dataset_json(
         folder,
         channel_names=conversion.channel_names,
         labels=conversion.labels,
         regions_class_order=conversion.regions_class_order,
-        training_cases=len(conversion.training),
+        training_cases=len(training) if conversion.slicing is None else len(slices),
         description=conversion.description,
     )
-    if conversion.folds:
-        write_json(folder / SPLITS_FILE, as_nnunet_splits(conversion.folds))
-    record = {
+    if folds:
+        write_json(folder / SPLITS_FILE, as_nnunet_splits(folds))
+    record: dict[str, Any] = {
         "written_by": f"nnunet-dsd {__version__}",
         "rules": dict(conversion.rules),
         "notes": list(findings.notes),
         "training": [case.name for case in conversion.training],
         "test": [case.name for case in conversion.test],
     }
+    if conversion.slicing is not None:
+        record["slices"] = {origin.name: _without_name(origin) for origin in findings.slices}
     write_json(folder / RECORD_FILE, record)
+
+
+def _without_name(origin: SliceOrigin) -> dict[str, Any]:
+    content = asdict(origin)
+    del content["name"]
+    return content

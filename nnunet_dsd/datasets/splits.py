@@ -1,4 +1,4 @@
-"""Which cases are for training, for validation and for the test: the rules of the paper's authors' code.
+"""Which cases are for training, for validation and for the test: the rules of the paper's authors' code, and nnU-Net's.
 
 All of them start from the file order, the order of the file names by character.
 """
@@ -9,9 +9,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from nnunet_dsd.errors import SettingsError
 
 AUTHORS_SEED = 0
+NNUNET_SEED, NNUNET_FOLDS = 12345, 5
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,25 @@ def folds_in_file_order(names: Sequence[str], cases_per_fold: int) -> tuple[Fold
         )
     starts = range(0, len(names), cases_per_fold)
     return tuple(_fold(names, set(names[start : start + cases_per_fold])) for start in starts)
+
+
+def nnunet_folds(names: Sequence[str]) -> tuple[Fold, ...]:
+    """Divide names as nnU-Net divides the cases of a data set that has no split file.
+
+    The sorted names are shuffled with NumPy's `RandomState(12345)` and cut into five parts, of which the first are
+    larger by one where the number does not divide; fold k validates on part k.
+
+    Raises:
+        SettingsError: if there are fewer than five.
+    """
+    if len(names) < NNUNET_FOLDS:
+        raise SettingsError(
+            [f"{len(names)} cases; at least {NNUNET_FOLDS} are needed for {NNUNET_FOLDS} folds"], source="the split"
+        )
+    ordered = sorted(names)
+    order = np.arange(len(ordered))
+    np.random.RandomState(NNUNET_SEED).shuffle(order)
+    return tuple(_fold(ordered, {ordered[i] for i in part}) for part in np.array_split(order, NNUNET_FOLDS))
 
 
 def as_nnunet_splits(folds: Sequence[Fold]) -> list[dict[str, list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch.optim import Optimizer
@@ -10,6 +11,7 @@ from nnunet_dsd.config import Schedule
 
 PAPER_STEPS = 6
 PAPER_GAMMA = 0.5
+COSINE_END = 1e-6
 
 
 class EpochSchedule:
@@ -37,7 +39,8 @@ def learning_rate(schedule: Schedule, *, start: float, epochs: int) -> Callable[
     """Return the learning rate by epoch.
 
     "poly" is nnU-Net's, `lr * (1 - epoch / epochs) ** 0.9`; "step" the paper's for MMWHS, halved after every
-    `max(epochs // 6, 1)` epochs; "constant" the paper's for Hippocampus.
+    `max(epochs // 6, 1)` epochs; "constant" the paper's for Hippocampus; "cosine" that of HLFD's authors, half a cosine
+    that would reach 1e-6 in the epoch after the last.
 
     Args:
         schedule: Which of them.
@@ -49,4 +52,6 @@ def learning_rate(schedule: Schedule, *, start: float, epochs: int) -> Callable[
     if schedule == "step":
         width = max(epochs // PAPER_STEPS, 1)
         return lambda epoch: start * PAPER_GAMMA ** (epoch // width)
+    if schedule == "cosine":
+        return lambda epoch: COSINE_END + (start - COSINE_END) * (1 + math.cos(math.pi * epoch / epochs)) / 2
     return lambda epoch: start

@@ -9,6 +9,8 @@ from made_up_sources import (
     brats_names,
     hippocampus_names,
     make_nnunet_folders,
+    write_kits,
+    write_lits,
     write_mmwhs,
     write_msd,
 )
@@ -89,6 +91,30 @@ def test_any_task_and_the_folds_of_nnunet(nnunet, hippocampus):
     assert description(nnunet, "Dataset008_Hippocampus")["numTraining"] == 8
 
 
+def test_kidneys_are_volumes_with_classes_unless_regions_are_asked_for(nnunet, tmp_path):
+    source = tmp_path / "kits"
+    write_kits(source / "data", label_file="aggregated_OR_seg.nii.gz", cysts=True)
+    words = ("kits21", source, "--incomplete", "--aggregation", "or")
+    assert convert(*words, "-d", 21) == 0
+    assert convert(*words, "-d", 22, "--label-kind", "regions", "--test-cases", 1) == 0
+    classes = {"background": 0, "kidney": 1, "tumour": 2, "cyst": 3}
+    assert description(nnunet, "Dataset021_KiTS21")["labels"] == classes
+    assert description(nnunet, "Dataset022_KiTS21")["labels"]["masses"] == [2, 3]
+    assert description(nnunet, "Dataset022_KiTS21")["numTraining"] == 5
+
+
+def test_tumour_slices_are_written_with_what_was_chosen(nnunet, tmp_path, capsys):
+    write_lits(tmp_path / "lits")
+    words = ("lits", tmp_path / "lits", "-d", 17, "--incomplete", "--tumour-slices", "--min-tumour-mm2", 2)
+    assert convert(*words, "--window", 0, 100, "--test-cases", 1) == 0
+    printed = capsys.readouterr().out
+    assert "5 cases for training and validation, 1 for the test" in printed
+    assert "6 slices of them with tumour" in printed
+    assert "slices: axial, with tumour of 2 mm2 or more" in printed
+    assert "intensities: 0 to 100 HU, clipped, scaled to 0 to 1" in printed
+    assert description(nnunet, "Dataset017_LiTSTumourSlices")["numTraining"] == 5
+
+
 def test_a_check_writes_nothing(nnunet, hippocampus, capsys):
     assert convert("msd-hippocampus", hippocampus, "-d", 4, "--test-cases", 2, "--check-only") == 0
     assert "sound; about" in capsys.readouterr().out
@@ -113,6 +139,13 @@ def test_what_is_wrong_with_the_data_is_said_on_stderr_without_traceback(nnunet,
         (["msd-hippocampus", "--label-kind", "classes"], "--label-kind does not go with msd-hippocampus"),
         (["mmwhs", "--clip", "5", "5"], "the first must be less than the second"),
         (["mmwhs", "--clip", "0", "5", "--no-clip"], "--clip and --no-clip contradict each other"),
+        (["mmwhs", "--tumour-slices"], "--tumour-slices does not go with mmwhs"),
+        (["kits19", "--aggregation", "or"], "--aggregation does not go with kits19"),
+        (["lits", "--split", "nnunet"], "--split does not go with lits"),
+        (["lits", "--window", "0", "1"], "--window is for --tumour-slices"),
+        (["lits", "--tumour-slices", "--window", "1", "nan"], "--window 1 nan; two finite numbers"),
+        (["lits", "--tumour-slices", "--min-tumour-mm2", "-1"], "--min-tumour-mm2 -1; allowed is a finite area"),
+        (["lits", "--tumour-slices", "--label-kind", "regions"], "--tumour-slices has tumour alone"),
         (["msd-brats", "--split", "nnunet", "--validation-cases", "3"], "leaves to nnU-Net"),
     ],
 )

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from made_up_sources import BRATS_JSON, OBLIQUE, brats_names, write_msd, write_volume
+from made_up_sources import BRATS_JSON, OBLIQUE, brats_names, write_kits, write_lits, write_msd, write_volume
 
 from nnunet_dsd.cli.main import main
 
@@ -30,8 +30,8 @@ def run(*command):
     return done.stdout
 
 
-def plan(number):
-    options = ("--verify_dataset_integrity", "-c", "3d_fullres", "-np", "1")
+def plan(number, configuration="3d_fullres"):
+    options = ("--verify_dataset_integrity", "-c", configuration, "-np", "1")
     printed = run("nnUNetv2_plan_and_preprocess", "-d", number, *options)
     assert "Error" not in printed
     assert "Warning" not in printed
@@ -82,3 +82,38 @@ def test_nnunet_accepts_converted_tumours_as_regions_and_other_folds_are_its_own
     training, validation = split_of(folder, 1)
     assert (len(training), len(validation)) == (8, 2)  # nnU-Net's random 80:20, among the training cases alone
     assert set(training) | set(validation) == set(ours[0]["train"]) | set(ours[0]["val"])
+
+
+def test_nnunet_trains_on_tumour_slices_and_its_predictions_of_the_fold_are_evaluated(tmp_path, nnunet, monkeypatch):
+    write_kits(tmp_path / "kits" / "data", shape=(6, 48, 40))
+    words = ["-d", "19", "--incomplete", "--tumour-slices", "--processes", "1"]
+    assert main(["convert", "kits19", str(tmp_path / "kits"), *words]) == 0
+    plan(19, "2d")
+    name = "Dataset019_KiTS19TumourSlices"
+    plans = json.loads((nnunet / "nnUNet_preprocessed" / name / "nnUNetPlans.json").read_text())
+    assert list(plans["configurations"]) == ["2d"]
+    assert plans["configurations"]["2d"]["normalization_schemes"] == ["NoNormalization"]
+    assert plans["configurations"]["2d"]["spacing"] == pytest.approx([0.8, 0.7])
+    tiny = ["--batch-size", "2", "--patch-size", "32", "32", "--width", "0.125", "--epochs", "1"]
+    tiny += ["--iterations-per-epoch", "2", "--validation-iterations-per-epoch", "1"]
+    assert main(["plan", "-d", "19", "-c", "2d", "-o", "tiny", *tiny]) == 0
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    run("nnUNetv2_train", 19, "2d", 0, "-tr", "nnUNetTrainerBasic", "-p", "tiny", "-device", "cpu")
+    validation = nnunet / "nnUNet_results" / name / "nnUNetTrainerBasic__tiny__2d" / "fold_0" / "validation"
+    fold = json.loads((nnunet / "nnUNet_raw" / name / "splits_final.json").read_text())[0]["val"]
+    assert sorted(path.name for path in validation.glob("*.nii.gz")) == [f"{case}.nii.gz" for case in sorted(fold)]
+    references = nnunet / "nnUNet_raw" / name / "labelsTr"
+    words = ["--allow-missing", "--processes", "1", "-o", str(tmp_path / "evaluation")]
+    assert main(["evaluate", str(validation), str(references), *words]) == 0
+    scores = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["scores"]
+    assert sorted(score["case"] for score in scores) == sorted(fold)
+
+
+def test_nnunet_accepts_converted_livers_and_kidneys_as_volumes(tmp_path, nnunet):
+    write_lits(tmp_path / "lits", shape=(24, 28, 26), tumour_slices=(8, 9, 10))
+    write_kits(tmp_path / "kits", shape=(24, 28, 26), tumour_slices=(8, 9, 10), cysts=True)
+    options = ["--incomplete", "--processes", "1"]
+    assert main(["convert", "lits", str(tmp_path / "lits"), "-d", "17", *options]) == 0
+    assert main(["convert", "kits23", str(tmp_path / "kits"), "-d", "23", "--label-kind", "regions", *options]) == 0
+    plan(17)
+    plan(23)

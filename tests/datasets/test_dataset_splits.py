@@ -3,8 +3,16 @@
 import random
 
 import pytest
+from nnunetv2.utilities.crossval_split import generate_crossval_split
 
-from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits, folds_in_file_order, hold_out_last, shuffled_fold
+from nnunet_dsd.datasets.splits import (
+    Fold,
+    as_nnunet_splits,
+    folds_in_file_order,
+    hold_out_last,
+    nnunet_folds,
+    shuffled_fold,
+)
 from nnunet_dsd.errors import SettingsError
 
 
@@ -55,12 +63,20 @@ def test_no_test_case_can_be_wished_for():
         (lambda: hold_out_last(names(5), -1), "-1 test cases"),
         (lambda: shuffled_fold(names(5), 5), "5 validation cases of 5; allowed are 1 to 4"),
         (lambda: shuffled_fold(names(5), 0), "0 validation cases"),
+        (lambda: nnunet_folds(names(4)), "4 cases; at least 5 are needed for 5 folds"),
         (lambda: folds_in_file_order(names(4), 4), "4 cases; more than 4 are needed"),
     ],
 )
 def test_impossible_numbers_are_refused(split, words):
     with pytest.raises(SettingsError, match=words):
         split()
+
+
+@pytest.mark.parametrize("count", [5, 6, 7, 9, 131, 210])
+def test_five_folds_are_those_that_nnunet_makes(count):
+    cases = names(count)
+    random.Random(1).shuffle(cases)  # nnU-Net sorts them
+    assert as_nnunet_splits(nnunet_folds(cases)) == generate_crossval_split(sorted(cases))
 
 
 def test_nnunets_file_holds_train_and_val_per_fold():

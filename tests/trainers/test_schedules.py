@@ -1,4 +1,4 @@
-"""Learning rates by epoch: nnU-Net's, and the paper's two."""
+"""Learning rates by epoch: nnU-Net's, the paper's two, and that of HLFD's authors."""
 
 import pytest
 import torch
@@ -48,6 +48,20 @@ def test_step_works_with_few_epochs(epochs):
 
 def test_constant_never_changes():
     assert rates(9, schedule="constant", learning_rate=1e-4) == [1e-4] * 9
+
+
+@pytest.mark.parametrize("epochs", [1, 100, 120])
+def test_cosine_is_what_torchs_cosine_annealing_sets(epochs):
+    mine = rates(epochs, schedule="cosine", learning_rate=1e-2)
+    other = optimiser()
+    other.param_groups[0]["lr"] = 1e-2
+    scheduler, theirs = torch.optim.lr_scheduler.CosineAnnealingLR(other, T_max=epochs, eta_min=1e-6), []
+    for _ in range(epochs):
+        theirs.append(other.param_groups[0]["lr"])
+        other.step()
+        scheduler.step()
+    assert mine == pytest.approx(theirs, rel=1e-6)
+    assert mine[0] == 1e-2
 
 
 def test_the_rate_of_an_epoch_is_the_same_whatever_was_before_so_that_a_resumed_training_is_where_it_was():

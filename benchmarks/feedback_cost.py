@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import json
 import statistics
 import time
@@ -23,8 +22,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
-from step_cost import PATCHES, make_batch, plans_for, sandbox, seconds_of
+from step_cost import PATCHES, make_batch, plans_for, sandbox, seconds_of, show_and_write
 
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.registry import find_trainer
@@ -135,15 +133,7 @@ def main() -> None:
     arguments = parse_arguments()
     cases = [(w, f, d) for d in arguments.dimensions for w in arguments.student_width for f in arguments.feedback]
     rows = [measure(*case, arguments) for case in track(cases, console=Console(stderr=True))]
-    table = Table(*rows[0], title=f"torch {torch.__version__}, {torch.get_num_threads()} thread(s)")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console(width=160).print(table)
-    if arguments.csv:
-        with arguments.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+    show_and_write(rows, arguments.csv)
 
 
 if __name__ == "__main__":

@@ -237,12 +237,19 @@ def main() -> None:
             row["memory_mib"] = round(peak_memory(name, arguments, classes, dimensions))
         rows.append(row)
         gc.collect()
-    table = Table(*rows[0], title=f"{platform.processor() or platform.machine()}, torch {torch.__version__}")
+    show_and_write(rows, arguments.csv)
+
+
+def show_and_write(rows: list[dict[str, Any]], path: Path | None) -> None:
+    """Print rows as a table, and write them as CSV where a path is given."""
+    machine = platform.processor() or platform.machine()
+    title = f"{machine}, torch {torch.__version__}, {torch.get_num_threads()} thread(s)"
+    table = Table(*rows[0], title=title)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console(width=160).print(table)
-    if arguments.csv:
-        with arguments.csv.open("w", newline="") as file:
+    if path:
+        with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)

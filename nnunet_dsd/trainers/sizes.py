@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
 from nnunet_dsd.errors import DataError, DistillationError
 from nnunet_dsd.networks.cost import median_ratio, multiply_adds, parameter_count, seconds_in_turn
+from nnunet_dsd.trainers.plain_network import build_plain_network
 
 
 @dataclass(frozen=True)
@@ -106,20 +106,10 @@ def _build(request: ModelRequest) -> tuple[nn.Module, Tensor]:
     configurations = request.plans["configurations"]
     if request.configuration not in configurations:
         raise DataError(f"these plans have no such configuration; there are: {', '.join(configurations)}")
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # nnU-Net tells where it searches
-            trainer: Any = recursive_find_trainer_class_by_name(request.trainer)
-    except RuntimeError as error:
-        raise DataError(f"nnU-Net finds no trainer {request.trainer}; `nnunet-dsd list` shows ours") from error
     plans = PlansManager(dict(request.plans))
     manager = plans.get_configuration(request.configuration)
+    with contextlib.redirect_stdout(io.StringIO()):  # nnU-Net tells where it searches
+        network = build_plain_network(request.trainer, plans, manager, request.dataset_json)
     channels = determine_num_input_channels(plans, manager, dict(request.dataset_json))
-    network: nn.Module = trainer.build_network_architecture(
-        plans,
-        manager,
-        channels,
-        plans.get_label_manager(dict(request.dataset_json)).num_segmentation_heads,
-        enable_deep_supervision=False,
-    )
     image = torch.randn(1, channels, *manager.patch_size, generator=torch.Generator().manual_seed(0))
     return network.eval(), image

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.paths import nnUNet_results
-from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
-from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
 from nnunet_dsd.config import Settings
 from nnunet_dsd.errors import TeacherError
 from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint
+from nnunet_dsd.trainers.plain_network import build_plain_network
 
 FINAL = "checkpoint_final.pth"
 
@@ -170,16 +169,12 @@ def load_networks(teacher: TeacherModel) -> list[nn.Module]:
     Raises:
         CheckpointError: if a checkpoint is broken or belongs to another architecture.
     """
-    plans, manager = teacher.plans_manager, teacher.manager
-    channels = determine_num_input_channels(plans, manager, teacher.dataset_json)
-    classes = plans.get_label_manager(teacher.dataset_json).num_segmentation_heads
     networks = []
     for fold in teacher.folds:
         path = teacher.path(fold)
         checkpoint = read_checkpoint(path)
-        trainer: Any = recursive_find_trainer_class_by_name(checkpoint["trainer_name"])
-        network: nn.Module = trainer.build_network_architecture(
-            plans, manager, channels, classes, enable_deep_supervision=False
+        network = build_plain_network(
+            checkpoint["trainer_name"], teacher.plans_manager, teacher.manager, teacher.dataset_json
         )
         weights: dict[str, torch.Tensor] = {
             key.removeprefix("module."): value for key, value in checkpoint["network_weights"].items()

@@ -1,0 +1,41 @@
+"""The network that a trainer builds for inference, by the trainer's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+
+from nnunet_dsd.errors import DataError
+
+
+def build_plain_network(
+    trainer_name: str, plans: PlansManager, manager: ConfigurationManager, dataset_json: Mapping[str, Any]
+) -> nn.Module:
+    """Build a trainer's network as inference does: random weights, one output.
+
+    Args:
+        trainer_name: Of any trainer that nnU-Net finds.
+        plans: The plans.
+        manager: One of their configurations.
+        dataset_json: The data set's description, for the numbers of image channels and outputs.
+
+    Raises:
+        DataError: if nnU-Net finds no such trainer.
+    """
+    try:
+        trainer: Any = recursive_find_trainer_class_by_name(trainer_name)
+    except RuntimeError as error:
+        raise DataError(f"nnU-Net finds no trainer {trainer_name}; `nnunet-dsd list` shows ours") from error
+    network: nn.Module = trainer.build_network_architecture(
+        plans,
+        manager,
+        determine_num_input_channels(plans, manager, dict(dataset_json)),
+        plans.get_label_manager(dict(dataset_json)).num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
+    return network

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.machine import usable_processes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     _refuse_what_does_not_fit(arguments)
     conversion = _read(arguments)
     target = find_target(arguments.dataset, conversion.name, conversion.folds)
-    processes = arguments.processes or min(MOST_PROCESSES, os.cpu_count() or 1)
+    processes = arguments.processes or usable_processes(MOST_PROCESSES)
     if arguments.check_only:
         findings = check_sources(conversion, processes=processes)
         require_disk_space(target, findings.output_bytes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from rich.markup import escape
 from rich.progress import track
 
 from nnunet_dsd.errors import SetupError
+from nnunet_dsd.machine import progress_is_shown, usable_processes
 
 if TYPE_CHECKING:
     from nnunet_dsd.evaluation.cases import CaseResult
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     label_set, source = resolve_labels(
         predictions, references, dataset_json=arguments.dataset_json, words=arguments.labels
     )
-    processes = usable_processes() if arguments.processes is None else arguments.processes
+    processes = usable_processes(MOST_PROCESSES) if arguments.processes is None else arguments.processes
     evaluation = evaluate_folders(
         predictions,
         references,
@@ -107,16 +107,9 @@ def require_writable(folder: Path) -> None:
         )
 
 
-def usable_processes() -> int:
-    """Return how many cases to evaluate at a time: one per core this process may use, within reason."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_PROCESSES)
-
-
 def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
-    shown = sys.stderr.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
-    console = Console(stderr=True)
-    return track(results, "evaluating", total=total, console=console, disable=not shown, transient=True)
+    hidden = not progress_is_shown()
+    return track(results, "evaluating", total=total, console=Console(stderr=True), disable=hidden, transient=True)
 
 
 def _show(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -26,6 +25,7 @@ from rich.progress import (
 )
 
 from nnunet_dsd.errors import SetupError
+from nnunet_dsd.machine import progress_is_shown
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -112,7 +112,6 @@ def _end_with_parent() -> None:
 
 
 def _progress() -> Progress:
-    shown = sys.stderr.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -120,6 +119,6 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
-        disable=not shown,
+        disable=not progress_is_shown(),
         transient=True,
     )

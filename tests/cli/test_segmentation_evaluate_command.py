@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from made_up_folders import two_boxes, write, write_data_set, write_dataset_json
 
-from nnunet_dsd.cli.evaluate_command import require_writable, usable_processes
+from nnunet_dsd.cli.evaluate_command import require_writable
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.export import read_evaluation_json
+from nnunet_dsd.machine import usable_processes
 
 
 @pytest.fixture
@@ -152,4 +153,4 @@ def test_names_with_brackets_are_shown_as_they_are(folders: tuple[Path, Path], c
 
 
 def test_at_least_one_and_at_most_eight_processes_are_used_unless_asked_for() -> None:
-    assert 1 <= usable_processes() <= 8
+    assert 1 <= usable_processes(8) <= 8

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from nnunet_dsd.files import whole_file, write_text
-from video_triplet.progress import is_shown
+from nnunet_dsd.machine import progress_is_shown
 from video_triplet.trainers.base import VALIDATION_SCORE
 
 
@@ -46,7 +46,7 @@ class History(Callback):
         self.rows.append({"epoch": trainer.current_epoch + 1, **values})
         if trainer.is_global_zero:
             write_text(self.path, self.as_csv())
-            if not is_shown():
+            if not progress_is_shown():
                 print(self.last_line(), flush=True)
 
     def last_line(self) -> str:

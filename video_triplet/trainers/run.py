@@ -23,9 +23,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive, write_json
+from nnunet_dsd.machine import progress_is_shown
 from video_triplet.model_file import save_weights
 from video_triplet.models import weights_hash
-from video_triplet.progress import is_shown
 from video_triplet.run_files import MODEL_FILE, RUN_FILE
 from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth
@@ -198,7 +198,7 @@ def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, cal
         SetupError: if the accelerator or the number of devices is not there.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    if is_shown():
+    if progress_is_shown():
         callbacks = [*callbacks, RichProgressBar()]
     resume = ModelCheckpoint(folder, RESUME_STEM, save_on_train_epoch_end=True, enable_version_counter=False)
     try:
@@ -213,7 +213,7 @@ def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, cal
             callbacks=[*callbacks, resume],
             logger=[CSVLogger(folder, "logs"), TensorBoardLogger(folder / "logs", "tensorboard")],
             plugins=[WholeCheckpointIO()],
-            enable_progress_bar=is_shown(),
+            enable_progress_bar=progress_is_shown(),
             enable_model_summary=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,

@@ -59,12 +59,21 @@ def another_value(spec):
     return spec.default / 2 if spec.default else 0.25
 
 
+NEEDED_WITH = {"feedback_cache": {"augmentation": False}}  # settings that are refused alone
+
+
 @pytest.mark.parametrize("spec", dataclasses.fields(Settings), ids=lambda spec: spec.name)
 def test_every_setting_has_an_option_that_reaches_the_plans(folder, spec):
     value, flag = another_value(spec), spec.name.replace("_", "-")
     given = [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
-    assert plan(*given) == 0
-    assert written(folder)["3d_fullres"][PLANS_KEY] == {spec.name: value}
+    needed = NEEDED_WITH.get(spec.name, {})
+    assert plan(*given, *(f"--no-{name}" for name in needed)) == 0
+    assert written(folder)["3d_fullres"][PLANS_KEY] == {spec.name: value, **needed}
+
+
+def test_a_cache_with_augmentation_is_refused_before_anything_is_written(folder, capsys):
+    assert plan("--feedback-cache", "2") == 1
+    assert "feedback_cache: got 2.0 with augmentation" in capsys.readouterr().err
 
 
 def test_batch_patch_and_width_change_the_plans_themselves(folder, capsys):

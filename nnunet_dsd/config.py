@@ -30,6 +30,7 @@ Sharing = Literal["shared", "separate"]
 BottleneckInit = Literal["nearest", "random"]
 Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["poly", "step", "constant", "cosine"]
+EpochReduction = Literal["mean", "samples", "sum"]
 SupervisedLossChoice = Literal["nnunet", "focal_dice"]
 FeedbackMethod = Literal["hlfd", "feature", "pixel", "ufd", "ifd", "skd", "at", "dkd", "hifd", "none"]
 
@@ -112,6 +113,13 @@ class Settings:
         "GiB of memory, per process, in which to keep what the teacher shows of a patch until it comes again; needs "
         "--no-augmentation",
         low=0,
+    )
+    epoch_lambda: float = setting(
+        1.0, "weight lambda of the distance to the previous epoch's features, for nnUNetTrainerEpochSD", low=0
+    )
+    epoch_reduction: EpochReduction = setting(
+        "mean",
+        "that distance: mean over all values; samples: squared norm per sample, averaged; sum: as the paper prints it",
     )
     supervised_loss: SupervisedLossChoice = setting(
         "nnunet", "loss against the labels in nnUNetTrainerHLFD: nnU-Net's own, or HLFD's focal loss plus Dice"

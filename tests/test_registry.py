@@ -149,5 +149,5 @@ def test_our_own_catalog_is_registered_by_our_pyproject_and_has_the_papers_train
     variants = {f"{network}{ending}" for network in networks for ending in endings}
     variants |= {"ResNet18FCN", "ResNet18FCN_HLFD"}
     suffixes = {name.removeprefix("nnUNetTrainer") for name in found.trainers}
-    assert suffixes == papers | {"Basic", "Stock", "MISSU", "HLFD"} | variants
+    assert suffixes == papers | {"Basic", "Stock", "MISSU", "HLFD", "EpochSD"} | variants
     assert all(entry.paper for entry in found.trainers.values())

@@ -32,6 +32,10 @@ HLFD_PAPER = (
     "segmentation, ISBI, 2024"
 )
 HLFD_SUMMARY = "HLFD: a finished nnU-Net model teaches this one by feedback on features and maps"
+EPOCH_PAPER = (
+    "Zhou et al., Preserve pre-trained knowledge: transfer learning with self-distillation for action recognition"
+)
+EPOCH_SUMMARY = "epoch-wise self-distillation: the bottleneck stays near its own last epoch, for -pretrained_weights"
 BACKBONES = {
     "UNETR": "Hatamizadeh et al., UNETR: transformers for 3D medical image segmentation, WACV, 2022",
     "SwinUNETR": "Hatamizadeh et al., Swin UNETR: swin transformers for semantic segmentation of brain tumors, 2022",
@@ -70,5 +74,6 @@ ENTRIES = (
     *(_entry(name, summary, NNUNET_PAPER) for name, summary in BASELINE_SUMMARIES.items()),
     _entry("nnUNetTrainerMISSU", MISSU_SUMMARY, MISSU_PAPER, module="missu"),
     _entry("nnUNetTrainerHLFD", HLFD_SUMMARY, HLFD_PAPER, module="hlfd"),
+    _entry("nnUNetTrainerEpochSD", EPOCH_SUMMARY, EPOCH_PAPER, module="epochwise"),
     *(entry for backbone, paper in BACKBONES.items() for entry in _backbone_entries(backbone, paper)),
 )

@@ -20,7 +20,6 @@ from nnunet_dsd.declared_settings import (
     refuse_impossible,
     setting,
 )
-from nnunet_dsd.errors import SettingsError
 
 PLANS_KEY = "self_distillation"
 
@@ -149,16 +148,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse impossible values, all at once."""
-        source = "the self-distillation settings"
-        refuse_impossible(self, source=source)
+        together = []
         if self.feedback_cache and self.augmentation:
-            raise SettingsError(
-                [
-                    f"feedback_cache: got {self.feedback_cache} with augmentation, which makes every patch a new one; "
-                    "leave the cache out, or train without augmentation (--no-augmentation)"
-                ],
-                source=source,
+            together.append(
+                f"feedback_cache: got {self.feedback_cache} with augmentation, which makes every patch a new one; "
+                "leave the cache out, or train without augmentation (--no-augmentation)"
             )
+        refuse_impossible(self, source="the self-distillation settings", further=together)
 
     @property
     def initial_learning_rate(self) -> float:

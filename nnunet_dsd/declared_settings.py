@@ -12,7 +12,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
@@ -26,15 +26,21 @@ def setting(
     return field(default=default, metadata={"help": help_text, "low": low, "high": high, "open_low": open_low})
 
 
-def refuse_impossible(settings: Any, *, source: str) -> None:
+def refuse_impossible(settings: Any, *, source: str, further: Sequence[str] = ()) -> None:
     """Check every value of a settings object, for its `__post_init__`.
 
+    Args:
+        settings: The object.
+        source: Where its values come from, for the error message.
+        further: Problems of values that do not go together.
+
     Raises:
-        SettingsError: listing every value that is not allowed.
+        SettingsError: listing every value that is not allowed, and the further problems.
     """
     problems = []
     for spec in dataclasses.fields(settings):
         problems += _check(type(settings), spec, getattr(settings, spec.name))
+    problems += further
     if problems:
         raise SettingsError(problems, source=source)
 

@@ -118,7 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     _refuse_what_does_not_fit(arguments)
     conversion = _read(arguments)
-    target = find_target(arguments.dataset, conversion.name, conversion.folds)
+    target = find_target(
+        arguments.dataset, conversion.name, conversion.folds, folds_of_cases=conversion.slicing is None
+    )
     processes = arguments.processes or usable_processes(MOST_PROCESSES)
     if arguments.check_only:
         findings = check_sources(conversion, processes=processes)

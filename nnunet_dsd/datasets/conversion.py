@@ -15,7 +15,7 @@ from nnunet_dsd.datasets.preparation import Preparation, prepare_image, prepare_
 from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json
 from nnunet_dsd.datasets.sources import SourceCase
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
-from nnunet_dsd.datasets.targets import SPLITS_FILE, Target, require_disk_space
+from nnunet_dsd.datasets.targets import SPLITS_FILE, Target, require_disk_space, require_own_splits
 from nnunet_dsd.datasets.tumour_slices import (
     SliceOrigin,
     TumourSlices,
@@ -186,12 +186,14 @@ def convert(conversion: Conversion, target: Target, *, processes: int) -> Findin
 
     Raises:
         DataError: with everything that is wrong with the source.
-        SetupError: if the disk is or becomes full, or the target cannot be written.
+        SetupError: if the disk is or becomes full, the target cannot be written, or has other folds already.
     """
     findings = check_sources(conversion, processes=processes)
     require_disk_space(target, findings.output_bytes)
     sliced = conversion.slicing is not None
     folds = folds_of_slices(conversion.folds, findings.slices) if sliced else conversion.folds
+    if target.splits is not None:
+        require_own_splits(target.splits, folds)
     try:
         with whole_folder(target.raw) as folder:
             _write_cases(conversion, folder, processes=processes)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +27,15 @@ class Target:
     splits: Path | None
 
 
-def find_target(number: int, name: str, folds: Sequence[Fold]) -> Target:
+def find_target(number: int, name: str, folds: Sequence[Fold], *, folds_of_cases: bool = True) -> Target:
     """Say where a data set goes.
 
     Args:
         number: of the data set, 1 to 999.
         name: letters, digits, hyphens and underscores.
         folds: the folds to write; none leaves them to nnU-Net.
+        folds_of_cases: whether these are the folds as they will be written; otherwise an existing splits file is left
+            to `require_own_splits`.
 
     Raises:
         SettingsError: if number or name cannot be.
@@ -48,8 +50,23 @@ def find_target(number: int, name: str, folds: Sequence[Fold]) -> Target:
     if not folds and not os.environ.get("nnUNet_preprocessed"):
         return Target(full_name, raw, None)
     preprocessed = nnunet_folder("nnUNet_preprocessed") / full_name
-    _check_preprocessed(preprocessed, folds)
+    present = {path.name for path in preprocessed.iterdir()} if preprocessed.is_dir() else set()
+    if folds and present == {SPLITS_FILE}:
+        if folds_of_cases:
+            require_own_splits(preprocessed / SPLITS_FILE, folds)
+    elif present:
+        raise _left_over(preprocessed, present)
     return Target(full_name, raw, preprocessed / SPLITS_FILE if folds else None)
+
+
+def require_own_splits(path: Path, folds: Sequence[Fold]) -> None:
+    """Refuse a splits file of other folds; nnU-Net would keep it.
+
+    Raises:
+        SetupError: if there is one.
+    """
+    if path.exists() and not _holds(path, folds):
+        raise _left_over(path.parent, [path.name])
 
 
 def require_disk_space(target: Target, needed_bytes: int) -> None:
@@ -86,14 +103,12 @@ def _check_number(number: int, full_name: str) -> None:
             raise SetupError(f"number {number} is taken by {taken[0]}; give another with -d")
 
 
-def _check_preprocessed(folder: Path, folds: Sequence[Fold]) -> None:
-    """Refuse what nnU-Net would mix with the new data set: it keeps an existing split and preprocessed cases."""
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if present and not (present == {SPLITS_FILE} and _holds(folder / SPLITS_FILE, folds)):
-        raise SetupError(
-            f"{folder} holds {', '.join(sorted(present))} of an earlier data set of this name; "
-            "delete the folder, or give another number with -d"
-        )
+def _left_over(folder: Path, names: Iterable[str]) -> SetupError:
+    """Return the refusal of what nnU-Net would mix with the new data set: it keeps a split and preprocessed cases."""
+    return SetupError(
+        f"{folder} holds {', '.join(sorted(names))} of an earlier data set of this name; "
+        "delete the folder, or give another number with -d"
+    )
 
 
 def _holds(path: Path, folds: Sequence[Fold]) -> bool:

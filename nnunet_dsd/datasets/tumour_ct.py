@@ -86,7 +86,9 @@ def describe_conversion(
     """
     if settings.regions and settings.slices:
         raise SettingsError(["regions are for volumes; slices have tumour alone"], source="the settings")
-    problems = [*listing.problems, *_count_problems(len(listing.cases), source, data_set, settings)]
+    problems = list(listing.problems)
+    if listing.cases or not problems:  # where no case has a label, their number is not what is wrong
+        problems += _count_problems(len(listing.cases), source, data_set, settings)
     training, test, test_rule = listing.cases, tuple(unlabelled), "the published images without labels, if any"
     if settings.test_cases is not None and not problems:
         kept, _ = hold_out_last([case.name for case in training], settings.test_cases)

@@ -22,18 +22,22 @@ CHUNK_VALUES_ELSEWHERE = 2**26
 def attention_map(features: Tensor, size: Sequence[int] | None = None) -> Tensor:
     """Return where features `(B, F, *S)` are strong: `vec(mean over channels of x^4)`, `(B, voxels)`, of L2 norm 1.
 
-    In float32, because fourth powers overflow half precision. Features are scaled by their largest magnitude first,
-    which the norm takes out again and which keeps fourth powers of any features finite.
+    In float32 also within autocast, because fourth powers overflow half precision. Features are scaled by their
+    largest magnitude first, which the norm takes out again and which keeps fourth powers of any features finite.
 
     Args:
         features: Features of any magnitude.
-        size: Spatial size to resize them to first (see `resize`). Enlarged features are never held as a whole.
+        size: Spatial size to resize them to first (see `resize`). Without gradient, enlarged features are never held
+            as a whole.
 
     Reference: Zagoruyko and Komodakis, "Paying more attention to attention", ICLR 2017, with the power of
     "Rethinking intermediate layers design in knowledge distillation" (ISBI 2024).
     """
-    features = features.float()
-    size = tuple(features.shape[2:]) if size is None else tuple(size)
+    with torch.autocast(features.device.type, enabled=False):
+        return _attention_map(features.float(), tuple(features.shape[2:]) if size is None else tuple(size))
+
+
+def _attention_map(features: Tensor, size: tuple[int, ...]) -> Tensor:
     if math.prod(size) < features.shape[2:].numel():
         features = resize(features, size)
     largest = features.detach().abs().amax(dim=tuple(range(1, features.ndim)), keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -76,16 +77,35 @@ def choose_levels(
         example: Image `(1, C, *S)` for a dry run, which named levels need.
 
     Raises:
-        NetworkStructureError: if a module does not exist, or gives no features on a grid that divides the image's.
+        NetworkStructureError: if a module does not exist, gives no features on a grid that divides the image's, is
+            named twice, or stands in another order.
     """
     if not features and not maps:
         return by_rule(network)
     named, _ = measure_levels(network, [*features, *maps], example)
     rest = None if features and maps else by_rule(network)
-    return FeedbackLevels(
+    levels = FeedbackLevels(
         tuple(named[name] for name in features) or (rest.features if rest else ()),
         tuple(named[name] for name in maps) or (rest.maps if rest else ()),
     )
+    problems = _order_problems("encoder", levels.features, "from fine (early) to coarse (final)")
+    if set(levels.maps) <= set(levels.features):  # a network without a decoder
+        problems += _order_problems("decoder", levels.maps, "from fine to coarse, as they are computed")
+    else:
+        problems += _order_problems("decoder", levels.maps[::-1], "from coarse (early) to fine (last)")
+    if problems:
+        raise NetworkStructureError("; ".join(problems))
+    return levels
+
+
+def _order_problems(side: str, fine_to_coarse: Sequence[Level], order: str) -> list[str]:
+    names = [level.name for level in fine_to_coarse]
+    problems = [f"the {side} level '{name}' is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    sizes = [math.prod(level.scale) for level in fine_to_coarse]
+    if sizes != sorted(sizes):
+        found = ", ".join(f"{level.name} (scale {level.scale})" for level in fine_to_coarse)
+        problems.append(f"{side} levels are named {order}; got, from the fine end, {found}")
+    return problems
 
 
 class FeedbackOutput(NamedTuple):
@@ -139,7 +159,7 @@ class FeedbackHeads(TappedHeads):
     def training_output(self, main: Tensor | Sequence[Tensor], features: Mapping[str, Tensor]) -> FeedbackOutput:
         """Return the network's output with everything the terms compare."""
         guides, self._guides = self._guides, ()
-        if not guides:
+        if self.terms and not guides:
             raise NetworkStructureError("a student in training mode needs what its teacher shows; call teach() first")
         student = Views(
             features=tuple(features[level.name] for level in self.student.features),

@@ -31,7 +31,7 @@ class RememberingTeacher:
             raise ValueError("say with teacher.ask() what the teacher is to show")
         self.teacher, self.places = teacher, teacher.asked
         self.limit_bytes = int(gibibytes * GIBIBYTE)
-        self.kept_bytes = self.known = self.asked = 0
+        self.kept_bytes = self.patches_known = self.patches_seen = 0
         self._kept: dict[bytes, dict[Place, Tensor]] = {}
 
     def __call__(self, images: Tensor) -> Views:
@@ -39,8 +39,8 @@ class RememberingTeacher:
         keys = [_fingerprint(image) for image in images]
         shown = {key: self._kept[key] for key in keys if key in self._kept}
         new = {key: position for position, key in enumerate(keys) if key not in shown}
-        self.asked += len(keys)
-        self.known += len(keys) - len(new)
+        self.patches_seen += len(keys)
+        self.patches_known += len(keys) - len(new)
         if new:
             views = self.teacher(images[list(new.values())])
             for row, key in enumerate(new):
@@ -51,10 +51,10 @@ class RememberingTeacher:
     def describe(self) -> str:
         """Return how many patches were known since the last time, and how much is kept."""
         text = (
-            f"the teacher knew {self.known} of {self.asked} patches; {self.kept_bytes / GIBIBYTE:.2f} of "
-            f"{self.limit_bytes / GIBIBYTE:.2f} GiB are used"
+            f"the teacher knew {self.patches_known} of {self.patches_seen} patches; {self.kept_bytes / GIBIBYTE:.2f} "
+            f"of {self.limit_bytes / GIBIBYTE:.2f} GiB are used"
         )
-        self.known = self.asked = 0
+        self.patches_known = self.patches_seen = 0
         return text
 
     def _keep(self, key: bytes, shown: dict[Place, Tensor]) -> None:

@@ -18,7 +18,15 @@ from nnunet_dsd.files import whole_file
 
 HEADS_KEY = "distillation_heads"
 SETTINGS_KEY = "self_distillation_settings"
-BUDGET_SETTINGS = ("epochs", "iterations_per_epoch", "validation_iterations_per_epoch", "save_every", "seed")
+BUDGET_SETTINGS = (
+    "epochs",
+    "iterations_per_epoch",
+    "validation_iterations_per_epoch",
+    "save_every",
+    "seed",
+    "feedback_cache",
+    "feedback_known_cases",
+)
 
 
 def capture_checkpoint(write: Callable[[io.BytesIO], None]) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.utilities.helpers import dummy_context
 from torch import Tensor, nn
 
-from nnunet_dsd.distillation.hierarchical import feedback_of
+from nnunet_dsd.distillation.hierarchical import Feedback, feedback_of
 from nnunet_dsd.errors import NetworkStructureError, TeacherError
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.feedback import (
@@ -53,14 +53,19 @@ class nnUNetTrainerHLFD(HeadedTrainer):
             maps=_paths(self.settings.feedback_maps),
             example=self._empty_patch(),
         )
+        self.teachers: list[TeacherNetwork] = []
+        self.guides: list[TeacherNetwork | RememberingTeacher] = []
+        self.feedback: tuple[Feedback, ...] = ()
+        if self.settings.feedback == "none":
+            return FeedbackHeads((), student, student, classes)
         self.teachers = self._load_teachers(classes)
         teacher: FeedbackLevels = self.teachers[0].levels
         self.feedback = feedback_of(self.settings.feedback, student=student.counts, teacher=teacher.counts)
         self._print_who_teaches_what(student, teacher)
         for one in self.teachers:
             one.ask(place for term in self.feedback for place in term.teachers)
-        self.guides: list[TeacherNetwork | RememberingTeacher] = [*self.teachers]
-        if self.settings.feedback_cache and self.feedback:
+        self.guides = [*self.teachers]
+        if self.settings.feedback_cache:
             share = self.settings.feedback_cache / len(self.teachers)
             self.guides = [RememberingTeacher(one, gibibytes=share) for one in self.teachers]
         return FeedbackHeads(self.feedback, student, teacher, classes)

@@ -25,17 +25,21 @@ def build_plain_network(
         dataset_json: The data set's description, for the numbers of image channels and outputs.
 
     Raises:
-        DataError: if nnU-Net finds no such trainer.
+        DataError: if nnU-Net finds no such trainer, or it builds networks in a way of its own.
     """
     try:
         trainer: Any = recursive_find_trainer_class_by_name(trainer_name)
     except RuntimeError as error:
         raise DataError(f"nnU-Net finds no trainer {trainer_name}; `nnunet-dsd list` shows ours") from error
-    network: nn.Module = trainer.build_network_architecture(
-        plans,
-        manager,
-        determine_num_input_channels(plans, manager, dict(dataset_json)),
-        plans.get_label_manager(dict(dataset_json)).num_segmentation_heads,
-        enable_deep_supervision=False,
-    )
+    channels = determine_num_input_channels(plans, manager, dict(dataset_json))
+    outputs = plans.get_label_manager(dict(dataset_json)).num_segmentation_heads
+    try:
+        network: nn.Module = trainer.build_network_architecture(
+            plans, manager, channels, outputs, enable_deep_supervision=False
+        )
+    except TypeError as error:
+        raise DataError(
+            f"{trainer_name} does not build {manager.network_arch_class_name} as nnU-Net 2.8 calls it ({error}); "
+            "bring its build_network_architecture up to date, or take another trainer"
+        ) from error
     return network

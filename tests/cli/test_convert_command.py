@@ -1,6 +1,7 @@
 """`nnunet-dsd convert`: from the command line to the written data set."""
 
 import json
+import shutil
 
 import pytest
 from made_up_sources import (
@@ -113,6 +114,24 @@ def test_tumour_slices_are_written_with_what_was_chosen(nnunet, tmp_path, capsys
     assert "slices: axial, with tumour of 2 mm2 or more" in printed
     assert "intensities: 0 to 100 HU, clipped, scaled to 0 to 1" in printed
     assert description(nnunet, "Dataset017_LiTSTumourSlices")["numTraining"] == 5
+
+
+def test_tumour_slices_are_converted_again_but_not_over_another_split(nnunet, tmp_path, capsys):
+    write_lits(tmp_path / "lits")
+    words = ("lits", tmp_path / "lits", "-d", 17, "--incomplete", "--tumour-slices")
+    assert convert(*words) == 0
+    (raw,) = (nnunet / "nnUNet_raw").iterdir()
+    (splits,) = (nnunet / "nnUNet_preprocessed").rglob("splits_final.json")
+    before = splits.read_text()
+    shutil.rmtree(raw)
+    assert convert(*words) == 0
+    assert splits.read_text() == before
+    shutil.rmtree(raw)
+    splits.write_text(json.dumps(json.loads(before)[:2]))
+    capsys.readouterr()
+    assert convert(*words) == 1
+    assert "holds splits_final.json of an earlier data set" in capsys.readouterr().err
+    assert not raw.exists()
 
 
 def test_a_check_writes_nothing(nnunet, hippocampus, capsys):

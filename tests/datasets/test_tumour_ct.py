@@ -85,7 +85,7 @@ def test_every_problem_of_the_list_is_said_at_once(tmp_path):
 
 def test_another_release_is_told_by_its_labels(tmp_path):
     write_kits(tmp_path)
-    problem = read_kits(tmp_path, "kits21", FEW).problems[0]
+    (problem,) = read_kits(tmp_path, "kits21", TumourSettings()).problems
     assert problem.startswith("none of 6 cases has aggregated_MAJ_seg.nii.gz; is it another release? There are kits19")
 
 

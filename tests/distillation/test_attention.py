@@ -124,3 +124,11 @@ def test_the_gradient_passes_through_enlarged_features():
     twin = draw(1, 3, 2, 2, 2).requires_grad_()
     attention_distance(functional.interpolate(twin, size=(4, 4, 4), mode="trilinear"), other).backward()
     assert torch.allclose(features.grad, twin.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [None, (6, 8), (2, 3)])
+def test_autocast_does_not_lower_the_precision(size):
+    features = draw(2, 3, 3, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = attention_map(features, size)
+    assert torch.equal(made, attention_map(features, size))

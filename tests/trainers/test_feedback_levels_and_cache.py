@@ -8,6 +8,7 @@ import torch
 from test_hlfd import NAME, initialized, taught  # noqa: F401 - a fixture
 from trainer_workplace import made_up_batch
 
+from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import Place
 from nnunet_dsd.errors import NetworkStructureError, SettingsError, TeacherError
 from nnunet_dsd.networks.feedback_cache import GIBIBYTE, RememberingTeacher
@@ -177,3 +178,35 @@ def test_without_augmentation_patches_are_the_cases_own_values(nnunet, augmentat
     changed = values_of(trainer, next(loader))
     assert bool(changed) is augmentation
     assert (trainer.inference_allowed_mirroring_axes is None) is not augmentation
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"feedback_features": "encoder.stages.3,encoder.stages.1,encoder.stages.0"},
+            "encoder levels are named from fine",
+        ),
+        (
+            {"feedback_features": "encoder.stages.0,encoder.stages.0,encoder.stages.3"},
+            "stages.0' is named twice",
+        ),
+        ({"feedback_maps": "decoder.stages.2,decoder.stages.0"}, "decoder levels are named"),
+    ],
+)
+def test_levels_in_another_order_are_refused(taught, settings, message):  # noqa: F811
+    _, student = taught(**settings)
+    with pytest.raises(NetworkStructureError, match=message):
+        student.initialize()
+
+
+def test_a_smaller_memory_does_not_hinder_continuing(taught, nnunet):  # noqa: F811
+    _, student = taught(**UNCHANGED)
+    initialized(student)
+    student.train_step(made_up_batch(student))
+    student.save_checkpoint(f"{student.output_folder}/checkpoint_latest.pth")
+    plans = copy.deepcopy(student.plans_manager.plans)
+    plans["configurations"]["3d_fullres"][PLANS_KEY]["feedback_cache"] = 0.5
+    continued = nnunet.trainer(NAME, plans=plans)
+    continued.load_checkpoint(f"{student.output_folder}/checkpoint_latest.pth")
+    assert continued.guides[0].limit_bytes == GIBIBYTE // 2

@@ -144,18 +144,25 @@ def _read_model(model: ModelChoice, request: Request, described: list[_Descripti
     """Add a model's description; return what is wrong with its folder."""
     try:
         plans, dataset_json = read_model_folder(model.folder)
-        described.append(_Description(model.name, plans, dataset_json))
-        fold_checkpoints(model.folder, [request.fold], request.checkpoint)
-        _, configuration = trainer_and_configuration(model.folder, plans)
     except DataError as error:
         return [str(error)]
+    described.append(_Description(model.name, plans, dataset_json))
     problems = []
+    try:
+        fold_checkpoints(model.folder, [request.fold], request.checkpoint)
+    except DataError as error:
+        problems.append(str(error))
+    planned: dict[str, Any] = {}
+    try:
+        planned = plans["configurations"][trainer_and_configuration(model.folder, plans)[1]]
+    except DataError as error:
+        problems.append(str(error))
     if plans.get("image_reader_writer") not in READERS:
         problems.append(
             f"{model.name} reads images with nnU-Net's {plans.get('image_reader_writer')}; only "
             f"{' and '.join(READERS)} keep the axes of the file, which the maps' place in space is computed from"
         )
-    if plans["configurations"][configuration].get("previous_stage"):
+    if planned.get("previous_stage"):
         problems.append(
             f"{model.name} is the second stage of a cascade, which needs another model's prediction as input; look at "
             "a model that takes images alone"

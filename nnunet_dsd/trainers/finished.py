@@ -46,7 +46,8 @@ class FinishedModel:
         device: Where the network runs.
 
     Raises:
-        CheckpointError: if the checkpoint is broken, or of another configuration than the folder's name says.
+        CheckpointError: if the checkpoint is broken, of another configuration than the folder's name says, or of
+            another network than its plans say.
         DataError: if nnU-Net does not find its trainer.
     """
 
@@ -58,7 +59,13 @@ class FinishedModel:
             device=device,
             allow_tqdm=False,
         )
-        self._predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
+        try:
+            self._predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the weights of {folder / f'fold_{fold}' / checkpoint} do not fit the network of its folder's plans: "
+                f"{error}. Put back the plans.json that the model was trained with"
+            ) from error
         if isinstance(self._predictor.network, OptimizedModule):  # nnU-Net's nnUNet_compile
             self._predictor.network = self._predictor.network._orig_mod
         self.device = device

@@ -225,6 +225,8 @@ def test_everything_that_is_missing_is_told_at_once_before_anything_is_loaded(nn
         "is not empty; give a new folder with -o",
         f"{tmp_path / 'nowhere'} is no nnU-Net model folder: it lacks plans.json and dataset.json",
         f"missing: {model / 'fold_3' / 'checkpoint_final.pth'}",
+        f"missing: {renamed / 'fold_3' / 'checkpoint_final.pth'}",
+        f"the folder {renamed} is not named TRAINER__PLANS__CONFIGURATION",
         "there is no structure 'middle'; the models have: inner (1), outer (2)",
         "ghost_0000.nii.gz does not exist; it belongs to the case ghost",
         "ghost.nii.gz does not exist",
@@ -272,6 +274,19 @@ def test_every_trainer_that_is_not_installed_is_told(nnunet, tmp_path, capsys):
     said = capsys.readouterr().err
     for name in "ab":
         assert f"{name}: nnU-Net finds no trainer nnUNetTrainerFromElsewhere" in said
+
+
+def test_weights_of_another_network_than_the_plans_are_refused(nnunet, tmp_path, capsys):
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = write_model(trainer)
+    plans = json.loads((model / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"] = [4, 6, 8, 10]
+    (model / "plans.json").write_text(json.dumps(plans))
+    assert gradcam(nnunet, [model], tmp_path / "looked") == 1
+    said = capsys.readouterr().err
+    assert "checkpoint_final.pth do not fit the network of its folder's plans" in said
+    assert "size mismatch" in said
 
 
 def test_a_network_that_nnunet_would_compile_is_looked_at_uncompiled(nnunet, tmp_path, monkeypatch):

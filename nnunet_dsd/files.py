@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import io
 import json
+import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +103,52 @@ def whole_folder(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_problem(folder: Path) -> str | None:
+    """Return why a folder cannot be made or written to; None where it can."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        return f"{existing} is a file"
+    return None if os.access(existing, os.W_OK) else f"{existing} is read-only"
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse an output folder that cannot be made or written to, before the work rather than after it.
+
+    Raises:
+        SetupError: if it is a file, lies in one, or writing is not allowed.
+    """
+    if problem := write_problem(folder):
+        raise SetupError(f"The results cannot be written to {folder}: {problem}. Give another folder with -o.")
+
+
+def require_writable_file(path: Path) -> None:
+    """Refuse an output file that cannot be written, before the work rather than after it.
+
+    Raises:
+        SetupError: if it is a folder, or the one it lies in cannot be made or written to.
+    """
+    problem = f"{path} is a folder" if path.is_dir() else write_problem(path.parent)
+    if problem:
+        raise SetupError(f"The results cannot be written to {path}: {problem}. Give another file with -o.")
+
+
+def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
+    """Write dataclass instances as a CSV file, as a whole; undefined values (not-a-number) are empty cells.
+
+    Args:
+        path: The file.
+        kind: The dataclass, whose fields are the columns.
+        rows: Its instances.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(field.name for field in dataclasses.fields(kind))
+    for row in rows:
+        values = dataclasses.astuple(row)
+        writer.writerow("" if isinstance(value, float) and math.isnan(value) else value for value in values)
+    write_text(path, buffer.getvalue())
 
 
 def write_text(path: Path, text: str) -> None:

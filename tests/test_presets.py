@@ -68,11 +68,9 @@ def test_the_papers_networks_have_their_sizes_and_trainings(name, expected):
     assert {key: preset.settings[key] for key in without_heads} == without_heads
 
 
-@pytest.mark.parametrize(("name", "epochs"), [("paper-hlfd-teacher", 100), ("paper-hlfd-student", 120)])
-def test_hlfd_trains_with_adam_and_a_cosine_on_slices_of_384_pixels(name, epochs):
+@pytest.mark.parametrize("name", ["paper-hlfd-teacher", "paper-hlfd-student"])
+def test_hlfd_trains_on_eight_slices_of_384_pixels(name):
     preset = find_preset(name)
-    s = read_settings(preset.settings)
-    assert (s.optimiser, s.weight_decay, s.learning_rate, s.schedule, s.epochs) == ("adamw", 0, 1e-2, "cosine", epochs)
     assert (preset.batch_size, preset.patch_size) == (8, (384, 384))
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import threading
 import time
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from nnunet_dsd import files
 from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import exclusive, whole_file, whole_folder, write_json
+from nnunet_dsd.files import exclusive, require_writable_file, whole_file, whole_folder, write_json, write_rows
 
 
 def test_a_failed_write_keeps_the_previous_content(tmp_path: Path) -> None:
@@ -97,3 +99,22 @@ def test_a_file_system_without_locks_is_named_and_not_taken_for_a_busy_one(
         pytest.fail("there was no lock")
     assert str(caught.value).startswith(f"{tmp_path} lies where")
     assert os.strerror(number) in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    count: int
+    share: float
+
+
+def test_rows_have_their_fields_as_columns_and_undefined_numbers_are_empty_cells(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.csv", Row, [Row('a, "b"', 2, 0.25), Row("c", 0, math.nan)])
+    assert (tmp_path / "a.csv").read_bytes() == b'name,count,share\n"a, ""b""",2,0.25\nc,0,\n'
+    write_rows(tmp_path / "a.csv", Row, [])
+    assert (tmp_path / "a.csv").read_text() == "name,count,share\n"
+
+
+def test_a_new_file_in_a_new_folder_can_be_written(tmp_path: Path) -> None:
+    require_writable_file(tmp_path / "new" / "a.csv")
+    assert not (tmp_path / "new").exists()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from nnunet_dsd.ablation.checks import disk_problems, machine_problems
 from nnunet_dsd.ablation.derived_plans import write_derived_plans
@@ -23,8 +22,7 @@ from nnunet_dsd.ablation.scoring import is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
 from nnunet_dsd.errors import SettingsError
-
-WIDEST = 1000
+from nnunet_dsd.printed_tables import print_table
 
 
 class Session:
@@ -47,8 +45,7 @@ class Session:
         """Print the table of all runs, and what is left."""
         entries = survey(self.study, self.runs, self.places)
         table = runs_table(self.study, entries)
-        # Where nobody resizes the window, in a file or a pipe, a line of the table stays one line.
-        (self.console if self.console.is_terminal else Console(width=full_width(table))).print(table)
+        print_table(table, self.console)
         for line in totals(entries):
             self._say(line)
 
@@ -147,8 +144,3 @@ class Session:
 
     def _say(self, text: str) -> None:
         self.console.print(escape(text), soft_wrap=True, highlight=False)
-
-
-def full_width(table: Table) -> int:
-    """Return how many characters a table needs, so that none of its cells is cut."""
-    return Console(width=WIDEST).measure(table).maximum

@@ -8,7 +8,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.padding import padding_of
-from nnunet_dsd.networks.probe import observe
+from nnunet_dsd.networks.probe import feature_problems, observe
 from nnunet_dsd.networks.taps import INPUT_SUFFIX, find_module
 from nnunet_dsd.networks.ushape import EncoderLevels
 
@@ -80,7 +80,9 @@ def predicted_voxels(logits: Tensor, *, regions: bool) -> Tensor:
 
 
 def resolve_level(network: nn.Module, level: str) -> str:
-    """Return the module path of a level: `bottleneck` and `last` (decoder level) by rule, anything else is a path.
+    """Return the module path of a level: `bottleneck` and `last` by rule, anything else is a path.
+
+    `last` is the level that feeds the output: the last decoder level, and the bottleneck where there is no decoder.
 
     Raises:
         NetworkStructureError: if there is no such module, or the network's levels are not known.
@@ -89,10 +91,11 @@ def resolve_level(network: nn.Module, level: str) -> str:
         find_module(network, level)
         return level
     shape = describe_network(network)
+    if isinstance(shape, EncoderLevels):
+        return shape.encoders[-1].name
     if level == BOTTLENECK:
-        deepest = shape.encoders if isinstance(shape, EncoderLevels) else shape.decoders
-        return deepest[-1].name
-    if isinstance(shape, EncoderLevels) or shape.last is None:
+        return shape.decoders[-1].name
+    if shape.last is None:
         raise NetworkStructureError(
             f"the last decoder level of {type(network).__name__} is not known; name a module with --level"
         )
@@ -100,20 +103,33 @@ def resolve_level(network: nn.Module, level: str) -> str:
 
 
 def level_problems(network: nn.Module, modules: Sequence[str], image: Tensor) -> list[str]:
-    """Return why modules cannot be looked at: they do not run, or give no features; nothing where all can.
+    """Return why modules cannot be looked at: they do not run, give no features, or the output does not rest on them.
 
     Args:
-        network: The network, which runs once.
+        network: The network, which runs once; left as it was.
         modules: Paths that exist.
         image: Input `(1, C, *S)`.
     """
-    seen, _ = observe(network, modules, image)
-    problems = [f"'{name}' does not run in a prediction" for name in modules if name not in seen]
-    for name, features in seen.items():
-        if not isinstance(features, Tensor) or features.ndim != image.ndim:
-            what = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
-            problems.append(f"'{name}' gives {what}; features (B, C, *S) with {image.ndim - 2} spatial axes are needed")
-    return problems
+    names = list(dict.fromkeys(modules))
+    seen, output = observe(network, names, image, gradients=True)
+    problems = {name: feature_problems(name, seen, image) for name in names}
+    features = {name: seen[name] for name in names if not problems[name]}
+    for name in _without_gradient(features, output):
+        problems[name] = [
+            f"'{name}' gets no gradient: no weight comes before it, or the output does not rest on it; name a module "
+            "between the first layer and the output"
+        ]
+    return [problem for name in names for problem in problems[name]]
+
+
+def _without_gradient(features: Mapping[str, Tensor], output: Tensor) -> list[str]:
+    """Return the names of the features that an output has no gradient with respect to."""
+    connected = [name for name, each in features.items() if each.requires_grad]
+    gradients: Sequence[Tensor | None] = ()
+    if connected:
+        gradients = torch.autograd.grad(output.sum(), [features[name] for name in connected], allow_unused=True)
+    reached = {name for name, gradient in zip(connected, gradients, strict=True) if gradient is not None}
+    return [name for name in features if name not in reached]
 
 
 def class_heat(
@@ -138,7 +154,7 @@ def class_heat(
         predicted = predicted_voxels(network(image), regions=regions)[0, channel].cpu().numpy()
     if not predicted.any():
         return ClassHeat(predicted, None)
-    scores = ClassScores(network, regions=regions, levels=len(modules))
+    scores = ClassScores(network, regions=regions, levels=len(modules)).eval()  # MONAI puts it back into this mode
     names = [f"taps.{index}" for index in range(len(modules))]
     with _through_taps(network, modules, scores.taps):
         cam = GradCAM(scores, names, upsampler=_upsampler(network), postprocessing=lambda heat: heat)

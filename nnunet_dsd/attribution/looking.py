@@ -15,7 +15,7 @@ from nnunet_dsd.attribution.gradcam import ClassHeat, class_heat, level_problems
 from nnunet_dsd.attribution.patch import Patch, image_voxel, middle_voxel, model_spacing_mm, place_patch
 from nnunet_dsd.attribution.request import SOURCE, CaseFiles, Inputs, Request
 from nnunet_dsd.datasets.volumes import Geometry
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError
 from nnunet_dsd.evaluation.images import read_geometry, read_labels
 from nnunet_dsd.trainers.finished import FinishedModel, PreparedImage
 
@@ -75,15 +75,19 @@ def load_models(request: Request) -> tuple[LookedModel, ...]:
     """Load every model and find its levels.
 
     Raises:
-        SettingsError: with every level that a model does not have.
-        CheckpointError: if a checkpoint is broken.
+        SettingsError: with every trainer that is not installed, and every level that a model does not have.
+        CheckpointError: if a checkpoint is broken, or of another configuration than its folder's name says.
     """
     problems: list[str] = []
     loaded = []
     for choice in request.models:
-        model = FinishedModel(
-            choice.folder, fold=request.fold, checkpoint=request.checkpoint, device=torch.device(request.device)
-        )
+        try:
+            model = FinishedModel(
+                choice.folder, fold=request.fold, checkpoint=request.checkpoint, device=torch.device(request.device)
+            )
+        except DataError as error:
+            problems.append(f"{choice.name}: {error}")
+            continue
         modules, wrong = _find_modules(model, request.levels)
         problems += [f"{choice.name}: {problem}" for problem in wrong]
         loaded.append(LookedModel(choice.name, model, modules))

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from nnunet_dsd.attribution.gradcam import DEFAULT_LEVELS
-from nnunet_dsd.datasets.volumes import geometry_difference
+from nnunet_dsd.attribution.map_names import shared_name_problems
+from nnunet_dsd.datasets.volumes import geometry_difference, geometry_differences
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.images import read_geometry, read_labels
 from nnunet_dsd.evaluation.structures import Structure, label_set
-from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder
+from nnunet_dsd.files import write_problem
+from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, trainer_and_configuration
 
 SOURCE = "what nnunet-dsd gradcam was asked for"
 # nnU-Net's readers that leave an image's axes as they are in the file, so that its geometry holds for their arrays.
@@ -103,10 +105,10 @@ def check_request(request: Request) -> Inputs:
     Raises:
         SettingsError: with everything that is missing, unknown or does not go together.
     """
-    problems = _repeated("model", [model.name for model in request.models]) + _repeated("case", request.cases)
-    problems += _repeated("level", request.levels)
-    if request.output.exists() and (not request.output.is_dir() or any(request.output.iterdir())):
-        problems.append(f"{request.output} is not empty; give a new folder with -o")
+    names = [model.name for model in request.models]
+    problems = [*_repeated("model", names), *_repeated("case", request.cases), *_repeated("level", request.levels)]
+    problems += shared_name_problems(request.cases, names, request.levels)
+    problems += _output_problems(request.output)
     if request.device == "cuda" and not torch.cuda.is_available():
         problems.append("PyTorch finds no CUDA device here; give --device cpu")
     described: list[_Description] = []
@@ -125,6 +127,13 @@ def check_request(request: Request) -> Inputs:
     return Inputs(structure, _channel(structure, first.dataset_json), cases)
 
 
+def _output_problems(output: Path) -> list[str]:
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        return [f"{output} is not empty; give a new folder with -o"]
+    problem = write_problem(output.parent)  # where it is put when it is complete
+    return [f"{output} cannot be written: {problem}; give another folder with -o"] if problem else []
+
+
 def _repeated(what: str, names: Sequence[str]) -> list[str]:
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     advice = "; name them apart with NAME=FOLDER" if what == "model" else ""
@@ -135,18 +144,25 @@ def _read_model(model: ModelChoice, request: Request, described: list[_Descripti
     """Add a model's description; return what is wrong with its folder."""
     try:
         plans, dataset_json = read_model_folder(model.folder)
-        described.append(_Description(model.name, plans, dataset_json))
-        fold_checkpoints(model.folder, [request.fold], request.checkpoint)
     except DataError as error:
         return [str(error)]
+    described.append(_Description(model.name, plans, dataset_json))
     problems = []
+    try:
+        fold_checkpoints(model.folder, [request.fold], request.checkpoint)
+    except DataError as error:
+        problems.append(str(error))
+    planned: dict[str, Any] = {}
+    try:
+        planned = plans["configurations"][trainer_and_configuration(model.folder, plans)[1]]
+    except DataError as error:
+        problems.append(str(error))
     if plans.get("image_reader_writer") not in READERS:
         problems.append(
             f"{model.name} reads images with nnU-Net's {plans.get('image_reader_writer')}; only "
             f"{' and '.join(READERS)} keep the axes of the file, which the maps' place in space is computed from"
         )
-    configuration = model.folder.resolve().name.split("__")[-1]
-    if plans["configurations"].get(configuration, {}).get("previous_stage"):
+    if planned.get("previous_stage"):
         problems.append(
             f"{model.name} is the second stage of a cascade, which needs another model's prediction as input; look at "
             "a model that takes images alone"
@@ -193,14 +209,19 @@ def _case_problems(case: CaseFiles, structure: Structure | None) -> list[str]:
     if missing:
         return [f"{path} does not exist; it belongs to the case {case.name}" for path in missing]
     try:
-        geometry = read_geometry(case.images[0])
+        geometry, *others = (read_geometry(path) for path in case.images)
         if len(geometry.size) not in (2, 3):
             return [f"{case.images[0]} has {len(geometry.size)} axes; 2 or 3 are needed"]
         reference = read_labels(case.reference) if case.reference else None
     except DataError as error:
         return [str(error)]
-    if reference is None:
-        return []
+    problems = [
+        f"{path} does not lie on the voxels of {case.images[0]}: {differing}"
+        for path, other in zip(case.images[1:], others, strict=True)
+        if (differing := "; ".join(geometry_differences(geometry, other, names=("first channel", "other channel"))))
+    ]
+    if problems or reference is None:
+        return problems
     if difference := geometry_difference(geometry, reference.geometry):
         return [f"{reference.path} does not lie on its image's voxels: {difference}"]
     if structure is not None and not structure.mask(reference.array).any():

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from nnunet_dsd.attribution.figure import heat_figure
 from nnunet_dsd.attribution.looking import LookedCase, load_models, look_at_case
+from nnunet_dsd.attribution.map_names import map_name
 from nnunet_dsd.attribution.patch import write_patch
 from nnunet_dsd.attribution.request import Request, check_request
-from nnunet_dsd.attribution.table import HeatRow, heat_rows, write_rows
+from nnunet_dsd.attribution.table import HeatRow, heat_rows
 from nnunet_dsd.evaluation.figures import save_png
-from nnunet_dsd.files import whole_folder
+from nnunet_dsd.files import whole_folder, write_rows
 
 TABLE, MAPS = "gradcam.csv", "maps"
 
@@ -29,7 +29,7 @@ def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: 
 
     Raises:
         SettingsError: with everything that is missing, unknown or does not go together.
-        CheckpointError: if a checkpoint is broken.
+        CheckpointError: if a checkpoint is broken, or of another configuration than its folder's name says.
     """
     inputs = check_request(request)
     models = load_models(request)
@@ -42,13 +42,8 @@ def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: 
             save_png(heat_figure(case, inputs.structure, request.levels), partial / f"{case.name}.png")
             _write_maps(partial / MAPS, case, request.levels)
             done(case.name)
-        write_rows(partial / TABLE, rows)
+        write_rows(partial / TABLE, HeatRow, rows)
     return rows
-
-
-def map_name(case: str, model: str, level: str) -> str:
-    """Return the file name of a map; signs that a file name may not hold everywhere become hyphens."""
-    return "__".join(re.sub(r"[^\w.-]", "-", part) for part in (case, model, level)) + ".nii.gz"
 
 
 def _write_maps(folder: Path, case: LookedCase, levels: tuple[str, ...]) -> None:

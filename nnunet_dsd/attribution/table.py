@@ -1,13 +1,10 @@
-"""How much of a map's heat lies in the structure, per case, model and level, as CSV."""
+"""How much of a map's heat lies in the structure, per case, model and level."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,6 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.attribution.looking import LookedCase, Sight
 from nnunet_dsd.evaluation.structures import Structure
-from nnunet_dsd.files import write_text
 
 NOT_PREDICTED = "no voxel is predicted as the structure"
 NO_HEAT = "the map is zero: the weighted sum of the features is nowhere positive"
@@ -77,16 +73,6 @@ def heat_rows(case: LookedCase, structure: Structure, levels: Sequence[str]) -> 
     return [_row(case, sight, structure, level, index) for sight in case.sights for index, level in enumerate(levels)]
 
 
-def write_rows(path: Path, rows: Sequence[HeatRow]) -> None:
-    """Write the rows; undefined values are empty cells."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(HeatRow)], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if _is_nan(value) else value for name, value in asdict(row).items()})
-    write_text(path, buffer.getvalue())
-
-
 def _row(case: LookedCase, sight: Sight, structure: Structure, level: str, index: int) -> HeatRow:
     heat = np.zeros(sight.patch.size, np.float32) if sight.heat.maps is None else sight.heat.maps[index]
     reference = sight.reference
@@ -112,7 +98,3 @@ def heat_note(sight: Sight, index: int) -> str:
     if sight.heat.maps is None:
         return NOT_PREDICTED
     return "" if sight.heat.maps[index].any() else NO_HEAT
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.files import require_writable
 from nnunet_dsd.machine import progress_is_shown, usable_processes
+from nnunet_dsd.printed_tables import print_table
 
 if TYPE_CHECKING:
     from nnunet_dsd.evaluation.cases import CaseResult
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SUMMARY = "evaluate predictions against references: Dice, surface distances, volumes, per case and structure"
 MOST_PROCESSES = 8
-WIDEST = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,23 +89,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def require_writable(folder: Path) -> None:
-    """Refuse an output folder that cannot be made or written to, before the work rather than after it.
-
-    Raises:
-        SetupError: if it is a file, lies in one, or writing is not allowed.
-    """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise SetupError(
-            f"The results cannot be written to {folder}: {existing} is a file. Give another folder with -o."
-        )
-    if not os.access(existing, os.W_OK):
-        raise SetupError(
-            f"The results cannot be written to {folder}: {existing} is read-only. Give another folder with -o."
-        )
-
-
 def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
     hidden = not progress_is_shown()
     return track(results, "evaluating", total=total, console=Console(stderr=True), disable=hidden, transient=True)
@@ -118,10 +100,7 @@ def _show(
     from nnunet_dsd.evaluation.table import evaluation_table
 
     console = Console()
-    table = evaluation_table(evaluation)
-    if not console.is_terminal:  # in a file or a pipe a line of the table stays one line, however long
-        console = Console(width=Console(width=WIDEST).measure(table).maximum)
-    console.print(table)
+    print_table(evaluation_table(evaluation), console)
     notes = [
         f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
         *_listing(evaluation.missing, "reference(s) have no prediction and were left out"),

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["bottleneck", "last"],
         metavar="LEVEL",
-        help="bottleneck, last (decoder level), or paths of modules (default: bottleneck last)",
+        help="bottleneck, last (the level that feeds the output), or paths of modules (default: bottleneck last)",
     )
     parser.add_argument("-f", "--fold", default="0", help="of every model (default: %(default)s)")
     parser.add_argument("-chk", "--checkpoint", default="checkpoint_final.pth", help="default: %(default)s")

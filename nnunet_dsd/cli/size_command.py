@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import dataclasses
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import write_text
+from nnunet_dsd.files import require_writable_file, write_rows
 from nnunet_dsd.plans import dataset_folder, read_plans
+from nnunet_dsd.printed_tables import print_table
 
 if TYPE_CHECKING:
     from nnunet_dsd.trainers.sizes import ModelRequest, ModelSize
@@ -40,13 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure the models, print the table and write it."""
     _check(arguments)
+    if arguments.output:
+        require_writable_file(arguments.output)
     requests = [*_planned(arguments), *(_from_folder(folder) for folder in arguments.models)]
-    from nnunet_dsd.trainers.sizes import measure_sizes
+    from nnunet_dsd.trainers.sizes import ModelSize, measure_sizes
 
     sizes = measure_sizes(requests, rounds=arguments.rounds, threads=arguments.threads)
-    Console().print(_table(sizes))
+    print_table(_table(sizes), Console())
     if arguments.output:
-        write_text(arguments.output, _csv(sizes))
+        write_rows(arguments.output, ModelSize, sizes)
         print(f"written: {arguments.output}")
     return 0
 
@@ -82,19 +82,18 @@ def _planned(arguments: argparse.Namespace) -> list[ModelRequest]:
 
 
 def _from_folder(folder: Path) -> ModelRequest:
+    from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
     from nnunet_dsd.trainers.sizes import ModelRequest
 
-    parts = folder.resolve().name.split("__")
-    if len(parts) != 3:
-        raise DataError(f"{folder} is no model folder: its name is not TRAINER__PLANS__CONFIGURATION")
-    return ModelRequest(parts[0], parts[2], read_plans(folder, "plans"), _read_json(folder / "dataset.json"))
+    plans, dataset_json = read_model_folder(folder)
+    return ModelRequest(*trainer_and_configuration(folder, plans), plans, dataset_json)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); give a data set that nnU-Net planned, or a model") from error
+        raise DataError(f"{path} cannot be read ({error}); give a data set that nnU-Net planned") from error
     return content
 
 
@@ -113,12 +112,3 @@ def _table(sizes: list[ModelSize]) -> Table:
             f"{size.relative_time:.3f}",
         )
     return table
-
-
-def _csv(sizes: list[ModelSize]) -> str:
-    buffer = io.StringIO()
-    rows = [dataclasses.asdict(size) for size in sizes]
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.measures import MEASURES
 from nnunet_dsd.evaluation.results import Evaluation, Score, Summary
 from nnunet_dsd.evaluation.structures import Structure
-from nnunet_dsd.files import whole_file, write_json, write_text
+from nnunet_dsd.files import whole_file, write_json, write_rows
 
 
 def write_results(folder: Path, evaluation: Evaluation) -> tuple[Path, Path]:
@@ -32,12 +30,7 @@ def write_results(folder: Path, evaluation: Evaluation) -> tuple[Path, Path]:
 
 def write_csv(path: Path, evaluation: Evaluation) -> None:
     """Write a row per case and structure; undefined values are empty cells."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(Score)], lineterminator="\n")
-    writer.writeheader()
-    for score in evaluation.scores:
-        writer.writerow({name: "" if _is_nan(value) else value for name, value in asdict(score).items()})
-    write_text(path, buffer.getvalue())
+    write_rows(path, Score, evaluation.scores)
 
 
 def write_evaluation_json(path: Path, evaluation: Evaluation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +83,7 @@ def measure_levels(
             divides the image's; the reasons are listed.
     """
     seen, output = observe(network, names, image, given=given)
-    problems = [problem for name in names for problem in _feature_problems(name, seen, image)]
+    problems = [problem for name in names for problem in _level_problems(name, seen, image)]
     if problems:
         raise NetworkStructureError("these levels cannot be used: " + "; ".join(dict.fromkeys(problems)))
     return {name: _level(name, seen[name], image) for name in names}, output
@@ -100,9 +100,8 @@ def _default_example(network: nn.Module) -> Tensor:
     )
 
 
-@torch.no_grad()
 def observe(
-    network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool = True
+    network: nn.Module, names: Sequence[str], image: Tensor, *, given: bool = True, gradients: bool = False
 ) -> tuple[dict[str, Any], Any]:
     """Run a network once, in eval mode, and see what passes through some of its modules.
 
@@ -111,6 +110,7 @@ def observe(
         names: Paths of modules; `path:input` stands for what a module is given instead of what it returns.
         image: Input `(1, C, *S)`.
         given: Whether the caller's user chose the image, for the error message.
+        gradients: Whether the output can be differentiated by what was seen.
 
     Returns:
         What each named module returned (or was given), without those that did not run, and the network's output.
@@ -120,7 +120,7 @@ def observe(
     """
     parameter = next(network.parameters(), None)
     image = image if parameter is None else image.to(device=parameter.device, dtype=parameter.dtype)
-    with _in_eval_mode(network), _recorded(network, names) as seen:
+    with torch.set_grad_enabled(gradients), _in_eval_mode(network), _recorded(network, names) as seen:
         try:
             output = network(image)
         except Exception as error:  # whatever the network raises for an input it cannot take
@@ -164,13 +164,27 @@ class _Recorder:
         self.seen[name] = features
 
 
-def _feature_problems(name: str, seen: dict[str, Any], image: Tensor) -> list[str]:
+def feature_problems(name: str, seen: Mapping[str, Any], image: Tensor) -> list[str]:
+    """Return why a module gives no features; nothing where it does.
+
+    Args:
+        name: Of the module.
+        seen: What `observe` saw.
+        image: Input of the network `(1, C, *S)`.
+    """
     if name not in seen:
         return [f"'{name}' did not run in a forward pass"]
     features = seen[name]
     if not isinstance(features, Tensor) or features.ndim != image.ndim:
         what = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
         return [f"'{name}' gives {what}, features (B, C, *S) with {image.ndim - 2} spatial axes are needed"]
+    return []
+
+
+def _level_problems(name: str, seen: Mapping[str, Any], image: Tensor) -> list[str]:
+    if problems := feature_problems(name, seen, image):
+        return problems
+    features = seen[name]
     sizes = list(zip(image.shape[2:], features.shape[2:], strict=True))
     if any(full % part for full, part in sizes):
         full, part = tuple(image.shape[2:]), tuple(features.shape[2:])

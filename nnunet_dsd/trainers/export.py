@@ -29,6 +29,7 @@ from nnunet_dsd.trainers.checkpoint import (
 )
 from nnunet_dsd.trainers.headed import LOG_PREFIX
 from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder
+from nnunet_dsd.trainers.plain_network import build_plain_network
 from nnunet_dsd.trainers.planned import STOCK_TRAINER
 
 MODEL_FILES = ("plans.json", "dataset.json", "dataset_fingerprint.json")
@@ -79,9 +80,11 @@ def export_checkpoint(source: Path, target: Path, *, plans: dict[str, Any], data
     write_checkpoint(stock_only(original, stock), target)
     stock.load_state_dict(read_checkpoint(target)["network_weights"])
     trained = _build_trained(plans, configuration, dataset_json, original)
-    patch = PlansManager(plans).get_configuration(configuration).patch_size
-    channels = _input_channels(plans, configuration, dataset_json)
-    if not outputs_equal(trained, stock, torch.randn(1, channels, *patch, generator=torch.Generator().manual_seed(0))):
+    manager = PlansManager(plans)
+    planned = manager.get_configuration(configuration)
+    channels = determine_num_input_channels(manager, planned, dataset_json)
+    image = torch.randn(1, channels, *planned.patch_size, generator=torch.Generator().manual_seed(0))
+    if not outputs_equal(trained, stock, image):
         target.unlink()
         raise CheckpointError(f"the stock copy of {source} gave another output than the original; nothing was exported")
 
@@ -136,21 +139,9 @@ def _require_stock_architecture(trainer_name: str, source: Path) -> None:
         )
 
 
-def _input_channels(plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]) -> int:
-    manager = PlansManager(plans)
-    return int(determine_num_input_channels(manager, manager.get_configuration(configuration), dataset_json))
-
-
 def _build_stock(plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]) -> nn.Module:
     manager = PlansManager(plans)
-    network: nn.Module = nnUNetTrainer.build_network_architecture(
-        manager,
-        manager.get_configuration(configuration),
-        _input_channels(plans, configuration, dataset_json),
-        manager.get_label_manager(dataset_json).num_segmentation_heads,
-        enable_deep_supervision=False,
-    )
-    return network
+    return build_plain_network(STOCK_TRAINER, manager, manager.get_configuration(configuration), dataset_json)
 
 
 def _build_trained(

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch._dynamo import OptimizedModule
 
+from nnunet_dsd.errors import CheckpointError, DataError
 from nnunet_dsd.trainers.checkpoint import read_checkpoint
 
 
@@ -34,27 +37,37 @@ class PreparedImage:
 
 
 class FinishedModel:
-    """One fold of a model folder, on a device, in eval mode.
+    """One fold of a model folder, on a device, in eval mode; not compiled, so that its modules can be tapped.
 
     Args:
-        folder: The model folder.
+        folder: The model folder, named TRAINER__PLANS__CONFIGURATION.
         fold: Such as "0" or "all".
         checkpoint: File name in the fold.
         device: Where the network runs.
 
     Raises:
-        CheckpointError: if the checkpoint is broken.
+        CheckpointError: if the checkpoint is broken, of another configuration than the folder's name says, or of
+            another network than its plans say.
+        DataError: if nnU-Net does not find its trainer.
     """
 
     def __init__(self, folder: Path, *, fold: str, checkpoint: str, device: torch.device) -> None:
-        read_checkpoint(folder / f"fold_{fold}" / checkpoint)
+        _require_loadable(folder, folder / f"fold_{fold}" / checkpoint)
         self._predictor = nnUNetPredictor(
             use_mirroring=False,
             perform_everything_on_device=device.type == "cuda",
             device=device,
             allow_tqdm=False,
         )
-        self._predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
+        try:
+            self._predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the weights of {folder / f'fold_{fold}' / checkpoint} do not fit the network of its folder's plans: "
+                f"{error}. Put back the plans.json that the model was trained with"
+            ) from error
+        if isinstance(self._predictor.network, OptimizedModule):  # nnU-Net's nnUNet_compile
+            self._predictor.network = self._predictor.network._orig_mod
         self.device = device
         self.network: nn.Module = self._predictor.network.to(device).eval()
 
@@ -95,3 +108,19 @@ class FinishedModel:
         """Return the logits `(1, K, *P)` of a whole image on the CPU, by sliding window and without mirroring."""
         logits: Tensor = self._predictor.predict_logits_from_preprocessed_data(torch.from_numpy(prepared.array))
         return logits[None].float()
+
+
+def _require_loadable(folder: Path, path: Path) -> None:
+    """Refuse a checkpoint of a trainer that is not installed, or of another configuration than its folder's."""
+    checkpoint = read_checkpoint(path)
+    trainer = checkpoint["trainer_name"]
+    try:
+        recursive_find_trainer_class_by_name(trainer)
+    except RuntimeError as error:
+        raise DataError(
+            f"nnU-Net finds no trainer {trainer}, which {path} is of; install the package that has it (`nnunet-dsd "
+            "list` shows ours)"
+        ) from error
+    trained, named = checkpoint["init_args"]["configuration"], folder.resolve().name.split("__")[-1]
+    if trained != named:
+        raise CheckpointError(f"{path} is of the configuration {trained}, its folder is named after {named}; rename it")

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.errors import DataError
+
+NEEDED = {"plans.json": ("plans_name", "configurations"), "dataset.json": ("labels", "file_ending")}
 
 
 def read_model_folder(model: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the plans and the dataset.json of a model folder.
 
     Raises:
-        DataError: if it is no model folder.
+        DataError: if it is no model folder, or one of the two files is broken or something else.
     """
-    missing = [name for name in ("plans.json", "dataset.json") if not (model / name).is_file()]
+    missing = [name for name in NEEDED if not (model / name).is_file()]
     if missing:
         raise DataError(
             f"{model} is no nnU-Net model folder: it lacks {' and '.join(missing)}. Expected a folder such as "
             "nnUNet_results/Dataset004_Hippocampus/nnUNetTrainerDSD__nnUNetPlans__3d_fullres"
         )
-    return json.loads((model / "plans.json").read_text()), json.loads((model / "dataset.json").read_text())
+    plans, dataset_json = (_read_description(model / name, entries) for name, entries in NEEDED.items())
+    return plans, dataset_json
+
+
+def trainer_and_configuration(model: Path, plans: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the trainer and the configuration that a model folder is named after.
+
+    Args:
+        model: The folder.
+        plans: Its plans.
+
+    Raises:
+        DataError: if it is not named in nnU-Net's way, or its plans have no such configuration.
+    """
+    parts = model.resolve().name.split("__")
+    if len(parts) != 3 or parts[2] not in plans["configurations"]:
+        raise DataError(
+            f"the folder {model} is not named TRAINER__PLANS__CONFIGURATION with one of its plans' configurations "
+            f"({', '.join(plans['configurations'])}); rename it back"
+        )
+    return parts[0], parts[2]
 
 
 def fold_checkpoints(model: Path, folds: Sequence[str] | None, checkpoint: str) -> list[Path]:
@@ -41,3 +63,18 @@ def fold_checkpoints(model: Path, folds: Sequence[str] | None, checkpoint: str) 
     if missing:
         raise DataError(f"missing: {', '.join(missing)}; finish these folds or name others with -f")
     return paths
+
+
+def _read_description(path: Path, entries: Sequence[str]) -> dict[str, Any]:
+    """Read one of nnU-Net's JSON files that must have some entries."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # no JSON, or no text at all
+        raise DataError(
+            f"{path} cannot be read as JSON ({error}); copy it once more from where it was trained"
+        ) from error
+    lacking = [name for name in entries if not isinstance(content, dict) or name not in content]
+    if lacking:
+        raise DataError(f"{path} is none of nnU-Net's: it lacks {', '.join(lacking)}; copy the trained model's")
+    description: dict[str, Any] = content
+    return description

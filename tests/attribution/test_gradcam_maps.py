@@ -13,6 +13,7 @@ from torch.nn import functional
 from nnunet_dsd.attribution.gradcam import class_heat, level_problems, predicted_voxels, resolve_level
 from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.padding import pad_inside
+from nnunet_dsd.networks.resnet18 import build_resnet18_fcn, build_resnet18_unet
 
 WEIGHTS = torch.tensor([[0.5, -1.0, 0.3], [1.0, 0.5, -2.0], [-0.7, 1.5, 1.0]])
 BIASES = torch.tensor([0.05, -0.1, 0.2])
@@ -111,15 +112,42 @@ def test_the_margin_of_a_network_that_pads_inside_is_cut_off():
     np.testing.assert_allclose(found.maps[0], expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_the_network_is_left_as_it_was():
-    network = build_nnunet([(1, 1), (2, 2), (2, 2)], 3).eval()
+def most_predicted(network, image):
+    with torch.no_grad():
+        voxels = predicted_voxels(network(image), regions=False)
+    return int(voxels.sum((0, *range(2, image.ndim))).argmax())
+
+
+BUILDERS = {
+    "instance normalisation": lambda: build_nnunet([(1, 1), (2, 2), (2, 2)], 3),
+    "batch normalisation": lambda: build_resnet18_unet(1, 3, size=(64, 64), feature_size=4),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_network_is_left_as_it_was(name):
+    network = BUILDERS[name]().eval()
     before = copy.deepcopy(network)
-    image = torch.randn(1, 1, 16, 16)
-    class_heat(network, image, channel=int(network(image).sum((2, 3)).argmax()), modules=["encoder.stages.2"])
+    image = torch.randn(1, 1, 64, 64)
+    module = resolve_level(network, "bottleneck")
+    assert level_problems(network, [module], image) == []
+    class_heat(network, image, channel=most_predicted(network, image), modules=[module])
+    assert not any(module.training for module in network.modules())
+    assert all(torch.equal(now, then) for now, then in zip(network.buffers(), before.buffers(), strict=True))
     hooks = [(each._forward_hooks, each._forward_pre_hooks, each._backward_hooks) for each in network.modules()]
     assert not any(hook for three in hooks for hook in three)
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.equal(network(image), before(image))
+
+
+def test_a_second_case_is_computed_as_the_first_with_batch_normalisation():
+    network = BUILDERS["batch normalisation"]().eval()
+    image = torch.randn(1, 1, 64, 64)
+    channel = most_predicted(network, image)
+    first, second = (class_heat(network, image, channel=channel, modules=["decoder.blocks.2"]) for _ in range(2))
+    assert first.maps[0].any()
+    assert np.array_equal(first.predicted, second.predicted)
+    assert np.array_equal(first.maps[0], second.maps[0])
 
 
 STRIDES = [(1, 1), (2, 2), (2, 2)]
@@ -184,9 +212,35 @@ def test_modules_without_features_are_named():
     network.idle = nn.Conv2d(1, 1, 1)
     problems = level_problems(network, ["idle", "encoder", "encoder.stages.0"], torch.zeros(1, 1, 16, 16))
     assert problems == [
-        "'idle' does not run in a prediction",
-        "'encoder' gives a list; features (B, C, *S) with 2 spatial axes are needed",
+        "'idle' did not run in a forward pass",
+        "'encoder' gives a list, features (B, C, *S) with 2 spatial axes are needed",
     ]
+
+
+def test_modules_without_gradient_are_named():
+    network = Pointwise(2).eval()
+    network.beside = nn.Conv2d(2, 3, 1)
+
+    def run_beside(module, inputs):
+        network.beside(inputs[0])
+
+    network.register_forward_pre_hook(run_beside)
+    modules = ["features:input", "features", "beside", "after:input"]
+    first, second = level_problems(network, modules, torch.zeros(1, 2, 6, 8))
+    assert first.startswith("'features:input' gets no gradient")
+    assert second.startswith("'beside' gets no gradient")
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_in_a_network_without_a_decoder_the_last_level_is_the_bottleneck():
+    network = build_resnet18_fcn(1, 3, size=(64, 64), feature_size=4).eval()
+    modules = [resolve_level(network, level) for level in ("bottleneck", "last")]
+    assert modules == ["encoder.layer4", "encoder.layer4"]
+    image = torch.randn(1, 1, 64, 64)
+    assert level_problems(network, modules, image) == []
+    deepest, last = class_heat(network, image, channel=most_predicted(network, image), modules=modules).maps
+    assert deepest.any()
+    assert np.array_equal(deepest, last)
 
 
 def test_predicted_voxels_are_those_of_the_largest_logit_or_of_a_probability_above_one_half():

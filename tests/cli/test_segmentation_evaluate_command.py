@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from made_up_folders import two_boxes, write, write_data_set, write_dataset_json
 
-from nnunet_dsd.cli.evaluate_command import require_writable
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.export import read_evaluation_json
+from nnunet_dsd.files import require_writable
 from nnunet_dsd.machine import usable_processes
 
 

@@ -110,13 +110,57 @@ def test_a_model_folder_is_a_model_too(folder, tmp_path, capsys):
         ((), "no model is named: give -d and -c, or model folders with -m"),
         (("-d", "99"), "-d and -c belong together"),
         (("-c", "2d", "--threads", "0"), "--threads: got 0, at least 1 is needed"),
-        (("-m", "somewhere"), "its name is not TRAINER__PLANS__CONFIGURATION"),
+        (("-m", "somewhere"), "somewhere is no nnU-Net model folder: it lacks plans.json and dataset.json"),
         (("-d", "99", "-c", "2d", "-p", "none"), "there is no plans file"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(folder, capsys, options, words):
     assert size(*options) == 1
     assert words in capsys.readouterr().err
+
+
+def model_folder(folder, name):
+    model = folder.parent / name
+    model.mkdir()
+    for source, target in (("nnUNetPlans.json", "plans.json"), ("dataset.json", "dataset.json")):
+        (model / target).write_text((folder / source).read_text())
+    return model
+
+
+def test_a_model_folder_that_was_renamed_or_is_broken_is_refused(folder, capsys):
+    assert size("-m", str(model_folder(folder, "copy"))) == 1
+    assert "copy is not named TRAINER__PLANS__CONFIGURATION with one of its plans' configurations (2d, " in (
+        capsys.readouterr().err
+    )
+    model = model_folder(folder, "nnUNetTrainer__nnUNetPlans__2d")
+    (model / "dataset.json").write_text('{"labels": ')
+    assert size("-m", str(model)) == 1
+    assert "dataset.json cannot be read as JSON" in capsys.readouterr().err
+    (model / "dataset.json").write_text("[]")
+    assert size("-m", str(model)) == 1
+    assert "dataset.json is none of nnU-Net's: it lacks labels, file_ending" in capsys.readouterr().err
+
+
+def test_names_are_whole_in_a_pipe(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    name = f"nnUNetTrainer__plans{'_of_a_very_long_name' * 4}__2d"
+    model = model_folder(folder, name)
+    plans = json.loads((model / "plans.json").read_text())
+    (model / "plans.json").write_text(json.dumps(plans | {"plans_name": name.split("__")[1]}))
+    assert size("-m", str(model)) == 0
+    assert name in capsys.readouterr().out
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_measured(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("nnunet_dsd.trainers.sizes.measure_sizes", lambda *rest, **options: pytest.fail("measured"))
+    assert size("-d", "99", "-c", "2d", "-o", str(tmp_path)) == 1
+    assert f"{tmp_path} is a folder. Give another file with -o" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert size("-d", "99", "-c", "2d", "-o", str(tmp_path / "file" / "sizes.csv")) == 1
+    assert f"{tmp_path / 'file'} is a file. Give another file with -o" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert size("-d", "99", "-c", "2d", "-o", str(tmp_path / "sizes.csv")) == 1
+    assert f"{tmp_path} is read-only. Give another file with -o" in capsys.readouterr().err
 
 
 def test_everything_that_cannot_be_built_is_named_at_once(folder, capsys):

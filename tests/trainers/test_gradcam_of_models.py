@@ -208,16 +208,25 @@ def test_everything_that_is_missing_is_told_at_once_before_anything_is_loaded(nn
     output = tmp_path / "full"
     output.mkdir()
     (output / "something").touch()
-    models = [model, model, tmp_path / "nowhere", "b" + "=" + str(model)]
+    renamed = tmp_path / "nnUNetTrainerDSD__nnUNetPlans__3d_full"
+    shutil.copytree(model, renamed)
+    broken = tmp_path / "broken" / model.name
+    shutil.copytree(model, broken)
+    (broken / "plans.json").write_text("{")
+    models = [model, model, tmp_path / "nowhere", f"b={model}", f"B={model}", f"c={renamed}", f"d={broken}"]
     assert gradcam(nnunet, models, output, "-f", "3", label="middle", cases=("ball_0", "ghost", "ball_0")) == 1
     said = capsys.readouterr().err
     for expected in (
         "problem(s) in what nnunet-dsd gradcam was asked for",
         "the model nnUNetTrainerDSD__nnUNetPlans__3d_fullres is named twice; name them apart with NAME=FOLDER",
         "the case ball_0 is named twice",
+        "the maps of model b and of model B would have the same file name; name the models apart with NAME=FOLDER",
+        f"{broken / 'plans.json'} cannot be read as JSON",
         "is not empty; give a new folder with -o",
         f"{tmp_path / 'nowhere'} is no nnU-Net model folder: it lacks plans.json and dataset.json",
         f"missing: {model / 'fold_3' / 'checkpoint_final.pth'}",
+        f"missing: {renamed / 'fold_3' / 'checkpoint_final.pth'}",
+        f"the folder {renamed} is not named TRAINER__PLANS__CONFIGURATION",
         "there is no structure 'middle'; the models have: inner (1), outer (2)",
         "ghost_0000.nii.gz does not exist; it belongs to the case ghost",
         "ghost.nii.gz does not exist",
@@ -237,6 +246,88 @@ def test_levels_that_a_model_lacks_are_told_for_every_model(nnunet, tmp_path, ca
         assert f"{name}: 'encoder' gives a list" in said
     assert "decoder.stages.1" not in said
     assert not (tmp_path / "looked").exists()
+
+
+def test_a_renamed_model_folder_is_refused(nnunet, tmp_path, capsys):
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = write_model(trainer)
+    for configuration in ("3d_full", "2d"):
+        shutil.copytree(model, tmp_path / f"nnUNetTrainerDSD__nnUNetPlans__{configuration}")
+        renamed = tmp_path / f"nnUNetTrainerDSD__nnUNetPlans__{configuration}"
+        assert gradcam(nnunet, [renamed], tmp_path / "looked") == 1
+        said = " ".join(capsys.readouterr().err.split())
+        if configuration == "2d":  # one that the plans do have
+            assert "is of the configuration 3d_fullres, its folder is named after 2d; rename it" in said
+        else:
+            assert f"{renamed} is not named TRAINER__PLANS__CONFIGURATION with one of its plans' config" in said
+            assert "3d_fullres" in said
+
+
+def test_every_trainer_that_is_not_installed_is_told(nnunet, tmp_path, capsys):
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = write_model(trainer)
+    path = model / "fold_0" / "checkpoint_final.pth"
+    torch.save(read(path) | {"trainer_name": "nnUNetTrainerFromElsewhere"}, path)
+    assert gradcam(nnunet, [f"a={model}", f"b={model}"], tmp_path / "looked") == 1
+    said = capsys.readouterr().err
+    for name in "ab":
+        assert f"{name}: nnU-Net finds no trainer nnUNetTrainerFromElsewhere" in said
+
+
+def test_weights_of_another_network_than_the_plans_are_refused(nnunet, tmp_path, capsys):
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = write_model(trainer)
+    plans = json.loads((model / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"] = [4, 6, 8, 10]
+    (model / "plans.json").write_text(json.dumps(plans))
+    assert gradcam(nnunet, [model], tmp_path / "looked") == 1
+    said = capsys.readouterr().err
+    assert "checkpoint_final.pth do not fit the network of its folder's plans" in said
+    assert "size mismatch" in said
+
+
+def test_a_network_that_nnunet_would_compile_is_looked_at_uncompiled(nnunet, tmp_path, monkeypatch):
+    monkeypatch.setenv("nnUNet_compile", "f")  # the training's own network stays as it is
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = write_model(trainer)
+    monkeypatch.setenv("nnUNet_compile", "t")
+    finished = FinishedModel(model, fold="0", checkpoint="checkpoint_final.pth", device=torch.device("cpu"))
+    assert type(finished.network).__name__ == "PlainConvUNet"
+    assert gradcam(nnunet, [f"a={model}"], tmp_path / "looked", references=False) == 0
+    assert {row["module"] for row in table(tmp_path / "looked")} == {"encoder.stages.3", "decoder.stages.2"}
+
+
+def test_an_output_that_cannot_be_written_is_refused_with_the_rest(nnunet, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert gradcam(nnunet, [tmp_path / "nowhere"], tmp_path / "file" / "looked") == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'looked'} cannot be written: {tmp_path / 'file'} is a file; give another" in said
+    assert "is no nnU-Net model folder" in said
+
+
+def test_channels_that_do_not_lie_on_the_same_voxels_are_refused(nnunet, tmp_path, capsys):
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = changed(
+        write_model(trainer),
+        tmp_path / "nnUNetTrainerDSD__nnUNetPlans__3d_fullres",
+        dataset=lambda all_: all_.update(channel_names={"0": "T1", "1": "T2"}),
+    )
+    images = tmp_path / "images"
+    images.mkdir()
+    image = sitk.ReadImage(str(raw(nnunet) / f"{CASE}_0000.nii.gz"))
+    sitk.WriteImage(image, str(images / f"{CASE}_0000.nii.gz"))
+    image.SetOrigin((5, 0, 0))
+    sitk.WriteImage(image, str(images / f"{CASE}_0001.nii.gz"))
+    words = ["gradcam", "-m", model, "-i", images, "-o", tmp_path / "looked", "--cases", CASE, "--label", "outer"]
+    assert main([str(word) for word in words]) == 1
+    said = capsys.readouterr().err
+    assert f"{CASE}_0001.nii.gz does not lie on the voxels of" in said
+    assert "corners are up to 5 mm apart" in said
 
 
 def changed(model, folder, **entries):

@@ -1,9 +1,12 @@
 """Learning rates by epoch: nnU-Net's, the paper's two, and that of HLFD's authors."""
 
+import copy
+
 import pytest
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 
+from nnunet_dsd.presets import find_preset
 from nnunet_dsd.trainers.schedules import EpochSchedule, learning_rate
 
 
@@ -71,3 +74,29 @@ def test_the_rate_of_an_epoch_is_the_same_whatever_was_before_so_that_a_resumed_
         schedule.step(epoch)
     assert schedule.get_last_lr() == pytest.approx([0.5**0.9] * 2)
     assert [group["lr"] for group in target.param_groups] == schedule.get_last_lr()
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("paper-hlfd-teacher", 100), ("paper-hlfd-student", 120)])
+def test_a_trainer_with_hlfds_presets_steps_as_torchs_adam_along_a_cosine(nnunet, name, epochs):
+    settings = {key: value for key, value in find_preset(name).settings.items() if key != "feature_size"}
+    trainer = nnunet.trainer("nnUNetTrainerBasic", settings=settings)
+    trainer.initialize()
+    seen = []
+    for epoch in range(trainer.num_epochs):
+        trainer.lr_scheduler.step(epoch)
+        seen.append(trainer.optimizer.param_groups[0]["lr"])
+    assert len(seen) == epochs
+    assert (seen[0], seen[epochs // 2]) == pytest.approx((1e-2, (1e-2 + 1e-6) / 2))
+    assert 1e-6 < seen[-1] < 5e-6
+
+    trainer.lr_scheduler.step(0)
+    other = copy.deepcopy(trainer.network)
+    adam = torch.optim.Adam(other.parameters(), lr=1e-2)
+    for _ in range(3):
+        for mine, theirs in zip(trainer.network.parameters(), other.parameters(), strict=True):
+            mine.grad = torch.randn_like(mine)
+            theirs.grad = mine.grad.clone()
+        trainer.optimizer.step()
+        adam.step()
+    for mine, theirs in zip(trainer.network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)

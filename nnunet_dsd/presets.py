@@ -112,8 +112,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "paper-hlfd-teacher": Preset(
             "HLFD's teacher on tumour slices, a UNet++ of 64 to 1024 filters: Adam 1e-2, cosine to 1e-6, 100 epochs, "
-            "batch 8, patch 384^2",
-            {**_HLFD, "epochs": 100, "feature_size": 64},
+            "focal loss plus Dice, batch 8, patch 384^2",
+            {**_HLFD, "epochs": 100, "feature_size": 64, "supervised_loss": "focal_dice", "feedback": "none"},
             batch_size=8,
             patch_size=(384, 384),
         ),

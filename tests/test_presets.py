@@ -74,6 +74,11 @@ def test_hlfd_trains_on_eight_slices_of_384_pixels(name):
     assert (preset.batch_size, preset.patch_size) == (8, (384, 384))
 
 
+def test_hlfds_teacher_has_its_students_loss_and_no_teacher():
+    s = read_settings(find_preset("paper-hlfd-teacher").settings)
+    assert (s.supervised_loss, s.feedback) == ("focal_dice", "none")
+
+
 def test_hlfds_student_has_the_papers_loss():
     s = read_settings(find_preset("paper-hlfd-student").settings)
     assert (s.supervised_loss, s.feedback, s.temperature) == ("focal_dice", "hlfd", 4.0)

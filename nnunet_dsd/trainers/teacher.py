@@ -17,8 +17,9 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_dsd.config import Settings
-from nnunet_dsd.errors import TeacherError
+from nnunet_dsd.errors import DataError, TeacherError
 from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint
+from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
 from nnunet_dsd.trainers.plain_network import build_plain_network
 
 FINAL = "checkpoint_final.pth"
@@ -59,7 +60,7 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
         fold: The student's fold, which is the teacher's where the settings name none.
 
     Raises:
-        TeacherError: if none is named or there is no model folder; lists those there are.
+        TeacherError: if none is named, or it is no sound model folder; lists those there are.
     """
     name = settings.feedback_teacher
     results = Path(nnUNet_results or ".") / dataset
@@ -69,20 +70,12 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
             f"TRAINER__PLANS__CONFIGURATION`. Among {results} are: {_model_folders(results)}"
         )
     folder = Path(name).expanduser() if os.sep in name else results / name
-    missing = [part for part in ("plans.json", "dataset.json") if not (folder / part).is_file()]
-    if missing:
-        raise TeacherError(
-            f"{folder} is no model of nnU-Net's: it lacks {' and '.join(missing)}. Give TRAINER__PLANS__CONFIGURATION "
-            f"or a model folder's path; among {results} are: {_model_folders(results)}"
-        )
+    try:
+        plans, dataset_json = read_model_folder(folder)
+        _, configuration = trainer_and_configuration(folder, plans)
+    except DataError as error:
+        raise TeacherError(f"{error}. Among {results} are: {_model_folders(results)}") from error
     folds = tuple((settings.feedback_teacher_folds or str(fold)).replace(" ", "").split(","))
-    plans, dataset_json = (json.loads((folder / part).read_text()) for part in ("plans.json", "dataset.json"))
-    configuration = folder.resolve().name.split("__")[-1]
-    if configuration not in plans["configurations"]:
-        raise TeacherError(
-            f"the folder {folder} is not named TRAINER__PLANS__CONFIGURATION with one of its plans' configurations "
-            f"({', '.join(plans['configurations'])}); rename it back"
-        )
     return TeacherModel(folder, configuration, folds, settings.feedback_teacher_checkpoint, plans, dataset_json)
 
 

@@ -158,7 +158,7 @@ def feedback_weights(terms: Sequence[Feedback], *, beta: float, lambda_: float) 
 def _output_and_final(student: LevelCounts, teacher: LevelCounts) -> tuple[Feedback, ...]:
     """Output to output and final feature to final feature: what the comparison methods have in common."""
     final = Feedback("final", Place("feature", student.features - 1), (Place("feature", teacher.features - 1),))
-    return (Feedback("output", Place("output"), (Place("output"),)), final)
+    return (Feedback("output_kd", Place("output"), (Place("output"),)), final)
 
 
 def _ufd(student: LevelCounts, teacher: LevelCounts, share: float = 1.0) -> tuple[Feedback, ...]:

@@ -11,16 +11,24 @@ from matplotlib.figure import Figure
 
 from nnunet_dsd.files import whole_file
 
+OTHER = "other terms"
 GROUPS = (
-    ("ground truth", ("output", "decoder_", "encoder_"), "Dice + cross-entropy"),
+    ("ground truth", ("output", "labels", "decoder_", "encoder_", "fusion_"), "Dice + cross-entropy"),
     ("between encoders", ("encoder_kl_", "encoder_l2_"), "T² KL (nats) or L2"),
     ("between decoders", ("decoder_kl_", "decoder_l2_"), "T² KL (nats) or L2"),
     ("encoder teacher", ("encoder_teacher_",), "entropy (nats), Dice (fraction)"),
+    ("decoders follow encoders", ("missu_kl_",), "KL (nats)"),
+    ("feedback on features", ("ufd", "ifd_", "final", "feature_"), "attention distance (0 to 2)"),
+    ("feedback on maps", ("upd", "ipd_", "map_", "output_kd"), "T² KL (nats)"),
+    ("previous epoch", ("previous_epoch",), "squared distance"),
+    (OTHER, (), ""),
 )
 
 
 def draw_loss_terms(terms: Mapping[str, Sequence[float]], filename: str | os.PathLike[str]) -> None:
     """Draw the unweighted loss terms by epoch, one panel per kind, and write the PNG whole.
+
+    Terms of no known kind, as trainers of other packages may have, share a panel of their own.
 
     Args:
         terms: Values per epoch by term name.
@@ -52,4 +60,4 @@ def _members(terms: Mapping[str, Sequence[float]], title: str) -> dict[str, Sequ
 
 def _group_of(name: str) -> str:
     matching = [(len(prefix), title) for title, prefixes, _ in GROUPS for prefix in prefixes if name.startswith(prefix)]
-    return max(matching)[1]
+    return max(matching)[1] if matching else OTHER

@@ -62,7 +62,7 @@ HLFD = {
     "ipd_2": "d3 <- out",
     "ipd_3": "d4 <- out",
 }
-SKD = {"output": "out <- out", "final": "e5 <- e5"}
+SKD = {"output_kd": "out <- out", "final": "e5 <- e5"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_weights_are_halves_of_beta_and_lambda_in_the_whole_method_and_whole_one
     assert weights["ufd"] == weights["ifd_2"] == pytest.approx(0.45)
     assert weights["upd"] == weights["ipd_3"] == pytest.approx(0.05)
     alone = feedback_weights(feedback_of("skd", student=FIVE, teacher=FIVE), beta=0.9, lambda_=0.1)
-    assert alone == {"output": 0.1, "final": 0.9}
+    assert alone == {"output_kd": 0.1, "final": 0.9}
 
 
 COUNTS = LevelCounts(3, 2)
@@ -167,7 +167,7 @@ def test_ipd_compares_a_projected_map_with_the_output_whatever_the_number_of_cla
 
 def test_output_to_output_is_plain_distillation():
     student, teacher = views(0), views(1)
-    value = feedback_value(term_of("skd", "output"), student, teacher, temperature=4.0)
+    value = feedback_value(term_of("skd", "output_kd"), student, teacher, temperature=4.0)
     assert value.item() == pytest.approx(literal_kd(student.output, teacher.output, 4.0), rel=1e-4)
 
 
@@ -175,7 +175,7 @@ def test_regions_are_bernoulli_variables_and_masked_voxels_do_not_count():
     student, teacher = views(0), views(1)
     mask = torch.zeros(2, 1, 8, 8)
     mask[..., :3] = 1
-    value = feedback_value(term_of("skd", "output"), student, teacher, temperature=2.0, mask=mask, regions=True)
+    value = feedback_value(term_of("skd", "output_kd"), student, teacher, temperature=2.0, mask=mask, regions=True)
     p, q = (special.expit(array(x)[..., :3] / 2) for x in (teacher.output, student.output))
     expected = 4 * (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum(axis=1).mean()
     assert value.item() == pytest.approx(expected, rel=1e-4)

@@ -2,12 +2,15 @@
 
 import math
 import os
+import typing
 
 import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
 
-from nnunet_dsd.trainers.loss_figure import draw_loss_terms
+from nnunet_dsd.config import FeedbackMethod
+from nnunet_dsd.distillation.hierarchical import LevelCounts, feedback_of
+from nnunet_dsd.trainers.loss_figure import _group_of, draw_loss_terms
 
 TERMS = {
     "output": [1.0, 0.5, 0.25],
@@ -50,6 +53,18 @@ def test_each_term_is_a_line_in_the_panel_of_its_kind(tmp_path, drawn):
     }
     assert panels["ground truth"]["decoder_1"] == TERMS["decoder_1"]
     assert panels["between decoders"]["decoder_kl_2"] == TERMS["decoder_kl_2"]
+
+
+@pytest.mark.parametrize("method", typing.get_args(FeedbackMethod))
+def test_every_term_of_feedback_has_a_panel_of_its_kind(method):
+    counts = LevelCounts(5, 4)
+    for term in feedback_of(method, student=counts, teacher=counts):
+        assert _group_of(term.name) == f"feedback on {'features' if term.on_features else 'maps'}", term.name
+
+
+def test_terms_of_other_packages_have_a_panel(tmp_path, drawn):
+    draw_loss_terms({"output": [1.0], "contrast": [2.0]}, tmp_path / "loss_terms.png")
+    assert drawn[0]["other terms"] == {"contrast": [2.0]}
 
 
 def test_kinds_without_terms_get_no_panel(tmp_path, drawn):

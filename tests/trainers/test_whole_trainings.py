@@ -10,8 +10,8 @@ from nnunet_dsd.trainers.headed import LOG_PREFIX
 from nnunet_dsd.trainers.loss_figure import OTHER, _group_of
 
 TAUGHT = ("nnUNetTrainerHLFD", "nnUNetTrainerResNet18UNet_HLFD")
-ON_MONAI = ("nnUNetTrainerDynUNet_MISSU", "nnUNetTrainerUNetPlusPlus_DSD")
-NARROW = {"nnUNetTrainerUNetPlusPlus_DSD": {"feature_size": 4}, "nnUNetTrainerResNet18UNet_HLFD": {"feature_size": 8}}
+ON_MONAI = ("nnUNetTrainerDynUNet_MISSU",)
+NARROW = {"nnUNetTrainerResNet18UNet_HLFD": {"feature_size": 8}}
 SETTINGS = {"epochs": 2, "save_every": 1}
 
 

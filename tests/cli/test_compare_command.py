@@ -21,7 +21,7 @@ def write_scores(path, *, gain=0.0, cases=CASES):
     scores = []
     for number, case in enumerate(cases):
         values = {"dice": 0.7 + number / 100 + gain * (1 + number / 10), "hd95_mm": 3.0 - gain * number}
-        scores.append(Score(case, "head", **{**measures, **values, "prediction_voxels": 9, "reference_voxels": 9}))
+        scores.append(Score(case, "head", **{**measures, **values, "prediction_voxels": 25, "reference_voxels": 25}))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_evaluation_json(path, Evaluation((Structure("head", (1,)),), tuple(scores)))
     return path
@@ -65,7 +65,9 @@ def test_the_same_command_gives_the_same_numbers(words, tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_a_list_of_runs_with_images_shows_cases(tmp_path, capsys):
+@pytest.fixture
+def listed(tmp_path):
+    """A list of two methods with two seeds each, whose images and predictions can be drawn."""
     labels = np.zeros((3, 12, 12), np.uint8)
     labels[1, 3:8, 3:8] = 1
     folders = ("raw/imagesTr", "raw/labelsTr", "Stock", "DSD")
@@ -86,14 +88,28 @@ def test_a_list_of_runs_with_images_shows_cases(tmp_path, capsys):
     content = {"title": "Two seeds", "baseline": "Stock", "runs": runs, "dataset_json": "raw/dataset.json"}
     folders = {"images": "raw/imagesTr", "references": "raw/labelsTr"}
     (tmp_path / "runs.json").write_text(json.dumps({**content, **folders}))
-    assert (
-        main(["compare", "--runs", str(tmp_path / "runs.json"), "-o", str(tmp_path / "out"), "--measures", "dice"]) == 0
-    )
+    return ["compare", "--runs", str(tmp_path / "runs.json"), "-o", str(tmp_path / "out"), "--measures", "dice"]
+
+
+def test_a_list_of_runs_with_images_shows_cases(listed, tmp_path, capsys):
+    assert main(listed) == 0
     assert (tmp_path / "out/cases.png").is_file()
     report = (tmp_path / "out/report.html").read_text()
     assert "<h1>Two seeds</h1>" in report
     assert "Not drawn" not in report
     assert "2 runs" in capsys.readouterr().out
+
+
+def test_a_folder_of_other_predictions_is_refused_and_nothing_is_written(listed, tmp_path, capsys):
+    for case in CASES:
+        image = sitk.GetImageFromArray(np.zeros((3, 12, 12), np.uint8))
+        sitk.WriteImage(image, str(tmp_path / "DSD" / f"{case}.nii.gz"))
+    assert main(listed) == 1
+    error = capsys.readouterr().err
+    words = f"DSD fold 0 seed 1, case case_6: head has 0 voxels in {tmp_path / 'DSD'}, and 25 in the evaluation"
+    assert words in error
+    assert "Stock" not in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_methods_with_other_cases_are_refused_unless_the_common_ones_are_asked_for(words, tmp_path, capsys):

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.comparison.runs import with_baseline
     from nnunet_dsd.comparison.scores import read_scores
     from nnunet_dsd.comparison.statements import case_notes
+    from nnunet_dsd.comparison.twins import require_own_scores
     from nnunet_dsd.evaluation.measures import find_measure
 
     if arguments.seed < 0:
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_free(folder, overwrite=arguments.overwrite)
     run_list = with_baseline(_run_list(arguments), arguments.baseline)
     scores = read_scores(run_list, common_cases=arguments.common_cases)
+    require_own_scores(scores)
     comparison = compare(run_list, scores, measures, seed=arguments.seed)
     console = Console()
     _write(folder, comparison, overwrite=arguments.overwrite, console=console)

@@ -60,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.seed < 0:
         raise SettingsError([f"seed {arguments.seed}, allowed is at least 0"], source="--seed")
+    _require_measures_only(arguments.measures)
     measures = [find_measure(name) for name in dict.fromkeys(arguments.measures)]
     folder = arguments.output.expanduser().resolve()
     require_free(folder, overwrite=arguments.overwrite)
@@ -75,6 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"report: {folder / REPORT}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _require_measures_only(words: list[str]) -> None:
+    evaluations = [word for word in words if "=" in word]
+    if evaluations:
+        problem = (
+            f"all words after --measures are measures, and {', '.join(evaluations)} is none; METHOD=EVALUATION.json "
+            "words go before the options: nnunet-dsd compare METHOD=EVALUATION.json ... -o FOLDER --measures dice"
+        )
+        raise SettingsError([problem], source="--measures")
 
 
 def _run_list(arguments: argparse.Namespace) -> RunList:

@@ -137,6 +137,7 @@ def test_an_earlier_comparison_is_replaced_only_with_overwrite(words, tmp_path, 
     ("options", "words_of_error"),
     [
         (["--measures", "volume"], "There is no measure 'volume'; there are dice"),
+        (["--measures", "dice", "A=a.json"], "all words after --measures are measures, and A=a.json is none"),
         (["--baseline", "Basic"], "the baseline 'Basic' has no run; there are Stock, DSD"),
         (["--runs", "runs.json"], "one of the two"),
         (["--seed", "-1"], "seed -1, allowed is at least 0"),
@@ -153,3 +154,11 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(words, tmp_path, capsy
 def test_no_runs_at_all_are_refused(tmp_path, capsys):
     assert main(["compare", "-o", str(tmp_path / "out")]) == 1
     assert "one of the two" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_is_no_json_is_told_in_words(tmp_path, capsys):
+    (tmp_path / "scores.csv").write_text("case,structure")
+    assert main(["compare", f"A={tmp_path / 'scores.csv'}", "-o", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "scores.csv is no JSON file (Expecting value" in error
+    assert "JSONDecodeError" not in error

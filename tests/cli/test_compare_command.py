@@ -82,7 +82,7 @@ def listed(tmp_path):
     runs = []
     for method, gain in (("Stock", 0.0), ("DSD", 0.05)):
         for seed in (1, 2):
-            write_scores(tmp_path / f"{method}_{seed}.json", gain=gain * seed)
+            write_scores(tmp_path / f"{method}_{seed}.json", gain=gain * seed + seed / 1000)
             run = {"method": method, "fold": 0, "seed": seed, "evaluation": f"{method}_{seed}.json"}
             runs.append({**run, "predictions": method if seed == 1 else None, "notes": None})
     content = {"title": "Two seeds", "baseline": "Stock", "runs": runs, "dataset_json": "raw/dataset.json"}

@@ -119,10 +119,14 @@ def given_options(arguments: argparse.Namespace, owner: type) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _unknown(name: object, known: tuple[str, ...]) -> str:
+def nearest(name: object, known: Sequence[str]) -> str:
+    """Return a hint to append to a message about an unknown name: its nearest match, or all known ones."""
     near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
-    return f"unknown setting '{name}'{hint}"
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+
+
+def _unknown(name: object, known: tuple[str, ...]) -> str:
+    return f"unknown setting '{name}'{nearest(name, known)}"
 
 
 def _as_declared(owner: type, name: str, value: Any) -> Any:

@@ -12,9 +12,11 @@ from nnunet_dsd.training_output import progress_line
 
 
 def duration(seconds: float) -> str:
-    """Format a duration, such as 2:05 (minutes) or 3 h 20 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes}:{rest:02d}"
+    """Format a duration, such as 50 s, 31 min or 3 h 20 min."""
+    if round(seconds) < 60:
+        return f"{round(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 class Display:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-
-def nearest(name: object, known: Sequence[str]) -> str:
-    """Return a hint to append to a message about an unknown name: its nearest match, or all known ones."""
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+from nnunet_dsd.declared_settings import nearest
 
 
 class Table:

@@ -11,16 +11,16 @@ from rich.markup import escape
 from nnunet_dsd.ablation.checks import disk_problems, machine_problems
 from nnunet_dsd.ablation.derived_plans import write_derived_plans
 from nnunet_dsd.ablation.display import Display
-from nnunet_dsd.ablation.job_lists import job_list, nnunet_commands
+from nnunet_dsd.ablation.job_lists import job_list, nnunet_commands, split_running
 from nnunet_dsd.ablation.listing import runs_table, survey, totals
 from nnunet_dsd.ablation.places import Places
-from nnunet_dsd.ablation.reading import nearest
 from nnunet_dsd.ablation.report import write_report
 from nnunet_dsd.ablation.runner import Outcome, Runner
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
+from nnunet_dsd.declared_settings import nearest
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.printed_tables import print_table
 
@@ -57,8 +57,9 @@ class Session:
             for seed in self.study.seeds:
                 path = self.places.preprocessed / f"{self.study.plans_name(choice.name, seed)}.json"
                 self._say(f"plans {path.stem}: {'there' if path.is_file() else 'to be written'}")
-        for command in nnunet_commands(self.study, missing, self.places):
-            self._say(shlex.join(command))
+        free, comments = split_running(missing, self.places)
+        for line in (*comments, *map(shlex.join, nnunet_commands(self.study, free, self.places))):
+            self._say(line)
         scored = len(self.runs) - len(missing)
         self._say(f"then scores of {len(missing)} runs ({scored} are finished) and the report in {self.places.report}")
 

@@ -55,15 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.comparison.runs import with_baseline
     from nnunet_dsd.comparison.scores import read_scores
     from nnunet_dsd.comparison.statements import case_notes
+    from nnunet_dsd.comparison.twins import require_own_scores
     from nnunet_dsd.evaluation.measures import find_measure
 
     if arguments.seed < 0:
         raise SettingsError([f"seed {arguments.seed}, allowed is at least 0"], source="--seed")
+    _require_measures_only(arguments.measures)
     measures = [find_measure(name) for name in dict.fromkeys(arguments.measures)]
     folder = arguments.output.expanduser().resolve()
     require_free(folder, overwrite=arguments.overwrite)
     run_list = with_baseline(_run_list(arguments), arguments.baseline)
     scores = read_scores(run_list, common_cases=arguments.common_cases)
+    require_own_scores(scores)
     comparison = compare(run_list, scores, measures, seed=arguments.seed)
     console = Console()
     _write(folder, comparison, overwrite=arguments.overwrite, console=console)
@@ -73,6 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"report: {folder / REPORT}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _require_measures_only(words: list[str]) -> None:
+    evaluations = [word for word in words if "=" in word]
+    if evaluations:
+        problem = (
+            f"all words after --measures are measures, and {', '.join(evaluations)} is none; METHOD=EVALUATION.json "
+            "words go before the options: nnunet-dsd compare METHOD=EVALUATION.json ... -o FOLDER --measures dice"
+        )
+        raise SettingsError([problem], source="--measures")
 
 
 def _run_list(arguments: argparse.Namespace) -> RunList:

@@ -63,11 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.evaluation.cases import evaluate_folders
     from nnunet_dsd.evaluation.export import write_results
     from nnunet_dsd.evaluation.label_source import resolve_labels
-    from nnunet_dsd.evaluation.pairing import pair_folders
+    from nnunet_dsd.evaluation.pairing import pair_folders, require_order
     from nnunet_dsd.evaluation.settings import EvaluationSettings
 
     predictions, references = arguments.predictions, arguments.references
     settings = EvaluationSettings(arguments.surface_tolerance, arguments.both_empty)
+    require_order(predictions, references)
     output = arguments.output or predictions / "evaluation"
     require_writable(output)
     label_set, source = resolve_labels(

@@ -19,10 +19,14 @@ class Prediction:
     Attributes:
         folder: with the label images of the run.
         dice: mean Dice over structures of this prediction, a fraction.
+        run: how messages name the run.
+        voxels: size of every structure, as the run's evaluation counted it.
     """
 
     folder: Path
     dice: float
+    run: str
+    voxels: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ def extreme_cases(gains: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
 def _prediction(scores: Scores, method: str, case: str) -> Prediction | None:
     for one in scores.of(method):
         if one.run.predictions is not None and case in one.cases:
-            values = scores.with_mean(one.values["dice"])[one.cases.index(case)]
-            return Prediction(one.run.predictions, float(values[-1]))
+            row = one.cases.index(case)
+            values = scores.with_mean(one.values["dice"])[row]
+            voxels = tuple(one.prediction_voxels[row].tolist())
+            return Prediction(one.run.predictions, float(values[-1]), one.run.full_label, voxels)
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from nnunet_dsd.comparison.box_figure import box_figure
 from nnunet_dsd.comparison.case_choice import choose_cases
 from nnunet_dsd.comparison.forest_figure import forest_figure
-from nnunet_dsd.comparison.overlays import ImageFiles, contour_figure
+from nnunet_dsd.comparison.image_files import ImageFiles
+from nnunet_dsd.comparison.overlays import contour_figure
 from nnunet_dsd.comparison.panels import save_figure
 from nnunet_dsd.comparison.results import Comparison
 from nnunet_dsd.comparison.slope_figure import slope_figure
@@ -70,8 +71,10 @@ def _case_tasks(comparison: Comparison) -> Iterator[FigureTask]:
     run_list = comparison.run_list
     if why_no_cases(comparison) or run_list.images is None or run_list.references is None:
         return
-    ending = read_label_set(run_list.dataset_json).file_ending if run_list.dataset_json else FILE_ENDING
     names = {"baseline": comparison.baseline, "method": comparison.others[0]}
     shown = choose_cases(comparison.scores, **names)
-    files = ImageFiles(run_list.images, run_list.references, ending)
+    files = ImageFiles(run_list.images, run_list.references, FILE_ENDING)
+    if run_list.dataset_json:
+        labels = read_label_set(run_list.dataset_json)
+        files = replace(files, file_ending=labels.file_ending, ignore_label=labels.ignore_label, labels_are_known=True)
     yield FigureTask(CASES, partial(contour_figure, shown, comparison.scores.structures, files, **names))

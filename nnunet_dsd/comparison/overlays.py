@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,30 +13,17 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.case_choice import ShownCase
+from nnunet_dsd.comparison.drawn_predictions import require_evaluated_images
 from nnunet_dsd.comparison.formats import format_of
+from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.panels import wrapped
 from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.figures import INK, best_slice, colour_of
-from nnunet_dsd.evaluation.images import read_labels, read_volume, require_equal_geometry
+from nnunet_dsd.evaluation.images import read_labels, read_volume
 from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.structures import Structure
 
 LabelSlice = NDArray[np.integer[Any]]
-
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """Where the images of the cases lie.
-
-    Attributes:
-        images: nnU-Net's folder of images; the first channel is drawn.
-        references: folder of reference label images.
-        file_ending: of images and label images.
-    """
-
-    images: Path
-    references: Path
-    file_ending: str
 
 
 def contour_figure(
@@ -48,9 +34,10 @@ def contour_figure(
     The slice is the one that shows most of the reference's structures; it does not depend on any prediction.
 
     Raises:
-        DataError: if an image is missing, or a prediction lies on other voxels than its reference.
+        DataError: if an image is missing, or a prediction is not the one that was evaluated.
         ShapeError: if an image has other axes than its reference, such as a colour image.
     """
+    require_evaluated_images(shown, structures, files)
     figure = Figure(figsize=(11.2, 2.9 * len(shown) + 0.8), layout="constrained", facecolor="white")
     grid = figure.subplots(len(shown), 4, squeeze=False)
     for row, case in zip(grid, shown, strict=True):
@@ -78,8 +65,6 @@ def _read_slices(case: ShownCase, structures: Sequence[Structure], files: ImageF
     image = read_volume(files.images / f"{case.case}_0000{files.file_ending}")
     reference = read_labels(files.references / name)
     before, after = read_labels(case.baseline.folder / name), read_labels(case.method.folder / name)
-    for prediction in (before, after):
-        require_equal_geometry(prediction, reference)
     if image.array.shape != reference.array.shape:
         raise ShapeError(
             f"{image.path} has the shape {image.array.shape} and its reference {reference.array.shape}; they must be "

@@ -113,7 +113,7 @@ def require_sound(run_list: RunList, *, source: str) -> RunList:
     Raises:
         SettingsError: with every problem.
     """
-    problems = [*_missing(run_list), *_repeated(run_list.runs)]
+    problems = [*missing_files(run_list), *_repeated(run_list.runs)]
     if not run_list.runs:
         problems.append("there is no run; give at least one")
     elif run_list.baseline_method not in run_list.methods:
@@ -123,10 +123,14 @@ def require_sound(run_list: RunList, *, source: str) -> RunList:
     return run_list
 
 
-def _missing(run_list: RunList) -> list[str]:
+def missing_files(run_list: RunList) -> list[str]:
+    """Return a sentence for every file or folder of a list that does not exist."""
     problems = []
     for run in run_list.runs:
-        if not run.evaluation.is_file():
+        if run.evaluation.is_dir():
+            file = run.evaluation / "evaluation.json"
+            problems.append(f"{run.label}: the evaluation {run.evaluation} is a folder; give the file in it: {file}")
+        elif not run.evaluation.is_file():
             problems.append(f"{run.label}: the evaluation {run.evaluation} does not exist")
         if run.predictions is not None and not run.predictions.is_dir():
             problems.append(f"{run.label}: the folder of predictions {run.predictions} does not exist")

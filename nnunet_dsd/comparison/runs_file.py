@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.comparison.runs import TITLE, Run, RunList, require_sound
+from nnunet_dsd.comparison.runs import TITLE, Run, RunList, missing_files, require_sound
+from nnunet_dsd.declared_settings import nearest
 from nnunet_dsd.errors import DataError, SettingsError
 
 TEXT, WHOLE, FOLD, LIST = (str,), (int,), (int, str), (list,)
@@ -35,27 +36,57 @@ def read_run_list(path: Path) -> RunList:
         raise DataError(f"{path} is no list of runs: it must hold an object with `runs`, got {type(content).__name__}.")
     problems = _problems(content)
     if problems:
-        raise SettingsError(problems, source=str(path))
+        readable = _build(_readable(content), path.parent)
+        raise SettingsError([*problems, *missing_files(readable)], source=str(path))
     return require_sound(_build(content, path.parent), source=str(path))
 
 
 def _problems(content: Mapping[str, Any]) -> list[str]:
-    problems = _wrong_keys(content, LIST_KEYS, required=("runs",), where="")
+    problems = [f"unknown key {key!r}{nearest(key, tuple(LIST_KEYS))}" for key in content if key not in LIST_KEYS]
+    problems += _wrong_values(content, LIST_KEYS, required=("runs",), where="")
     runs = content.get("runs")
+    problems += _unknown_run_keys(runs if isinstance(runs, list) else ())
     for place, entry in enumerate(runs if isinstance(runs, list) else ()):
         where = f"runs[{place}]: "
         if isinstance(entry, dict):
-            problems += _wrong_keys(entry, RUN_KEYS, required=("method", "evaluation"), where=where)
+            problems += _wrong_values(entry, RUN_KEYS, required=("method", "evaluation"), where=where)
         else:
             problems.append(f"{where}got {entry!r}, expected an object with `method` and `evaluation`")
     return problems
 
 
-def _wrong_keys(
+def _unknown_run_keys(runs: Sequence[Any]) -> list[str]:
+    """Tell every unknown key of the runs once, with the runs that have it."""
+    places: dict[str, list[str]] = {}
+    for place, entry in enumerate(runs):
+        for key in entry if isinstance(entry, dict) else ():
+            if key not in RUN_KEYS:
+                places.setdefault(key, []).append(f"runs[{place}]")
+    return [
+        f"{where[0]}{f' and {len(where) - 1} more' if len(where) > 1 else ''}: unknown key {key!r}"
+        f"{nearest(key, tuple(RUN_KEYS))}"
+        for key, where in places.items()
+    ]
+
+
+def _readable(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a list is right, so that its files can be looked for too."""
+    entries = content.get("runs")
+    listed = entries if isinstance(entries, list) else []
+    runs = [_right(entry, RUN_KEYS) for entry in listed if isinstance(entry, dict)]
+    return {**_right(content, LIST_KEYS), "runs": [run for run in runs if "method" in run and "evaluation" in run]}
+
+
+def _right(entry: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+    return {
+        key: value for key, value in entry.items() if key in kinds and value != "" and isinstance(value, kinds[key])
+    }
+
+
+def _wrong_values(
     content: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], *, required: tuple[str, ...], where: str
 ) -> list[str]:
-    problems = [f"{where}unknown key {key!r}; there are {', '.join(kinds)}" for key in content if key not in kinds]
-    problems += [f"{where}{key} is missing" for key in required if content.get(key) is None]
+    problems = [f"{where}{key} is missing" for key in required if content.get(key) is None]
     for key, kind in kinds.items():
         value = content.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):

@@ -29,11 +29,13 @@ class RunScores:
         run: which one.
         cases: names in order.
         values: per measure, shape (cases, structures), in the measure's unit; NaN where undefined.
+        prediction_voxels: sizes of the predicted structures, shape (cases, structures).
     """
 
     run: Run
     cases: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
+    prediction_voxels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,11 @@ def _run_scores(run: Run, evaluation: Evaluation, cases: Sequence[str]) -> RunSc
     rows = {case: row for row, case in enumerate(cases)}
     columns = {structure.name: column for column, structure in enumerate(evaluation.structures)}
     values = {measure.name: np.full((len(cases), len(columns)), math.nan) for measure in MEASURES}
+    sizes = np.zeros((len(cases), len(columns)), np.int64)
     for score in evaluation.scores:
         if score.case in rows:
+            place = rows[score.case], columns[score.structure]
+            sizes[place] = score.prediction_voxels
             for name, array in values.items():
-                array[rows[score.case], columns[score.structure]] = getattr(score, name)
-    return RunScores(run, tuple(cases), values)
+                array[place] = getattr(score, name)
+    return RunScores(run, tuple(cases), values, sizes)

@@ -7,6 +7,7 @@ from nnunet_dsd.comparison.formats import DIRECTIONS
 from nnunet_dsd.comparison.paired import CONFIDENCE, LEAST_PAIRS, MOST_EXACT, RESAMPLES
 from nnunet_dsd.comparison.scores import MEAN, LeftOut, Scores
 from nnunet_dsd.comparison.table import MeasureTable
+from nnunet_dsd.comparison.twins import twin_note, twins
 
 
 def table_notes(table: MeasureTable) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def case_notes(scores: Scores, *, baseline: str) -> tuple[str, ...]:
             f"The methods have different numbers of runs ({listed}); averages over more runs are steadier, so that "
             f"differences from {baseline} are not measured with one precision."
         )
-    notes += [f"{one} and {other} have the same scores in every case." for one, other in _twins(scores)]
+    notes += [twin_note(one.run, other.run) for one, other in twins(scores.runs)]
     return tuple(notes)
 
 
@@ -93,14 +94,3 @@ def _seeds(scores: Scores) -> str:
         f"With a single run ({', '.join(single)}) nothing here shows how large that variation is: a small p value then "
         "says that these two trained networks differ, not that the methods do."
     )
-
-
-def _twins(scores: Scores) -> list[tuple[str, str]]:
-    seen: dict[tuple[object, ...], str] = {}
-    twins = []
-    for one in scores.runs:
-        content = (one.cases, *(values.tobytes() for values in one.values.values()))
-        if content in seen:
-            twins.append((seen[content], one.run.label))
-        seen.setdefault(content, one.run.label)
-    return twins

@@ -12,7 +12,7 @@ import torch
 from nnunet_dsd.datasets.parallel import process_pool
 from nnunet_dsd.errors import DataError, SetupError
 from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry
-from nnunet_dsd.evaluation.pairing import pair_folders, raise_problems, require_evaluable
+from nnunet_dsd.evaluation.pairing import REPAIR, pair_folders, raise_problems, require_evaluable
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.scoring import DEFAULT, evaluate_arrays
 from nnunet_dsd.evaluation.settings import EvaluationSettings
@@ -83,7 +83,7 @@ def evaluate_folders(
     results = list(track(_run(jobs, processes), len(jobs)))
     problems = [result.problem for result in results if result.problem]
     if problems:
-        raise_problems(problems, "Repair or leave out these files, then evaluate again.")
+        raise_problems(problems, REPAIR)
     return Evaluation(
         structures=label_set.structures,
         scores=tuple(score for result in results for score in result.scores),

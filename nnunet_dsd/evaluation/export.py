@@ -53,6 +53,10 @@ def read_evaluation_json(path: Path) -> Evaluation:
             both_empty=content["both_empty"],
             missing=tuple(content["missing"]),
         )
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} is no JSON file ({error}); give the evaluation.json that `nnunet-dsd evaluate` writes."
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no evaluation written by this version of nnunet-dsd: {error!r}. "

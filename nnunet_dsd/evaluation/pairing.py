@@ -10,6 +10,11 @@ from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
 
 MOST_IN_FULL = 5
+PREDICTED_WITH = "predict_from_raw_data_args.json"  # nnUNetv2_predict leaves it beside its predictions
+REPAIR = (
+    "Repair these files or copy them again, then evaluate again. To evaluate without them, move them to another "
+    "folder; where it is the prediction that you move, give --allow-missing as well."
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,20 @@ class Pairs:
     cases: tuple[str, ...]
     missing: tuple[str, ...]
     unreferenced: tuple[str, ...]
+
+
+def require_order(predictions: Path, references: Path) -> None:
+    """Check that the two folders are not given the wrong way round, by the file that nnU-Net leaves in predictions.
+
+    Raises:
+        DataError: if only the folder of references holds it.
+    """
+    if (references / PREDICTED_WITH).is_file() and not (predictions / PREDICTED_WITH).is_file():
+        raise DataError(
+            f"{references} was given as the folder of references, but nnUNetv2_predict made it (it holds "
+            f"{PREDICTED_WITH}), and {predictions} was given as the folder of predictions. The order is: nnunet-dsd "
+            f"evaluate PREDICTIONS REFERENCES. If predictions are to be the references, copy the label images alone."
+        )
 
 
 def pair_folders(predictions: Path, references: Path, file_ending: str) -> Pairs:
@@ -57,27 +76,57 @@ def require_evaluable(
     Raises:
         DataError: with everything that was found.
     """
-    missing = pairs.missing if not pairs.cases or not allow_missing else ()
+    if not pairs.cases:
+        raise DataError(_nothing_common(pairs, predictions, references, file_ending))
+    missing = () if allow_missing else pairs.missing
     problems = [f"{name}{file_ending} has no prediction in {predictions}" for name in missing]
     advice = ["Predict the missing cases, or leave them out with --allow-missing."] if missing else []
-    elsewhere = [
-        problem
-        for case in pairs.cases
-        if (problem := geometry_problem(predictions / f"{case}{file_ending}", references / f"{case}{file_ending}"))
-    ]
+    unreadable, elsewhere = _header_problems(pairs.cases, predictions, references, file_ending)
+    if unreadable:
+        advice.append(REPAIR)
     if elsewhere:
         advice.append("Predict from the images the references were drawn on, or resample the predictions onto them.")
-    if problems or elsewhere:
-        raise_problems([*problems, *_shortened(elsewhere)], " ".join(advice))
+    if problems or unreadable or elsewhere:
+        raise_problems([*problems, *unreadable, *_shortened(elsewhere)], " ".join(advice))
 
 
-def geometry_problem(prediction: Path, reference: Path) -> str:
-    """Say what is wrong with the headers of two images; empty if nothing is."""
-    try:
-        differences = geometry_differences(read_geometry(prediction), read_geometry(reference))
-    except DataError as error:
-        return str(error)
-    return "\n".join([f"{prediction} does not lie on its reference's voxels:", *differences]) if differences else ""
+def _header_problems(
+    cases: Sequence[str], predictions: Path, references: Path, file_ending: str
+) -> tuple[list[str], list[str]]:
+    """Return which headers cannot be read, and which predictions do not lie on their references' voxels."""
+    unreadable: list[str] = []
+    elsewhere: list[str] = []
+    for case in cases:
+        geometries = {}
+        for path in (predictions / f"{case}{file_ending}", references / f"{case}{file_ending}"):
+            try:
+                geometries[path] = read_geometry(path)
+            except DataError as error:
+                unreadable.append(str(error))
+        if len(geometries) == 2:
+            prediction = next(iter(geometries))
+            differences = geometry_differences(*geometries.values())
+            head = f"{prediction} does not lie on its reference's voxels:"
+            elsewhere += ["\n".join([head, *differences])] if differences else []
+    return unreadable, elsewhere
+
+
+def _nothing_common(pairs: Pairs, predictions: Path, references: Path, file_ending: str) -> str:
+    """Say that no prediction has a reference's name, with the first names of both sides."""
+    return (
+        f"No prediction has the name of a reference, so there is no evaluation:\n"
+        f"  - {predictions} holds {_first(pairs.unreferenced, file_ending)}\n"
+        f"  - {references} holds {_first(pairs.missing, file_ending)}\n"
+        f"A prediction is named like its reference, for example {pairs.missing[0]}{file_ending}. Give two folders of "
+        "the same cases, or rename the predictions; nnUNetv2_predict names them after the images of its input folder, "
+        "without the channel's _0000."
+    )
+
+
+def _first(names: Sequence[str], file_ending: str) -> str:
+    """List the first names, and how many there are beyond them."""
+    more = f" and {len(names) - MOST_IN_FULL} more" if len(names) > MOST_IN_FULL else ""
+    return ", ".join(f"{name}{file_ending}" for name in names[:MOST_IN_FULL]) + more
 
 
 def _shortened(problems: Sequence[str]) -> list[str]:

@@ -66,7 +66,9 @@ def read_label_set(path: Path) -> LabelSet:
         labels, ending = content["labels"], content["file_ending"]
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; it is nnU-Net's dataset.json and names the labels.") from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON file ({error}); nnU-Net's dataset.json is needed.") from error
+    except (KeyError, TypeError) as error:
         raise DataError(f"{path} is no dataset.json with `labels` and `file_ending`: {error!r}.") from error
     return label_set(labels, file_ending=ending)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from study_workplace import StudyWorkplace
 
+from nnunet_dsd.ablation.claims import claimed
 from nnunet_dsd.cli.main import main
 
 BASIC, DSD = "nnUNetTrainerBasic", "nnUNetTrainerDSD"
@@ -78,3 +79,24 @@ def test_finished_runs_are_no_jobs(workplace: StudyWorkplace, capsys: pytest.Cap
     assert main(words) == 0
     assert main([*words, "--print-jobs", "slurm"]) == 1
     assert "every run of this study is finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["shell", "parallel", "slurm"])
+def test_what_is_running_elsewhere_is_a_comment_and_no_job(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    with claimed(workplace.fold(DSD).parent / ".fold_0.lock"):
+        lines = printed(workplace, capsys, kind).splitlines()
+    assert [line for line in lines if DSD in line] == [f"# {workplace.name(DSD)} is running elsewhere"]
+    assert any(BASIC in line for line in lines)
+    subprocess.run(["bash", "-n"], input="\n".join(lines), text=True, check=True)
+
+
+def test_where_all_that_is_missing_is_running_there_is_no_job(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workplace.declare(trainers=[DSD])
+    words = ["ablate", str(workplace.file), "-o", str(workplace.output), "--print-jobs", "parallel"]
+    with claimed(workplace.fold(DSD).parent / ".fold_0.lock"):
+        assert main(words) == 1
+    assert "every run that is missing is running elsewhere" in capsys.readouterr().err

@@ -30,7 +30,17 @@ def test_epochs_of_an_unknown_number_are_shown_without_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (125.4, "2:05"), (3599, "59:59"), (3600, "1 h 0 min"), (86500, "24 h 1 min")]
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (125.4, "2 min"),
+        (1842, "31 min"),
+        (3599, "1 h 0 min"),
+        (3600, "1 h 0 min"),
+        (86500, "24 h 2 min"),
+    ],
 )
 def test_durations_are_readable(seconds: float, text: str) -> None:
     assert duration(seconds) == text

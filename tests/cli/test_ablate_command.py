@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from study_workplace import StudyWorkplace
 
+from nnunet_dsd.ablation.claims import claimed
 from nnunet_dsd.cli.main import main
 
 
@@ -86,6 +87,19 @@ def test_a_dry_run_shows_the_commands_and_writes_nothing(
     assert not (workplace.preprocessed / "trial_short_seed1.json").exists()
 
 
+def test_a_dry_run_marks_what_is_running_elsewhere_and_gives_no_command_for_it(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with claimed(workplace.fold("nnUNetTrainerDSD").parent / ".fold_0.lock"):
+        assert ablate(workplace, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert f"# {workplace.name('nnUNetTrainerDSD')} is running elsewhere\n" in said
+    assert "-tr nnUNetTrainerDSD" not in said
+    assert "-tr nnUNetTrainerBasic" in said
+    assert ablate(workplace, "--dry-run") == 0
+    assert "-tr nnUNetTrainerDSD" in capsys.readouterr().out
+
+
 def test_the_list_says_what_is_done_unfinished_and_missing_and_how_long_the_rest_takes(
     workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,7 +120,7 @@ def test_the_list_says_what_is_done_unfinished_and_missing_and_how_long_the_rest
     assert "failed, see" in rows["nnUNetTrainerDSD"]
     assert "missing" in rows["nnUNetTrainerSDD"]
     assert "1 of 4 runs are trained, 1 are scored." in said
-    assert "Training left: about 0:06" in said  # one epoch and three, 1.5 seconds each
+    assert "Training left: about 6 s" in said  # one epoch and three, 1.5 seconds each
     assert "Trainers of nnU-Net's own are not counted" in said
 
 

@@ -21,7 +21,7 @@ def write_scores(path, *, gain=0.0, cases=CASES):
     scores = []
     for number, case in enumerate(cases):
         values = {"dice": 0.7 + number / 100 + gain * (1 + number / 10), "hd95_mm": 3.0 - gain * number}
-        scores.append(Score(case, "head", **{**measures, **values, "prediction_voxels": 9, "reference_voxels": 9}))
+        scores.append(Score(case, "head", **{**measures, **values, "prediction_voxels": 25, "reference_voxels": 25}))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_evaluation_json(path, Evaluation((Structure("head", (1,)),), tuple(scores)))
     return path
@@ -65,7 +65,9 @@ def test_the_same_command_gives_the_same_numbers(words, tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_a_list_of_runs_with_images_shows_cases(tmp_path, capsys):
+@pytest.fixture
+def listed(tmp_path):
+    """A list of two methods with two seeds each, whose images and predictions can be drawn."""
     labels = np.zeros((3, 12, 12), np.uint8)
     labels[1, 3:8, 3:8] = 1
     folders = ("raw/imagesTr", "raw/labelsTr", "Stock", "DSD")
@@ -80,20 +82,34 @@ def test_a_list_of_runs_with_images_shows_cases(tmp_path, capsys):
     runs = []
     for method, gain in (("Stock", 0.0), ("DSD", 0.05)):
         for seed in (1, 2):
-            write_scores(tmp_path / f"{method}_{seed}.json", gain=gain * seed)
+            write_scores(tmp_path / f"{method}_{seed}.json", gain=gain * seed + seed / 1000)
             run = {"method": method, "fold": 0, "seed": seed, "evaluation": f"{method}_{seed}.json"}
             runs.append({**run, "predictions": method if seed == 1 else None, "notes": None})
     content = {"title": "Two seeds", "baseline": "Stock", "runs": runs, "dataset_json": "raw/dataset.json"}
     folders = {"images": "raw/imagesTr", "references": "raw/labelsTr"}
     (tmp_path / "runs.json").write_text(json.dumps({**content, **folders}))
-    assert (
-        main(["compare", "--runs", str(tmp_path / "runs.json"), "-o", str(tmp_path / "out"), "--measures", "dice"]) == 0
-    )
+    return ["compare", "--runs", str(tmp_path / "runs.json"), "-o", str(tmp_path / "out"), "--measures", "dice"]
+
+
+def test_a_list_of_runs_with_images_shows_cases(listed, tmp_path, capsys):
+    assert main(listed) == 0
     assert (tmp_path / "out/cases.png").is_file()
     report = (tmp_path / "out/report.html").read_text()
     assert "<h1>Two seeds</h1>" in report
     assert "Not drawn" not in report
     assert "2 runs" in capsys.readouterr().out
+
+
+def test_a_folder_of_other_predictions_is_refused_and_nothing_is_written(listed, tmp_path, capsys):
+    for case in CASES:
+        image = sitk.GetImageFromArray(np.zeros((3, 12, 12), np.uint8))
+        sitk.WriteImage(image, str(tmp_path / "DSD" / f"{case}.nii.gz"))
+    assert main(listed) == 1
+    error = capsys.readouterr().err
+    words = f"DSD fold 0 seed 1, case case_6: head has 0 voxels in {tmp_path / 'DSD'}, and 25 in the evaluation"
+    assert words in error
+    assert "Stock" not in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_methods_with_other_cases_are_refused_unless_the_common_ones_are_asked_for(words, tmp_path, capsys):
@@ -121,6 +137,7 @@ def test_an_earlier_comparison_is_replaced_only_with_overwrite(words, tmp_path, 
     ("options", "words_of_error"),
     [
         (["--measures", "volume"], "There is no measure 'volume'; there are dice"),
+        (["--measures", "dice", "A=a.json"], "all words after --measures are measures, and A=a.json is none"),
         (["--baseline", "Basic"], "the baseline 'Basic' has no run; there are Stock, DSD"),
         (["--runs", "runs.json"], "one of the two"),
         (["--seed", "-1"], "seed -1, allowed is at least 0"),
@@ -137,3 +154,11 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(words, tmp_path, capsy
 def test_no_runs_at_all_are_refused(tmp_path, capsys):
     assert main(["compare", "-o", str(tmp_path / "out")]) == 1
     assert "one of the two" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_is_no_json_is_told_in_words(tmp_path, capsys):
+    (tmp_path / "scores.csv").write_text("case,structure")
+    assert main(["compare", f"A={tmp_path / 'scores.csv'}", "-o", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "scores.csv is no JSON file (Expecting value" in error
+    assert "JSONDecodeError" not in error

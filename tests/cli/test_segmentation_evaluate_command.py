@@ -154,3 +154,21 @@ def test_names_with_brackets_are_shown_as_they_are(folders: tuple[Path, Path], c
 
 def test_at_least_one_and_at_most_eight_processes_are_used_unless_asked_for() -> None:
     assert 1 <= usable_processes(8) <= 8
+
+
+def test_folders_in_the_wrong_order_are_refused(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
+    (folders[0] / "predict_from_raw_data_args.json").write_text("{}")
+    assert evaluate(folders[::-1]) == 1
+    assert "The order is: nnunet-dsd evaluate PREDICTIONS REFERENCES." in capsys.readouterr().err
+    assert not (folders[1] / "evaluation").exists()
+    assert evaluate(folders) == 0
+
+
+def test_a_dataset_json_that_is_no_json_is_told_in_words(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture
+) -> None:
+    (folders[1].parent / "dataset.json").write_text("labels:")
+    assert evaluate(folders) == 1
+    error = capsys.readouterr().err
+    assert "dataset.json is no JSON file (Expecting value" in error
+    assert "JSONDecodeError" not in error

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from matplotlib.figure import Figure
 from nnunet_dsd.comparison.box_figure import box_figure
 from nnunet_dsd.comparison.case_choice import Prediction, ShownCase
 from nnunet_dsd.comparison.forest_figure import forest_figure
-from nnunet_dsd.comparison.overlays import ImageFiles, contour_figure
+from nnunet_dsd.comparison.image_files import ImageFiles
+from nnunet_dsd.comparison.overlays import contour_figure
 from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, save_figure
 from nnunet_dsd.comparison.results import compare
 from nnunet_dsd.comparison.runs import Run, RunList
@@ -176,7 +178,9 @@ def drawn(tmp_path):
     write_image(tmp_path / "images/x_0000.nii.gz", np.arange(480, dtype=np.float32).reshape(4, 12, 10))
     for name in ("labels", "A", "B"):
         write_image(tmp_path / name / "x.nii.gz", labels)
-    shown = ShownCase("best", "x", 0.0123, Prediction(tmp_path / "A", 0.8), Prediction(tmp_path / "B", 0.8123))
+    before = Prediction(tmp_path / "A", 0.8, "A fold 0", voxels=(16 + 4, 12))
+    after = Prediction(tmp_path / "B", 0.8123, "B fold 0", voxels=(16 + 4, 12))
+    shown = ShownCase("best", "x", 0.0123, before, after)
     return shown, ImageFiles(tmp_path / "images", tmp_path / "labels", ".nii.gz")
 
 
@@ -201,6 +205,8 @@ def test_two_dimensional_cases_are_drawn_as_they_are(drawn):
         (shown.method.folder, "x", labels),
     ):
         write_image(folder / f"{name}.nii.gz", array)
+    before, after = (replace(one, voxels=(120, 0)) for one in (shown.baseline, shown.method))
+    shown = replace(shown, baseline=before, method=after)
     figure = contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
     assert figure.axes[0].images[0].get_array().shape == (12, 10)
 
@@ -213,3 +219,33 @@ def test_images_that_do_not_fit_their_references_are_refused(drawn):
     (files.images / "x_0000.nii.gz").unlink()
     with pytest.raises(DataError, match="does not exist"):
         contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
+
+
+def test_predictions_that_were_not_evaluated_are_not_drawn_and_all_are_named(drawn):
+    shown, files = drawn
+    labels = np.zeros((4, 12, 10), np.uint8)
+    labels[1, 2:6, 2:6] = 1
+    write_image(shown.method.folder / "x.nii.gz", labels)
+    (shown.baseline.folder / "x.nii.gz").unlink()
+    with pytest.raises(DataError, match="not those that were evaluated") as caught:
+        contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
+    problems = [line[4:] for line in str(caught.value).splitlines() if line.startswith("  - ")]
+    folder = shown.method.folder
+    assert problems == [
+        f"A fold 0: {shown.baseline.folder / 'x.nii.gz'} does not exist.",
+        f"B fold 0, case x: head has 16 voxels in {folder}, and 20 in the evaluation",
+        f"B fold 0, case x: tail has 0 voxels in {folder}, and 12 in the evaluation",
+    ]
+
+
+def test_voxels_that_the_reference_ignores_are_not_counted(drawn):
+    shown, files = drawn
+    reference = np.zeros((4, 12, 10), np.uint8)
+    reference[2] = 9
+    write_image(files.references / "x.nii.gz", reference)
+    before, after = (replace(one, voxels=(16, 12)) for one in (shown.baseline, shown.method))
+    shown = replace(shown, baseline=before, method=after)
+    names = {"baseline": "A", "method": "B"}
+    with pytest.raises(DataError, match="If the data set has an `ignore` label, name `dataset_json`"):
+        contour_figure([shown], HEAD_AND_TAIL, files, **names)
+    contour_figure([shown], HEAD_AND_TAIL, replace(files, ignore_label=9, labels_are_known=True), **names)

@@ -7,6 +7,8 @@ from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.statements import case_notes, statistics_notes, table_notes
 from nnunet_dsd.comparison.table import measure_table
+from nnunet_dsd.comparison.twins import require_own_scores
+from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.measures import find_measure
 
 CASES = ("a", "b", "c")
@@ -77,6 +79,22 @@ def test_runs_with_the_same_scores_are_told(tmp_path):
     values = random_values(CASES, seed=0)
     text = " ".join(case_notes(scores_of(tmp_path, ("A", values), ("B", values)), baseline="A"))
     assert "A fold 0 and B fold 1 have the same scores in every case." in text
+    assert "0.json and " in text
+    assert "1.json is probably a copy of the other." in text
+
+
+def test_two_runs_of_a_method_with_the_same_scores_are_refused(tmp_path):
+    values = random_values(CASES, seed=0)
+    with pytest.raises(DataError, match="probably a copy of the other") as caught:
+        require_own_scores(scores_of(tmp_path, ("A", values), ("A", values)))
+    assert f"A fold 0 and A fold 1: {tmp_path}/0.json and {tmp_path}/1.json" in str(caught.value)
+    require_own_scores(scores_of(tmp_path, ("A", values), ("B", values), ("A", random_values(CASES, seed=1))))
+
+
+@pytest.mark.parametrize("dice", [0.0, 1.0])
+def test_runs_of_a_method_that_found_nothing_or_everything_may_agree(tmp_path, dice):
+    values = {case: {"dice": (dice, dice)} for case in CASES}
+    require_own_scores(scores_of(tmp_path, ("A", values), ("A", values)))
 
 
 @pytest.mark.parametrize(("runs", "words"), [(1, "With a single run (A, B)"), (2, "The spread of the runs' means")])

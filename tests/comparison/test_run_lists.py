@@ -99,9 +99,9 @@ def test_all_wrong_keys_and_types_are_told_at_once(files):
     ]
     text = problems_of(read_run_list, write_run_list(files / "runs.json", runs, base="DS", images=True))
     for part in (
-        "unknown key 'base'; there are title, baseline",
+        "unknown key 'base'; did you mean 'baseline'?",
         "images: got True, expected text",
-        "runs[0]: unknown key 'evaluations'",
+        "runs[0]: unknown key 'evaluations'; did you mean 'evaluation'?",
         "runs[0]: evaluation is missing",
         "runs[0]: method: got 3, expected text",
         "runs[0]: seed: got '1', expected a whole number",
@@ -110,6 +110,24 @@ def test_all_wrong_keys_and_types_are_told_at_once(files):
         "runs[2]: method is empty",
     ):
         assert part in text
+
+
+def test_unknown_keys_are_told_once_and_together_with_missing_files(files):
+    runs = [{"method": "A", "seed": seed, "evaluation": f"no{seed}.json", "prediction": "x"} for seed in range(3)]
+    path = write_run_list(files / "runs.json", runs, images="none", colour="red")
+    with pytest.raises(SettingsError) as caught:
+        read_run_list(path)
+    assert list(caught.value.problems) == [
+        "unknown key 'colour'; known: title, baseline, images, references, dataset_json, runs",
+        "runs[0] and 2 more: unknown key 'prediction'; did you mean 'predictions'?",
+        *(f"A seed {seed}: the evaluation {files}/no{seed}.json does not exist" for seed in range(3)),
+        f"images: the folder {files}/none does not exist",
+    ]
+
+
+def test_a_folder_as_evaluation_is_told_with_the_file_in_it(files):
+    text = problems_of(run_list_from_words, [f"A={files}/images"])
+    assert f"{files}/images is a folder; give the file in it: {files}/images/evaluation.json" in text
 
 
 def test_all_missing_files_are_told_at_once(files):

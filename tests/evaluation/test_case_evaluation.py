@@ -96,7 +96,7 @@ def test_predictions_of_other_cases_only_are_refused_even_where_missing_ones_are
 ) -> None:
     for path in folders[0].iterdir():
         path.rename(folders[0] / f"other_{path.name}")
-    with pytest.raises(DataError, match="4 problem"):
+    with pytest.raises(DataError, match="No prediction has the name of a reference"):
         evaluate_folders(*folders, LABELS, allow_missing=True)
 
 

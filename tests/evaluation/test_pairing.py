@@ -8,7 +8,7 @@ import pytest
 from made_up_folders import two_boxes, write, write_data_set
 
 from nnunet_dsd.errors import DataError
-from nnunet_dsd.evaluation.pairing import pair_folders, require_evaluable
+from nnunet_dsd.evaluation.pairing import REPAIR, pair_folders, require_evaluable, require_order
 
 PREDICT = "Predict the missing cases, or leave them out with --allow-missing."
 RESAMPLE = "Predict from the images the references were drawn on, or resample the predictions onto them."
@@ -69,3 +69,38 @@ def test_the_endings_that_are_there_are_named(tmp_path: Path, names: tuple[str, 
     with pytest.raises(DataError, match="holds no prediction ending in ") as caught:
         pair_folders(tmp_path, tmp_path, ".nii.gz")
     assert f" .nii.gz, but {told}; give the folder with the label images" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b damaged"])
+def test_files_whose_header_cannot_be_read_bring_the_advice_of_damaged_files(tmp_path: Path, content: bytes) -> None:
+    folders = write_data_set(tmp_path, {"a": 0, "b": 0})
+    for folder in folders:
+        (folder / "b.nii.gz").write_bytes(content)
+    lines = problems_of(folders).splitlines()
+    assert lines[0].startswith("2 problem(s)")
+    assert lines[-1] == REPAIR
+    write(folders[0] / "a.nii.gz", two_boxes(), origin=(0.0, 0.0, 5.0))
+    assert problems_of(folders).splitlines()[-1] == f"{REPAIR} {RESAMPLE}"
+
+
+def test_folders_without_a_common_name_are_told_once_with_the_first_names_of_both(tmp_path: Path) -> None:
+    folders = write_data_set(tmp_path, dict.fromkeys("abcdefg", 0))
+    for path in sorted(folders[0].iterdir()):
+        path.rename(path.with_name(f"x_{path.name}"))
+    message = problems_of(folders)
+    assert "  - PREDICTIONS holds x_a.nii.gz, x_b.nii.gz, x_c.nii.gz, x_d.nii.gz, x_e.nii.gz and 2 more\n" in message
+    assert f"  - {folders[1]} holds a.nii.gz, b.nii.gz, c.nii.gz, d.nii.gz, e.nii.gz and 2 more\n" in message
+    assert "named like its reference, for example a.nii.gz" in message
+    assert "--allow-missing" not in message
+    assert len(message.splitlines()) == 4
+
+
+def test_folders_in_the_wrong_order_are_refused_by_the_file_that_nnunet_leaves(tmp_path: Path) -> None:
+    predictions, references = write_data_set(tmp_path, {"a": 0})
+    require_order(references, predictions)  # nothing tells them apart
+    (predictions / "predict_from_raw_data_args.json").write_text("{}")
+    require_order(predictions, references)
+    with pytest.raises(DataError, match="The order is: nnunet-dsd evaluate PREDICTIONS REFERENCES"):
+        require_order(references, predictions)
+    (references / "predict_from_raw_data_args.json").write_text("{}")
+    require_order(references, predictions)

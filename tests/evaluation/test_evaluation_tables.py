@@ -66,7 +66,13 @@ def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
     assert str(again) == str(EVALUATION)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"summary": {}, "scores": [{"dice": 1}]}'])
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("case,dice")
+    with pytest.raises(DataError, match=r"scores.csv is no JSON file \(.*give the evaluation.json"):
+        read_evaluation_json(tmp_path / "scores.csv")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"summary": {}, "scores": [{"dice": 1}]}'])
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "scores.json").write_text(text)
     with pytest.raises(DataError, match="no evaluation written by this version of nnunet-dsd"):

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nnunet_dsd.errors import ShapeError
 
-_LINEAR = {2: "bilinear", 3: "trilinear"}
+LINEAR = {2: "bilinear", 3: "trilinear"}
 CHUNK_VALUES = {"cpu": 2**20}  # about what a processor's cache holds; GPUs take larger ones
 CHUNK_VALUES_ELSEWHERE = 2**26
 
@@ -106,7 +106,7 @@ def resize(features: Tensor, size: Sequence[int]) -> Tensor:
     """Return features `(B, F, *S)` at another spatial size, by linear interpolation; as they are where it is theirs."""
     if tuple(features.shape[2:]) == tuple(size):
         return features
-    return functional.interpolate(features, size=list(size), mode=_LINEAR[len(size)], align_corners=False)
+    return functional.interpolate(features, size=list(size), mode=LINEAR[len(size)], align_corners=False)
 
 
 def unify(features: Sequence[Tensor]) -> Tensor:

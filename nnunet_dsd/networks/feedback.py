@@ -190,16 +190,18 @@ class TeacherNetwork(nn.Module):
         super().__init__()
         self.network, self.levels = network.eval().requires_grad_(False), levels
         self.asked: tuple[Place, ...] | None = None
+        self._kept_names: set[str] = set()
         self._seen: dict[str, Tensor] = {}
         tap(self.network, (level.name for level in (*levels.features, *levels.maps)), self)
 
     def ask(self, places: Iterable[Place]) -> None:
         """Show these places only, so that no memory is held for others; those are then empty in the views."""
         self.asked = tuple(dict.fromkeys(places))
+        self._kept_names = {self.levels.name(place) for place in self.asked}
 
     def store(self, name: str, features: Tensor) -> None:
         """Keep one level's features until the forward pass ends, if they are asked for."""
-        if self.asked is None or name in {self.levels.name(place) for place in self.asked}:
+        if self.asked is None or name in self._kept_names:
             self._seen[name] = features
 
     def train(self, mode: bool = True) -> TeacherNetwork:

@@ -6,7 +6,9 @@ from monai.networks.nets.flexible_unet import SegmentationHead, UNetDecoder
 from monai.networks.nets.resnet import ResNet, ResNetFeatures
 from torch import Tensor, nn
 
-INTERPOLATION = {2: "bilinear", 3: "trilinear"}
+from nnunet_dsd.distillation.attention import LINEAR
+from nnunet_dsd.networks.bottleneck import CONVOLUTIONS
+
 SKIPS = 4
 
 
@@ -92,9 +94,8 @@ class ResNet18FCN(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, width: int, *, dimensions: int) -> None:
         super().__init__()
         self.encoder = ResNet18Encoder(in_channels, width, dimensions=dimensions)
-        convolution = nn.Conv2d if dimensions == 2 else nn.Conv3d
-        self.classifier = convolution(8 * width, out_channels, kernel_size=1)
-        self.upsample = nn.Upsample(scale_factor=32, mode=INTERPOLATION[dimensions], align_corners=False)
+        self.classifier = CONVOLUTIONS[dimensions](8 * width, out_channels, kernel_size=1)
+        self.upsample = nn.Upsample(scale_factor=32, mode=LINEAR[dimensions], align_corners=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits `(B, C, *S)` of images `(B, channels, *S)`, S multiples of 32."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from nnunetv2.utilities.helpers import dummy_context
 from torch import Tensor, nn
 
 from nnunet_dsd.distillation.epochwise import PreviousEpoch, epoch_distance
@@ -61,7 +59,6 @@ class nnUNetTrainerEpochSD(HeadedTrainer):
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Let the previous epoch's encoder look at the batch, then do nnU-Net's step."""
         data = batch["data"].to(self.device, non_blocking=True)
-        on_gpu = self.device.type == "cuda"
-        with torch.autocast(self.device.type, enabled=True) if on_gpu else dummy_context():
+        with self.autocast():
             self.loss.previous = self.teacher(data)[-1]
         return super().train_step({**batch, "data": data})

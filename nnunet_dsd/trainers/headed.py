@@ -6,11 +6,13 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from nnunetv2.utilities.collate_outputs import collate_outputs
+from nnunetv2.utilities.helpers import dummy_context
 from torch import distributed, nn
 
 from nnunet_dsd.distillation.terms import formula
@@ -89,6 +91,12 @@ class HeadedTrainer(PlannedTrainer):
         """Start an epoch with the weights of the ramp."""
         super().on_train_epoch_start()
         self.loss.begin_epoch((self.current_epoch + 1) / self.num_epochs)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which nnU-Net runs its forward passes: mixed precision on a GPU, nothing elsewhere."""
+        on_gpu = self.device.type == "cuda"
+        context: AbstractContextManager[Any] = torch.autocast("cuda", enabled=True) if on_gpu else dummy_context()
+        return context
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do nnU-Net's training step and report the loss terms beside the loss."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
-from nnunetv2.utilities.helpers import dummy_context
 from torch import Tensor, nn
 
 from nnunet_dsd.distillation.hierarchical import Feedback, feedback_of
@@ -132,8 +131,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Let the teachers look at the batch, then do the student's step."""
         data = batch["data"].to(self.device, non_blocking=True)
-        on_gpu = self.device.type == "cuda"
-        with torch.autocast(self.device.type, enabled=True) if on_gpu else dummy_context():
+        with self.autocast():
             shown = [guide(data) for guide in self.guides]
         heads: Any = self.heads()
         heads.teach(shown)

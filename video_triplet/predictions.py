@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import whole_file
+from video_triplet.pooling import Mean, pool
 from video_triplet.provenance import ModelRecord
 from video_triplet.vocabulary import HEADS, Head, Vocabulary
 
@@ -144,10 +145,14 @@ def load_predictions(path: Path) -> Predictions:
         raise DataError(f"{path}: {error}") from error
 
 
-def average(files: Sequence[Predictions]) -> Predictions:
+def average(files: Sequence[Predictions], mean: Mean = "arithmetic") -> Predictions:
     """Return the mean probabilities of several models, aligned by video and frame.
 
     Only heads that all of them have are kept. The order of rows is that of the first.
+
+    Args:
+        files: At least one.
+        mean: Which mean, as of `video_triplet.pooling`.
 
     Raises:
         DataError: if there is none, the vocabularies differ, or they do not cover the same frames.
@@ -169,14 +174,11 @@ def average(files: Sequence[Predictions]) -> Predictions:
             )
     aligned = [first, *(other.aligned_to(first.keys) for other in files[1:])]
     heads = [head for head in first.heads if all(head in other.heads for other in aligned)]
-    mean: dict[Head, NDArray[np.float32]] = {
-        head: np.asarray(
-            np.mean([other.probabilities[head] for other in aligned], axis=0, dtype=np.float64), dtype=np.float32
-        )
-        for head in heads
+    pooled: dict[Head, NDArray[np.float32]] = {
+        head: pool([other.probabilities[head] for other in aligned], mean) for head in heads
     }
     models = tuple(dict.fromkeys(model for other in aligned for model in other.models))
-    return replace(first, probabilities=mean, models=models)
+    return replace(first, probabilities=pooled, models=models)
 
 
 def concatenate(files: Sequence[Predictions]) -> Predictions:

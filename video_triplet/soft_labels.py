@@ -42,10 +42,19 @@ def label_training_frames(
     Raises:
         DataError: if the data set lacks one of these videos, has another vocabulary, or another image size.
     """
+    refuse_another_vocabulary(teacher, dataset)
+    videos = dataset.subset(teacher.record.trained_on)
+    return predict_videos(teacher, videos, source, batch_size=batch_size, workers=workers, kind="soft labels")
+
+
+def refuse_another_vocabulary(teacher: TripletModel, dataset: TripletDataset) -> None:
+    """Refuse a data set that the teacher was not trained on.
+
+    Raises:
+        DataError: if the vocabularies differ.
+    """
     if teacher.vocabulary != dataset.vocabulary:
         raise DataError(
             f"the teacher was trained with {teacher.vocabulary.size('triplet')} triplets and other names than "
             f"{dataset.root} has; use the data set it was trained on"
         )
-    videos = dataset.subset(teacher.record.trained_on)
-    return predict_videos(teacher, videos, source, batch_size=batch_size, workers=workers, kind="soft labels")

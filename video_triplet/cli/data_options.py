@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path("triplet-runs")
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add what says where labels and pixels are."""
+def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add what says where labels and pixels are; `required` False lets the data set be left out."""
     group = parser.add_argument_group("data")
-    group.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="data set in its own layout")
+    group.add_argument("--data", type=Path, required=required, metavar="FOLDER", help="data set in its own layout")
     group.add_argument("--phases", type=Path, metavar="FOLDER", help="Cholec80's phase annotations, for CholecT45")
     group.add_argument(
         "--cache",

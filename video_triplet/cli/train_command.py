@@ -17,6 +17,7 @@ from video_triplet.cli.data_options import (
     read_machine,
     read_splits,
 )
+from video_triplet.kept_epochs import read_epochs
 from video_triplet.run_files import TEST_FILE
 from video_triplet.settings import PRESETS, TripletSettings, find_preset
 
@@ -36,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--soft-labels", type=Path, metavar="FILE", help="what a student learns from")
     parser.add_argument("--preset", help="; ".join(f"{name}: {text}" for name, (text, _) in PRESETS.items()))
+    parser.add_argument(
+        "--keep-epochs", metavar="EPOCHS",
+        help="keep the weights of single epochs, in half precision, to choose a teacher among them: all, or 2-8,11",
+    )  # fmt: skip
     add_data_options(parser)
     add_split_options(parser)
     add_machine_options(parser)
@@ -49,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     experiment, folder = read_experiment(arguments), run_folder(arguments)
     machine = read_machine(arguments)
-    model = train(experiment, folder, machine)
+    kept = arguments.keep_epochs
+    epochs = read_epochs(kept, experiment.settings.epochs, source="--keep-epochs") if kept else ()
+    model = train(experiment, folder, machine, keep_epochs=epochs)
     if is_first_process():
         print(f"model: {model}")
         predict_test_videos(experiment, model, folder / TEST_FILE, machine)

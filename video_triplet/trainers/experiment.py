@@ -111,10 +111,16 @@ class Experiment:
             "soft_labels": self.soft_labels.content_hash if self.soft_labels else "",
         }
 
-    def record(self, *, checkpoint: str, epoch: int) -> ModelRecord:
-        """Return the provenance of a model that this training made, its teachers' videos included."""
+    def record(self, *, checkpoint: str, epoch: int, kept: bool = False) -> ModelRecord:
+        """Return the provenance of a model that this training made, its teachers' videos included.
+
+        Args:
+            checkpoint: Hash of its weights.
+            epoch: Its epoch, from 1.
+            kept: Whether it is an epoch that is merely kept, so that nothing has chosen it yet.
+        """
         teachers = self.soft_labels.models if self.soft_labels else ()
-        selected = self.split.validation if self.settings.choose_epoch == "best" else ()
+        selected = self.split.validation if self.settings.choose_epoch == "best" and not kept else ()
         return ModelRecord(
             trainer=self.trainer,
             checkpoint=checkpoint,

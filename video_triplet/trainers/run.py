@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive, write_json
 from nnunet_dsd.machine import progress_is_shown
+from video_triplet.kept_epochs import epochs_on_disk
 from video_triplet.model_file import save_weights
 from video_triplet.models import weights_hash
 from video_triplet.run_files import MODEL_FILE, RUN_FILE
@@ -31,6 +33,7 @@ from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth
 from video_triplet.trainers.callbacks import BestWeights, History, WholeCheckpointIO
 from video_triplet.trainers.experiment import Experiment
+from video_triplet.trainers.keeping import KeepEpochs, refuse_missing_epochs, say_disk_use
 from video_triplet.trainers.loading import TripletData
 
 # Lightning's remarks on what is done here on purpose.
@@ -91,36 +94,50 @@ class Machine:
         return "16-mixed" if on_cuda else "32-true"
 
 
-def train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
+def train(experiment: Experiment, folder: Path, machine: Machine, *, keep_epochs: Sequence[int] = ()) -> Path:
     """Train, or go on where a killed training stopped; return the model file.
 
     The folder then holds `model.pt`, `run.json` (what was trained), `history.csv` and `logs/` (CSV and TensorBoard);
     until the end also `last.ckpt`, from which it resumes. A finished training is not repeated.
 
+    Args:
+        experiment: What is trained.
+        folder: Of this run.
+        machine: What it runs on.
+        keep_epochs: Epochs, from 1, whose weights are kept in `epochs/`.
+
     Raises:
-        SettingsError: if the folder holds another training, or batches cannot be dealt.
+        SettingsError: if the folder holds another training, or one that went past an epoch to be kept; or if batches
+            cannot be dealt.
         CheckpointError: if the checkpoint to resume from is broken.
-        SetupError: if the accelerator or the number of devices is not there, or another training is at work here.
+        SetupError: if the accelerator or the number of devices is not there, another training is at work here, or the
+            disk is too small for the epochs to be kept.
     """
     busy = f"another training is at work in {folder}; wait for it, or choose another folder"
     with exclusive(folder / ".lock", busy=busy) if is_first_process() else nullcontext():
         refuse_another_training(folder, experiment)
-        return _train(experiment, folder, machine)
+        return _train(experiment, folder, machine, keep_epochs)
 
 
-def _train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
+def _train(experiment: Experiment, folder: Path, machine: Machine, keep_epochs: Sequence[int]) -> Path:
     model_path = folder / MODEL_FILE
     if model_path.is_file():
+        refuse_missing_epochs(folder, keep_epochs, done=experiment.settings.epochs)
         remove_resume_files(folder)
         return model_path
     module = build_module(experiment)
     history, best = History(folder, experiment.settings.epochs), BestWeights()
-    trainer = build_trainer(folder, experiment.settings, machine, [history, best])
+    kept = KeepEpochs(experiment, folder, keep_epochs)
+    trainer = build_trainer(folder, experiment.settings, machine, [history, best, kept])
     data = TripletData(experiment, workers=machine.workers)
     data.check(processes=machine.processes)
     resume = folder / f"{RESUME_STEM}.ckpt"
-    checkpoint = str(resume) if check_resume_file(resume) else None
+    done = epochs_done(resume)
+    checkpoint = None if done is None else str(resume)
+    refuse_missing_epochs(folder, keep_epochs, done=done or 0)
     if is_first_process():
+        if keep_epochs:
+            print(say_disk_use(module.network, folder, keep_epochs, written=epochs_on_disk(folder)), flush=True)
         write_json(folder / RUN_FILE, experiment.describe())
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
@@ -135,21 +152,21 @@ def _train(experiment: Experiment, folder: Path, machine: Machine) -> Path:
     return model_path
 
 
-def check_resume_file(path: Path) -> bool:
-    """Return whether there is a checkpoint to resume from.
+def epochs_done(path: Path) -> int | None:
+    """Return how many epochs a checkpoint to resume from has behind it; None where there is no checkpoint.
 
     Raises:
         CheckpointError: if there is one that cannot be read.
     """
     if not path.is_file():
-        return False
+        return None
     try:
-        torch.load(path, map_location="meta", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        content = torch.load(path, map_location="meta", weights_only=True)
+        return int(content["epoch"]) + 1
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise CheckpointError(
             f"{path} is broken ({type(error).__name__}: {error}); delete the folder and train again"
         ) from error
-    return True
 
 
 def refuse_another_training(folder: Path, experiment: Experiment) -> None:

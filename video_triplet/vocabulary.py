@@ -195,7 +195,7 @@ class Vocabulary:
         triplets = [part for part in parts if part is not None]
         if names and len(triplets) == len(names):
             columns = [tuple(dict.fromkeys(column)) for column in zip(*triplets, strict=True)]
-            return cls.from_names(*columns, phases, [",".join(part) for part in triplets])  # type: ignore[call-arg, arg-type]
+            return cls.from_names(*columns, phases, [",".join(part) for part in triplets])  # type: ignore[call-arg]
         alone = (WITHOUT_COMPONENTS,)
         return cls(tuple(names), alone, alone, tuple(phases), tuple((index, 0, 0) for index in range(len(names))))
 

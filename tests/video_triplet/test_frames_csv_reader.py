@@ -129,7 +129,9 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_lines(tmp_path: Pa
     )
     (tmp_path / "classes.txt").write_text("x")
     report = check_dataset(open_dataset(tmp_path), read_images=False)
-    lines = [int(problem.detail.split("line ")[1].split(":")[0]) for problem in report.problems if "line" in problem.detail]
+    lines = [
+        int(problem.detail.split("line ")[1].split(":")[0]) for problem in report.problems if "line" in problem.detail
+    ]
     assert lines == [3, 3, 3, 3, 4, 5, 5, 8, 2, 7]
     missing = [problem.detail for problem in report.problems if problem.kind == kinds.LABEL_WITHOUT_IMAGE]
     assert missing[1] == "frames.csv line 7: frame 5: there is no gone.png"
@@ -204,7 +206,7 @@ def test_line_ends_and_the_byte_order_mark_of_other_systems_do_no_harm(tmp_path:
 
 def test_phases_of_another_folder_and_a_second_layout_are_refused(tmp_path: Path) -> None:
     write_lines(tmp_path, TITLE, "a,1,1.png,x")
-    with pytest.raises(DataError, match="has its phases in frames.csv"):
+    with pytest.raises(DataError, match=r"has its phases in frames\.csv"):
         open_dataset(tmp_path, phases=tmp_path)
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "VID01.json").write_text("{}")

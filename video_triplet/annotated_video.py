@@ -108,7 +108,8 @@ def _draw_triplets(
     vocabulary: Vocabulary,
     top: int,
 ) -> None:
-    pencil.text((left, below), "TRIPLETS", fill=FAINT, font=ImageFont.load_default(13))
+    heading = "TRIPLETS" if vocabulary.has_components else "CLASSES"
+    pencil.text((left, below), heading, fill=FAINT, font=ImageFont.load_default(13))
     likeliest = np.argsort(-values, kind="stable")[:top]
     step = min(66, (PICTURE_HEIGHT - below - 24 - MARGIN) // len(likeliest))
     for place, index in enumerate(likeliest):

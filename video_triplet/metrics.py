@@ -34,7 +34,8 @@ class Evaluation:
         videos: In the order of the rows of each `video_ap`.
         frames: How many labelled frames were scored.
         ignore_null: Whether triplets that name no action were dropped from the AP of `"ivt"`.
-        components: `"ivt"` and what is derived from the triplets' probabilities by maximum.
+        components: `"ivt"` and what is derived from the triplets' probabilities by maximum; `"ivt"` alone where the
+            classes have no components.
         heads: The auxiliary heads that have predictions and labels, each by its own probabilities.
         unlabelled_frames: How many predicted frames of these videos have no labels and were left out.
         unscored_heads: Heads that were predicted but lack labels for a video.
@@ -53,8 +54,13 @@ class Evaluation:
     selected_on: tuple[str, ...] = ()
 
     @property
+    def has_components(self) -> bool:
+        """Whether the classes are triplets; otherwise `"ivt"` is the score of the classes as they are."""
+        return len(self.components) > 1
+
+    @property
     def mean_ap(self) -> float:
-        """Video mAP of whole triplets."""
+        """Video mAP of whole triplets, or of classes without components."""
         return self.components["ivt"].mean_ap
 
 
@@ -97,8 +103,13 @@ def evaluate(
 
     Raises:
         LeakError: if a model was trained on one of the videos and that was not allowed.
-        DataError: if frames or labels are missing, or the numbers of classes differ.
+        DataError: if frames or labels are missing, the numbers of classes differ, or null triplets are to be ignored
+            where the classes are no triplets.
     """
+    if ignore_null and not predictions.vocabulary.has_components:
+        raise DataError(
+            "these classes are no triplets, so there are no null triplets to ignore; leave out --ignore-null"
+        )
     names = tuple(video.name for video in truth)
     if not allow_training_videos:
         refuse_trained_on(predictions.models, names, purpose="evaluation")

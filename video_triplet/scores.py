@@ -63,6 +63,8 @@ def score_components(
 ) -> dict[Component, Score]:
     """Return the score of each component, derived from the triplets by maximum over those that have it.
 
+    Of classes without components there is `"ivt"` alone, the classes themselves.
+
     Args:
         targets: For each video `(frames, triplets)` of 0 and 1.
         scores: Probabilities of the same shapes.
@@ -71,7 +73,7 @@ def score_components(
         top_k: Values of k.
     """
     result: dict[Component, Score] = {}
-    for component in COMPONENTS:
+    for component in COMPONENTS if vocabulary.has_components else COMPONENTS[:1]:
         part_targets, part_scores = (
             [vocabulary.to_component(t, component) for t in side] for side in (targets, scores)
         )

@@ -2,6 +2,9 @@
 
 The official data sets have 100 triplets of 6 instruments, 10 verbs and 15 targets, and 7 phases; others have other
 numbers. A triplet is written `instrument,verb,target`.
+
+A data set whose classes are no triplets has them in the place of triplets: each class is an instrument of its own name,
+with a verb and a target that say nothing (`WITHOUT_COMPONENTS`). Its triplet names are then just the class names.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "vt": ("verb", "target"),
 }
 NULL_NAMES = frozenset({"null_verb", "null_target", "null_instrument"})
+WITHOUT_COMPONENTS = "*"  # the only verb and the only target of classes that are no triplets
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,21 @@ class Vocabulary:
 
     @cached_property
     def triplet_names(self) -> tuple[str, ...]:
-        """`instrument,verb,target` for each triplet id."""
+        """`instrument,verb,target` for each triplet id; just the names of classes without components."""
+        if not self.has_components:
+            return tuple(self.instruments[instrument] for instrument, _, _ in self.triplets)
         return tuple(f"{self.instruments[i]},{self.verbs[v]},{self.targets[t]}" for i, v, t in self.triplets)
+
+    @property
+    def has_components(self) -> bool:
+        """Whether the classes are triplets of instrument, verb and target; otherwise they are names alone."""
+        return (self.verbs, self.targets) != ((WITHOUT_COMPONENTS,), (WITHOUT_COMPONENTS,))
 
     @cached_property
     def null_triplets(self) -> tuple[int, ...]:
-        """Ids of the triplets that name no action: those with a null verb or a null target."""
+        """Ids of the triplets that name no action: those with a null verb or a null target; none without components."""
+        if not self.has_components:
+            return ()
         return tuple(
             index for index, name in enumerate(self.triplet_names) if not NULL_NAMES.isdisjoint(name.split(","))
         )
@@ -91,6 +104,21 @@ class Vocabulary:
         for part in PARTS[component]:
             ids = ids * self.size(part) + columns[part]  # type: ignore[arg-type]
         return ids
+
+    def component_labels(self, labels: NDArray[np.uint8], head: Head) -> NDArray[np.uint8]:
+        """Return the labels of instruments, verbs or targets that labels of triplets imply.
+
+        Args:
+            labels: `(N, triplets)` of 0 and 1.
+            head: `"instrument"`, `"verb"` or `"target"`.
+
+        Returns:
+            `(N, classes of the head)` of 0 and 1.
+        """
+        members = np.zeros((len(self.triplets), self.size(head)), dtype=np.int32)
+        column = ("instrument", "verb", "target").index(head)
+        members[np.arange(len(self.triplets)), np.array(self.triplets)[:, column]] = 1
+        return np.asarray(labels.astype(np.int32) @ members > 0, dtype=np.uint8)
 
     def component_columns(self, component: Component) -> tuple[int, ...]:
         """Return the component ids that at least one triplet has, ascending: the columns of `to_component`."""
@@ -152,6 +180,30 @@ class Vocabulary:
         """
         ids = tuple(_triplet_ids(name, (instruments, verbs, targets)) for name in triplets)
         return cls(tuple(instruments), tuple(verbs), tuple(targets), tuple(phases), ids)
+
+    @classmethod
+    def from_classes(cls, names: Sequence[str], phases: Sequence[str] = ()) -> Vocabulary:
+        """Build the vocabulary of a data set that has names of classes alone, in the order of the head's columns.
+
+        Where every name is `instrument,verb,target`, the classes are triplets, and their components are numbered in the
+        order in which they come first. Otherwise they have no components.
+
+        Raises:
+            DataError: if there is no name, or one is there twice.
+        """
+        parts = [triplet_parts(name) for name in names]
+        triplets = [part for part in parts if part is not None]
+        if names and len(triplets) == len(names):
+            columns = [tuple(dict.fromkeys(column)) for column in zip(*triplets, strict=True)]
+            return cls.from_names(*columns, phases, [",".join(part) for part in triplets])  # type: ignore[call-arg]
+        alone = (WITHOUT_COMPONENTS,)
+        return cls(tuple(names), alone, alone, tuple(phases), tuple((index, 0, 0) for index in range(len(names))))
+
+
+def triplet_parts(name: str) -> tuple[str, str, str] | None:
+    """Return the three parts of a name `instrument,verb,target` without spaces around them; None for another name."""
+    words = [word.strip() for word in name.split(",")]
+    return (words[0], words[1], words[2]) if len(words) == 3 and all(words) else None
 
 
 def _triplet_ids(name: str, parts: tuple[Sequence[str], ...]) -> tuple[int, int, int]:

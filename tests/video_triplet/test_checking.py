@@ -126,6 +126,17 @@ TEXT_DAMAGE: list[tuple[Damage, dict[str, int]]] = [
 ]
 
 
+# Made by test_frames_csv_reader.py: the layouts here do not have them.
+IN_FRAMES_CSV = {
+    kinds.COLUMNS,
+    kinds.VIDEO_NAME,
+    kinds.CLASS_NAME,
+    kinds.IMAGE_PATH,
+    kinds.IMAGE_TWICE,
+    kinds.PARTLY_TRIPLETS,
+}
+
+
 def test_whole_data_sets_have_no_problem(json_root: Path, text_root: Path) -> None:
     for root in (json_root, text_root):
         report = check_dataset(open_dataset(root))
@@ -146,7 +157,7 @@ def test_damage_to_the_text_layout_is_counted(text_root: Path, damage: Damage, e
 
 def test_every_kind_of_problem_is_made_by_a_test() -> None:
     made = {kind for _, expected in JSON_DAMAGE + TEXT_DAMAGE + IMAGE_DAMAGE for kind in expected}
-    assert made == set(kinds.KINDS)
+    assert made == set(kinds.KINDS) - IN_FRAMES_CSV
 
 
 def test_errors_and_notes_are_told_apart(json_root: Path) -> None:

@@ -241,7 +241,7 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
 def test_a_folder_in_both_layouts_is_refused(root: Path) -> None:
     (root / "dict").mkdir()
     (root / "triplet").mkdir()
-    with pytest.raises(DataError, match="both layouts"):
+    with pytest.raises(DataError, match="several layouts"):
         open_dataset(root)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -115,3 +116,46 @@ def test_json_that_is_no_vocabulary_is_refused(triplets: object) -> None:
         Vocabulary.from_json({**make_vocabulary().to_json(), "triplets": triplets})
     with pytest.raises(DataError, match="not a vocabulary: KeyError"):
         Vocabulary.from_json({})
+
+
+def test_classes_that_are_no_triplets_are_named_as_they_are() -> None:
+    vocabulary = Vocabulary.from_classes(["cutting", "a, b", "null_verb"], ["late"])
+    assert vocabulary.names("triplet") == ("cutting", "a, b", "null_verb")
+    assert vocabulary.phases == ("late",)
+    assert not vocabulary.has_components
+    assert vocabulary.null_triplets == ()
+    again = Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json())))
+    assert (again, again.fingerprint) == (vocabulary, vocabulary.fingerprint)
+
+
+def test_classes_that_are_all_triplets_have_components() -> None:
+    vocabulary = Vocabulary.from_classes(["hook, cut ,bile", "grasper,cut,fat"])
+    assert vocabulary == Vocabulary.from_names(
+        ["hook", "grasper"], ["cut"], ["bile", "fat"], [], ["hook,cut,bile", "grasper,cut,fat"]
+    )
+    assert vocabulary.has_components
+    assert not Vocabulary.from_classes(["hook,cut,bile", "a,,b"]).has_components
+
+
+@pytest.mark.parametrize("names", [[], ["a", "a"], ["a,b,c", "a, b, c"]])
+def test_no_class_and_a_class_twice_are_refused(names: list[str]) -> None:
+    with pytest.raises(DataError, match="contradicts itself"):
+        Vocabulary.from_classes(names)
+
+
+@given(vocabularies(), st.sampled_from(("instrument", "verb", "target")), st.integers(0, 2**32 - 1))
+def test_component_labels_are_those_of_the_triplets_that_are_there(
+    vocabulary: Vocabulary, head: Any, seed: int
+) -> None:
+    labels = np.random.default_rng(seed).integers(0, 2, (3, len(vocabulary.triplets)), dtype=np.uint8)
+    place = ("instrument", "verb", "target").index(head)
+    expected = np.zeros((3, vocabulary.size(head)), dtype=np.uint8)
+    for row, triplet in np.argwhere(labels).tolist():
+        expected[row, vocabulary.triplets[triplet][place]] = 1
+    np.testing.assert_array_equal(vocabulary.component_labels(labels, head), expected)
+
+
+def test_fingerprints_of_existing_files_stay_as_they_were() -> None:
+    content = '{"instruments": ["a"], "verbs": ["b"], "targets": ["c"], "phases": [], "triplets": [[0, 0, 0]]}'
+    expected = hashlib.sha256(content.encode()).hexdigest()[:16]
+    assert Vocabulary(("a",), ("b",), ("c",), (), ((0, 0, 0),)).fingerprint == expected

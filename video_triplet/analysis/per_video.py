@@ -76,19 +76,25 @@ def compare_videos(maps: Mapping[str, Mapping[str, float]], reference: str | Non
     return PerVideo(names, videos, values, chosen)
 
 
-def draw_per_video(table: PerVideo, path: Path) -> None:
-    """Write a figure: mAP in percent by video as lines on the left, box and dots per configuration on the right."""
+def draw_per_video(table: PerVideo, path: Path, *, what: str = "triplets") -> None:
+    """Write a figure: mAP in percent by video as lines on the left, box and dots per configuration on the right.
+
+    Args:
+        table: What to draw.
+        path: Of the PNG file.
+        what: Whose mAP it is, for the axis.
+    """
     width = max(6.5, 2.5 + 0.26 * len(table.videos)) + 1.5 + 0.75 * len(table.configurations)
     figure = new_figure(width, 4.6)
     ratios = [max(6.5, 2.5 + 0.26 * len(table.videos)), 1.5 + 0.75 * len(table.configurations)]
     lines, boxes = figure.subplots(1, 2, sharey=True, width_ratios=ratios)
-    _draw_lines(lines, table)
+    _draw_lines(lines, table, what)
     _draw_boxes(boxes, table)
     lines.legend(*lines.get_legend_handles_labels(), frameon=False, fontsize=9, loc="upper right")
     save_png(figure, path)
 
 
-def _draw_lines(axis: Axes, table: PerVideo) -> None:
+def _draw_lines(axis: Axes, table: PerVideo, what: str) -> None:
     places = np.arange(len(table.videos))
     for index, name in enumerate(table.configurations):
         thick = name == table.reference
@@ -105,7 +111,7 @@ def _draw_lines(axis: Axes, table: PerVideo) -> None:
         )
     axis.set_xticks(places, table.videos, rotation=90, fontsize=8)
     axis.set_xlim(-0.6, len(table.videos) - 0.4)
-    axis.set_ylabel("mAP of triplets (%)", color=INK)
+    axis.set_ylabel(f"mAP of {what} (%)", color=INK)
     axis.set_title(f"Each video, sorted by {table.reference}", fontsize=11, color=INK)
     tidy(axis)
 

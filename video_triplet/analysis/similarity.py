@@ -73,7 +73,8 @@ def similarity(
 
     Raises:
         ShapeError: if the tables do not go together.
-        DataError: if no frame has a single label, or fewer than `top + 1` triplets occur.
+        DataError: if the classes have no components, no frame has a single label, or fewer than `top + 1` triplets
+            occur.
     """
     _check(hard, soft, vocabulary, top, draws)
     matches = component_matches(vocabulary)
@@ -132,6 +133,8 @@ def bootstrap_mean(values: NDArray[np.float64], rng: np.random.Generator, count:
 
 def _check(hard: NDArray[Any], soft: NDArray[Any], vocabulary: Vocabulary, top: int, draws: int) -> None:
     triplets = len(vocabulary.triplets)
+    if not vocabulary.has_components:
+        raise DataError("these classes are no triplets and share no components; similarity needs triplets")
     if hard.shape != soft.shape or hard.ndim != 2 or hard.shape[1] != triplets:
         raise ShapeError(f"hard labels {hard.shape}, soft labels {soft.shape}; both must be (frames, {triplets})")
     if top < 1 or draws < 1:

@@ -92,7 +92,8 @@ def _per_video(
         for name, files in configurations.items()
     }
     table = compare_videos(maps, arguments.sort_by)
-    draw_per_video(table, arguments.output / "per_video.png")
+    what = "triplets" if dataset.vocabulary.has_components else "classes"
+    draw_per_video(table, arguments.output / "per_video.png", what=what)
     return {
         "sorted_by": table.reference,
         "map": {
@@ -109,12 +110,18 @@ def _soft_labels(dataset: TripletDataset, arguments: argparse.Namespace) -> dict
 
     frames = labelled_frames([load_predictions(file) for file in arguments.soft_labels], dataset)
     masses = label_distribution(frames.hard, frames.soft, dataset.vocabulary.triplet_names)
-    result = similarity(frames.hard, frames.soft, dataset.vocabulary, draws=arguments.draws, seed=arguments.seed)
+    result = None
+    if dataset.vocabulary.has_components:
+        result = asdict(
+            similarity(frames.hard, frames.soft, dataset.vocabulary, draws=arguments.draws, seed=arguments.seed)
+        )
+    else:
+        print("The classes are no triplets and share no components, so similarity is left out (null in analysis.json).")
     draw_label_distribution(masses, arguments.output / "label_distribution.png")
     rows = zip(masses.classes, masses.hard.tolist(), masses.soft.tolist(), strict=True)
     return {
         "label_distribution": {name: {"hard": hard, "soft": soft} for name, hard, soft in rows},
-        "similarity": asdict(result),
+        "similarity": result,
         "examples": _examples(frames, dataset, arguments),
     }
 

@@ -89,15 +89,17 @@ def problem_table(report: Report) -> Table:
 def statistics_table(dataset: TripletDataset, statistics: Statistics) -> Table:
     """Return a row per number."""
     table = Table("of the data set", "", title=escape(f"{dataset.root} (layout {dataset.layout})"))
-    sizes = ", ".join(f"{dataset.vocabulary.size(head)} {head}s" for head in dataset.heads)
+    one, many = ("triplet", "triplets") if dataset.vocabulary.has_components else ("class", "classes")
+    plurals = {head: many if head == "triplet" else f"{head}s" for head in dataset.heads}
+    sizes = ", ".join(f"{dataset.vocabulary.size(head)} {plural}" for head, plural in plurals.items())
     rows = {
         "classes": sizes,
         "videos": str(statistics.videos),
         "frames with labels": str(statistics.frames),
         "of these with image": str(statistics.images),
-        "triplet labels": f"{statistics.triplet_labels}, {statistics.triplets_per_frame:.2f} per frame",
-        "frames without triplet": f"{statistics.frames_without_triplet:.1%}",
-        "triplets never seen": str(statistics.triplets_never_seen),
+        f"{one} labels": f"{statistics.triplet_labels}, {statistics.triplets_per_frame:.2f} per frame",
+        f"frames without {one}": f"{statistics.frames_without_triplet:.1%}",
+        f"{many} never seen": str(statistics.triplets_never_seen),
         "most frequent": _named(statistics.most_frequent),
         "rarest": _named(statistics.rarest),
     }

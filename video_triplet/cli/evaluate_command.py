@@ -77,21 +77,26 @@ def refuse_different_trainers(files: Sequence[Predictions]) -> None:
 
 
 def score_table(folds: Sequence[Evaluation]) -> Table:
-    """Return a table in percent with a row per component and head; with several folds mean ± standard deviation."""
+    """Return a table in percent with a row per component and head; with several folds mean ± standard deviation.
+
+    Classes without components have one row, `classes`, in the place of the components.
+    """
     from rich.table import Table
 
     from video_triplet.score_files import all_scores
 
+    triplets = folds[0].has_components
     nulls = "null triplets ignored in the mAP of ivt" if folds[0].ignore_null else "null triplets counted"
+    subject = nulls if triplets else "classes without components"
     videos, frames = sum(len(fold.videos) for fold in folds), sum(fold.frames for fold in folds)
     spread = f"mean ± std over {len(folds)} folds, " if len(folds) > 1 else ""
     ks = sorted(folds[0].components["ivt"].top_k)
     columns = ("score", "mAP", "mAP over all frames", *(f"top-{k}" for k in ks))
-    table = Table(*columns, title=f"Percent; {spread}{videos} videos, {frames} frames, {nulls}")
+    table = Table(*columns, title=f"Percent; {spread}{videos} videos, {frames} frames, {subject}")
     named = [all_scores(fold) for fold in folds]
     for name in [name for name in named[0] if all(name in scores for scores in named)]:
         scores = [each[name] for each in named]
-        table.add_row(name, *_cells(scores, ks))
+        table.add_row(name if triplets or name != "ivt" else "classes", *_cells(scores, ks))
     return table
 
 
@@ -148,8 +153,9 @@ def _write(folder: Path, files: Sequence[Path], folds: Sequence[Evaluation]) -> 
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is a file; give a folder to write to")
     write_scores(folder, list(zip(names, folds, strict=True)))
-    draw_per_video(compare_videos({"model": per_video_maps(folds)}), folder / "per_video.png")
+    what = "triplets" if folds[0].has_components else "classes"
+    draw_per_video(compare_videos({"model": per_video_maps(folds)}), folder / "per_video.png", what=what)
     per_class = nan_mean(np.stack([fold.components["ivt"].class_ap for fold in folds]), axis=0)
     if not np.isnan(per_class).all():
-        title = f"Triplets, mean over {len(folds)} folds" if len(folds) > 1 else "Triplets"
+        title = what.capitalize() + (f", mean over {len(folds)} folds" if len(folds) > 1 else "")
         draw_per_class(folds[0].components["ivt"].classes, per_class, title, folder / "per_class.png")

@@ -106,9 +106,12 @@ def _check_frames(video: Video) -> Iterator[Problem]:
     """Compare the frame numbers of labels and images."""
     if not video.image_paths:
         yield Problem(kinds.NO_IMAGES, video.name, f"there is no image in {video.folder}")
-        return
+        if video.images is None:
+            return
     for frame in video.missing_images:
-        yield Problem(kinds.LABEL_WITHOUT_IMAGE, video.name, f"frame {frame}: there is no {frame:06d}.png")
+        yield Problem(kinds.LABEL_WITHOUT_IMAGE, video.name, _missing_image(video, frame))
+    if video.images is not None:
+        return  # a table names images one by one and may leave out any frame
     for frame in video.unlabelled_images:
         yield Problem(kinds.IMAGE_WITHOUT_LABEL, video.name, f"{video.image_paths[frame].name} has no label")
     for frame, following in pairwise(sorted({*video.frames.tolist(), *video.image_paths})):
@@ -117,14 +120,18 @@ def _check_frames(video: Video) -> Iterator[Problem]:
             yield Problem(kinds.FRAMES_SKIPPED, video.name, detail)
 
 
+def _missing_image(video: Video, frame: int) -> str:
+    if video.images is None:
+        return f"frame {frame}: there is no {frame:06d}.png"
+    image = video.images[frame]
+    return f"{image.source}: frame {frame}: there is no {image.path.relative_to(video.folder)}"
+
+
 def _check_labels(dataset: TripletDataset, video: Video) -> Iterator[Problem]:
     """Compare the triplets of each frame with its components and see whether it has a phase."""
-    for column, head in enumerate(COMPONENT_HEADS):
-        members = np.zeros((len(dataset.vocabulary.triplets), dataset.vocabulary.size(head)), dtype=np.uint8)
-        for triplet, parts in enumerate(dataset.vocabulary.triplets):
-            members[triplet, parts[column]] = 1
-        implied = video.labels["triplet"].astype(np.int32) @ members > 0
-        for row, component in np.argwhere(implied & (video.labels[head] == 0)).tolist():
+    for head in COMPONENT_HEADS if dataset.vocabulary.has_components else ():
+        implied = dataset.vocabulary.component_labels(video.labels["triplet"], head)
+        for row, component in np.argwhere(implied > video.labels[head]).tolist():
             name = dataset.vocabulary.names(head)[component]
             detail = f"frame {video.frames[row]}: a triplet with {head} {name}, which is not labelled"
             yield Problem(kinds.COMPONENTS, video.name, detail)
@@ -135,7 +142,7 @@ def _check_labels(dataset: TripletDataset, video: Video) -> Iterator[Problem]:
 
 def _folders_without_labels(dataset: TripletDataset) -> Iterator[Problem]:
     """Note folders of images beside those of the videos that have no labels at all."""
-    parents = {video.folder.parent for video in dataset.videos.values()}
+    parents = {video.folder.parent for video in dataset.videos.values() if video.images is None}
     reported = {problem.video for problem in dataset.problems}
     for parent in sorted(path for path in parents if path.is_dir()):
         for folder in sorted(path for path in parent.iterdir() if path.is_dir()):

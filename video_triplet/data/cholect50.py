@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 from video_triplet.data import problems as kinds
-from video_triplet.data.videos import Problem, TripletDataset, Video, video_order
+from video_triplet.data.videos import Problem, TripletDataset, Video, multi_hot, video_order
 from video_triplet.vocabulary import HEADS, Head, Vocabulary
 
 LABEL_FOLDER, IMAGE_FOLDER = "labels", "videos"
@@ -221,15 +220,7 @@ def _use_triplet(ids: dict[Head, int], vocabulary: Vocabulary) -> list[str]:
 
 def _assemble(name: str, folder: Path, frames: dict[int, Ids], vocabulary: Vocabulary) -> Video:
     numbers = sorted(frames)
-    labels = {head: _multi_hot([frames[number][head] for number in numbers], vocabulary.size(head)) for head in HEADS}
+    labels = {head: multi_hot([frames[number][head] for number in numbers], vocabulary.size(head)) for head in HEADS}
     if not labels["phase"].any():
         del labels["phase"]
     return Video(name, folder, np.array(numbers, dtype=np.int64), labels)
-
-
-def _multi_hot(rows: Sequence[set[int]], size: int) -> NDArray[np.uint8]:
-    """Return `(N, size)` with a 1 for each id of a row."""
-    labels = np.zeros((len(rows), size), dtype=np.uint8)
-    for row, ids in enumerate(rows):
-        labels[row, list(ids)] = 1
-    return labels

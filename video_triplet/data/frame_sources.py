@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from nnunet_dsd.errors import DataError
 from video_triplet.data.images import read_image
 from video_triplet.data.videos import TripletDataset, Video
-
-PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+from video_triplet.data.whole_images import is_complete
 
 
 class FrameSource(Protocol):
@@ -81,16 +80,6 @@ def sizes_hash(sizes: Mapping[str, Mapping[int, int]]) -> str:
     """Return SHA-256, in hexadecimal, over the file sizes in bytes of each video's frames."""
     rows = [[name, sorted(frames.items())] for name, frames in sorted(sizes.items())]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def is_complete(path: Path) -> bool:
-    """Return whether a PNG file ends as one must; a copy that was cut off does not. Reads twelve bytes."""
-    try:
-        with path.open("rb") as file:
-            file.seek(-len(PNG_END), 2)
-            return file.read() == PNG_END
-    except OSError:
-        return False
 
 
 def only_frames_of(videos: Iterable[Video], source: FrameSource) -> list[Video]:

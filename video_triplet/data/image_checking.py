@@ -13,6 +13,7 @@ from PIL import Image
 
 from nnunet_dsd.errors import SetupError
 from video_triplet.data.videos import Video
+from video_triplet.data.whole_images import is_complete
 
 IMAGES_PER_TASK = 64
 
@@ -37,6 +38,8 @@ def examine(path: Path) -> ImageFacts:
     try:
         with Image.open(path) as image:
             image.load()
+            if not is_complete(path):
+                return ImageFacts((0, 0), False, f"{path.name}: {image.format}, which is neither PNG nor JPEG")
             extrema = image.convert("RGB").getextrema()
             return ImageFacts(image.size, all(band == (0, 0) for band in extrema))
     except Exception as error:  # Pillow raises many kinds, SyntaxError among them, for damaged files

@@ -10,9 +10,12 @@ FILE_MISSING = "label file missing"
 FILE_UNREADABLE = "label file unreadable"
 VOCABULARY = "vocabulary contradiction"
 LINE_UNREADABLE = "line unreadable"
+COLUMNS = "column missing or unknown"
+VIDEO_NAME = "video name unusable"
 COLUMN_COUNT = "wrong number of columns"
 NOT_BINARY = "value other than 0 and 1"
 CLASS_UNKNOWN = "class id beyond the vocabulary"
+CLASS_NAME = "class name unknown"
 FRAME_TWICE = "frame number twice"
 FRAMES_UNSORTED = "frame numbers not ascending"
 FRAME_NOT_EVERYWHERE = "frame not in every label file"
@@ -21,12 +24,15 @@ TWO_PHASES = "two phases in one frame"
 PHASE_UNKNOWN = "phase name unknown"
 
 # Errors in images.
+IMAGE_PATH = "image path unusable"
+IMAGE_TWICE = "image of two frames"
 NO_IMAGES = "video without images"
 LABEL_WITHOUT_IMAGE = "label without image"
 IMAGE_BROKEN = "image broken"
 IMAGE_SIZE = "image of another size"
 
 # Notes.
+PARTLY_TRIPLETS = "only some class names are triplets"
 PHASE_FILLED = "phase filled forward"
 PHASE_FILE_MISSING = "video without phase file"
 PHASE_MISSING = "frame without phase"
@@ -41,21 +47,27 @@ ERRORS: tuple[str, ...] = (
     FILE_UNREADABLE,
     VOCABULARY,
     LINE_UNREADABLE,
+    COLUMNS,
+    VIDEO_NAME,
     COLUMN_COUNT,
     NOT_BINARY,
     CLASS_UNKNOWN,
+    CLASS_NAME,
     FRAME_TWICE,
     FRAMES_UNSORTED,
     FRAME_NOT_EVERYWHERE,
     COMPONENTS,
     TWO_PHASES,
     PHASE_UNKNOWN,
+    IMAGE_PATH,
+    IMAGE_TWICE,
     NO_IMAGES,
     LABEL_WITHOUT_IMAGE,
     IMAGE_BROKEN,
     IMAGE_SIZE,
 )
 NOTES: tuple[str, ...] = (
+    PARTLY_TRIPLETS,
     PHASE_FILLED,
     PHASE_FILE_MISSING,
     PHASE_MISSING,

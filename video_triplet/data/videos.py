@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os.path import isfile  # False, not an error, for a path that is too long
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +19,51 @@ FRAME_NAME = re.compile(r"(\d+)\.png", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
+class ImageFile:
+    """Where a frame's image is said to be.
+
+    Attributes:
+        path: Of the file, which may not exist.
+        source: What says so, such as `"frames.csv line 7"`.
+    """
+
+    path: Path
+    source: str
+
+
+@dataclass(frozen=True)
 class Video:
     """One video's labels, and where its frames are.
 
     Attributes:
         name: As the data set writes it, for example `VID01`.
-        folder: Holds one image per frame, `%06d.png` after the frame's number.
+        folder: Holds one image per frame, `%06d.png` after the frame's number; or, with `images`, the data set's.
         frames: `(N,)` ascending frame numbers with labels; at one frame per second, seconds.
         labels: For each head `(N, classes)` of 0 and 1. A video without phase annotation has no `"phase"`.
+        images: Where the layout says for each frame which file it is, these by frame number; None where the file's name
+            is the frame's number.
     """
 
     name: str
     folder: Path
     frames: NDArray[np.int64]
     labels: Mapping[Head, NDArray[np.uint8]]
+    images: Mapping[int, ImageFile] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def image_path(self, frame: int) -> Path:
         """Return where the image of a frame number is expected."""
+        if self.images is not None and int(frame) in self.images:
+            return self.images[int(frame)].path
         return self.image_paths.get(int(frame), self.folder / f"{int(frame):06d}.png")
 
     @cached_property
     def image_paths(self) -> dict[int, Path]:
         """The images that are there, by frame number, ascending; other files are left out."""
+        if self.images is not None:
+            return {frame: image.path for frame, image in sorted(self.images.items()) if isfile(image.path)}
         found = {}
         if self.folder.is_dir():
             for path in self.folder.iterdir():
@@ -64,7 +85,7 @@ class Video:
     def select(self, keep: NDArray[np.bool_]) -> Video:
         """Return the video with some of its labelled frames."""
         labels: dict[Head, NDArray[np.uint8]] = {head: values[keep] for head, values in self.labels.items()}
-        return Video(self.name, self.folder, self.frames[keep], labels)
+        return replace(self, frames=self.frames[keep], labels=labels)
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ class TripletDataset:
 
     Attributes:
         root: The folder given by the user.
-        layout: `"cholect50"`, `"cholect45"`, or another reader's name.
+        layout: `"cholect50"`, `"cholect45"`, `"csv"`, or another reader's name.
         vocabulary: Shared by all videos.
         videos: By name.
         problems: Everything the reader found wrong; what it concerns is left out of `videos`.
@@ -132,6 +153,14 @@ def one_hot(ids: Sequence[int] | NDArray[np.int64], size: int) -> NDArray[np.uin
     known = np.flatnonzero(numbers >= 0)
     rows[known, numbers[known]] = 1
     return rows
+
+
+def multi_hot(rows: Sequence[Collection[int]], size: int) -> NDArray[np.uint8]:
+    """Return `(N, size)` with a 1 for each id of a row."""
+    labels = np.zeros((len(rows), size), dtype=np.uint8)
+    for row, ids in enumerate(rows):
+        labels[row, list(ids)] = 1
+    return labels
 
 
 def video_name(number: int | str) -> str:

@@ -23,7 +23,7 @@ class Row:
     Attributes:
         name: Of the configuration.
         folds: How many were scored.
-        mean_ap: Cross-validated mAP for each component.
+        mean_ap: Cross-validated mAP for each component; of `ivt` alone where the classes have no components.
         deviation: Sample standard deviation of the triplet mAP over folds; NaN for one fold.
         top_5: Mean over folds.
         selected_on_test: Whether an epoch was chosen on the videos that are scored.
@@ -39,7 +39,8 @@ class Row:
 
 def summarise(name: str, folds: Sequence[Evaluation]) -> Row:
     """Return the row of one configuration from the evaluations of its folds."""
-    means: dict[str, float] = {component: 100 * cross_validation(folds, component).mean for component in COMPONENTS}
+    there = [component for component in COMPONENTS if component in folds[0].components]
+    means: dict[str, float] = {component: 100 * cross_validation(folds, component).mean for component in there}
     return Row(
         name,
         len(folds),
@@ -52,8 +53,10 @@ def summarise(name: str, folds: Sequence[Evaluation]) -> Row:
 
 def as_markdown(rows: Sequence[Row], *, folds: int) -> str:
     """Return the table; configurations with fewer than `folds` folds say so."""
-    shown = [component for component in COMPONENTS if component != "vt"]
-    header = ["configuration", "folds", *(f"mAP {component}" for component in shown), "top-5", "published mAP / top-5"]
+    no_triplets = bool(rows) and all(len(row.mean_ap) == 1 for row in rows)
+    shown = ["ivt"] if no_triplets else [component for component in COMPONENTS if component != "vt"]
+    columns = ["mAP classes"] if no_triplets else [f"mAP {component}" for component in shown]
+    header = ["configuration", "folds", *columns, "top-5", "published mAP / top-5"]
     lines = [header, ["---"] * len(header)]
     for row in rows:
         scores = [f"{row.mean_ap[component]:.1f}" for component in shown]
@@ -62,7 +65,8 @@ def as_markdown(rows: Sequence[Row], *, folds: int) -> str:
         published = " / ".join(f"{value:.1f}" for value in PUBLISHED.get(row.name, ())) or "none"
         lines.append([row.name, f"{row.folds} of {folds}", *scores, f"{row.top_5:.1f}", published])
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    notes = "mAP in percent, null triplets counted, mean over folds ± sample standard deviation."
+    counted = "" if no_triplets else "null triplets counted, "
+    notes = f"mAP in percent, {counted}mean over folds ± sample standard deviation."
     if any(row.selected_on_test for row in rows):
         notes += " Epochs were chosen on the videos that are scored (protocol test-fold): the numbers are too good."
     return f"{text}\n\n{notes} The published numbers are of CholecT45 and comparable with it only.\n"

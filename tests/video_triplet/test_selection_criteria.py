@@ -1,5 +1,6 @@
 """Criteria against closed forms and slow oracles; rules and regions by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -112,6 +113,12 @@ def test_the_semantic_spread_needs_frames_with_one_label():
     labels = np.zeros((2, CLASSES))
     labels[:, :2] = 1
     assert math.isnan(value("semantic-spread", evidence(np.full((2, CLASSES), 0.5), labels)))
+
+
+def test_the_semantic_spread_needs_classes_with_components():
+    classes = Vocabulary.from_classes([f"class {number}" for number in range(CLASSES)])
+    found = dataclasses.replace(evidence(np.full((3, CLASSES), 0.5), np.eye(3, CLASSES)), vocabulary=classes)
+    assert math.isnan(value("semantic-spread", found))
 
 
 @pytest.mark.parametrize(("epoch", "expected"), [(1, 1.0), (2, 0.5), (3, 0.0), (4, 0.25)])

@@ -138,16 +138,18 @@ def calibration_error(evidence: EpochEvidence) -> float:
 def semantic_spread(evidence: EpochEvidence) -> float:
     """Return how many components (0 to 2) the five likeliest other triplets share with the reference, on average.
 
-    Over the training frames with a single label; not-a-number without such frames, or with fewer than six triplets.
+    Over the training frames with a single label; not-a-number without such frames, with fewer than six triplets, or
+    where classes have no components.
 
     Reference: Yamlahi et al., MICCAI 2023, Sect. 3, "semantic similarity".
     """
     rows = np.flatnonzero(evidence.training_labels.sum(axis=1, dtype=np.int64) == 1)
-    if not rows.size or len(evidence.vocabulary.triplets) <= TOP:
+    vocabulary = evidence.vocabulary
+    if not rows.size or len(vocabulary.triplets) <= TOP or not vocabulary.has_components:
         return float("nan")
     references = evidence.training_labels[rows].argmax(axis=1)
     others = top_others(evidence.training[rows], references, TOP)
-    return float(component_matches(evidence.vocabulary)[references[:, None], others].mean())
+    return float(component_matches(vocabulary)[references[:, None], others].mean())
 
 
 def loss_fraction(evidence: EpochEvidence) -> float:

@@ -25,6 +25,8 @@ SUBCOMMANDS: tuple[str, ...] = (
     "cross-validate",
     "evaluate",
     "analyse",
+    "check-clips",
+    "prepare-clips",
     "demo",
 )
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 
 from nnunet_dsd.errors import DataError, SettingsError, SetupError
 from video_triplet.data import cache_writing
+from video_triplet.data.cache_work import sole_writer
 from video_triplet.data.cache_writing import plan_cache, prepare_cache
 from video_triplet.data.frame_cache import FrameCache
 
@@ -129,8 +131,8 @@ def test_a_folder_with_another_size_is_refused_and_kept(dataset, folder):
 def test_too_little_disk_space_is_refused_before_anything_is_written(dataset, folder, monkeypatch):
     needed = plan_cache(dataset, folder, size=SIZE).bytes_needed
     assert needed == 20 * SIZE * SIZE * 3
-    usage = cache_writing.shutil.disk_usage(folder.parent)
-    monkeypatch.setattr(cache_writing.shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
+    usage = shutil.disk_usage(folder.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
     with pytest.raises(SetupError, match="20 frames at 16 pixels"):
         prepare_cache(dataset, folder, size=SIZE)
     assert contents(folder) == {}
@@ -145,7 +147,7 @@ def test_a_disk_that_fills_up_leaves_whole_videos_only(dataset, folder, monkeypa
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
-    monkeypatch.setattr(cache_writing.os, "fsync", full_at_the_second)
+    monkeypatch.setattr(os, "fsync", full_at_the_second)
     with pytest.raises(SetupError, match=r"VID02 could not be written .*No space left"):
         prepare_cache(dataset, folder, size=SIZE)
     assert sorted(contents(folder)) == ["VID01.json", "VID01.npy"]
@@ -155,6 +157,7 @@ def test_a_disk_that_fills_up_leaves_whole_videos_only(dataset, folder, monkeypa
 RUN = """
 import pickle, sys
 from pathlib import Path
+from video_triplet.data.cache_work import sole_writer
 from video_triplet.data.cache_writing import prepare_cache
 
 if __name__ == "__main__":
@@ -213,7 +216,7 @@ def is_running(process):
 
 
 def test_two_runs_in_one_folder_are_refused(dataset, folder):
-    with cache_writing._sole_writer(folder), pytest.raises(SetupError, match="another run is writing"):
+    with sole_writer(folder), pytest.raises(SetupError, match="another run is writing"):
         prepare_cache(dataset, folder, size=SIZE)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnunet_dsd.files import write_json
+from video_triplet.cli.problem_table import problem_table
 from video_triplet.data.checking import Report, check_dataset
-from video_triplet.data.problems import is_error
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.statistics import Statistics, describe
-from video_triplet.data.videos import Problem, TripletDataset
+from video_triplet.data.videos import TripletDataset
 
 SUMMARY = "Read a whole data set and report every problem with its labels and images."
 
@@ -68,22 +67,6 @@ def print_report(dataset: TripletDataset, report: Report, statistics: Statistics
     errors, notes = len(report.errors), len(report.notes)
     looked = "" if report.images_read else " The images were not decoded; leave out --quick to do so."
     console.print(f"{errors} error(s), {notes} note(s).{looked}", markup=False, highlight=False)
-
-
-def problem_table(report: Report) -> Table:
-    """Return a row per kind and video: the count and the first example; errors come first."""
-    groups = Counter((problem.kind, problem.video) for problem in report.problems)
-    first: dict[tuple[str, str], Problem] = {}
-    for problem in report.problems:
-        first.setdefault((problem.kind, problem.video), problem)
-    table = Table("", "kind", "video", "count", "first example")
-    for kind in report.counts:
-        for (own_kind, video), count in groups.items():
-            if own_kind == kind:
-                severity = "error" if is_error(kind) else "note"
-                cells = (severity, kind, video or "(all)", str(count), first[kind, video].detail)
-                table.add_row(*(escape(cell) for cell in cells))
-    return table
 
 
 def statistics_table(dataset: TripletDataset, statistics: Statistics) -> Table:

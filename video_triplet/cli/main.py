@@ -27,6 +27,8 @@ SUBCOMMANDS: tuple[str, ...] = (
     "study-teachers",
     "evaluate",
     "analyse",
+    "check-clips",
+    "prepare-clips",
     "demo",
 )
 

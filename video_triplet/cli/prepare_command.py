@@ -76,12 +76,12 @@ def report_broken(records: list[CachedVideo]) -> None:
 
 
 @contextmanager
-def frame_progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar of the frames written so far; nothing where `CI` is set or standard error is not a terminal."""
+def frame_progress(what: str = "frames") -> Iterator[Callable[[int, int], None]]:
+    """Show a bar of what is done so far; nothing where `CI` is set or standard error is not a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, disable=bool(os.environ.get("CI")) or not console.is_terminal) as bar:
-        task = bar.add_task("frames", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

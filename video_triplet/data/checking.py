@@ -11,6 +11,7 @@ import numpy as np
 
 from nnunet_dsd.errors import DataError
 from video_triplet.data import problems as kinds
+from video_triplet.data.findings import Findings
 from video_triplet.data.image_checking import ImageFacts, check_images
 from video_triplet.data.videos import Problem, TripletDataset, Video
 from video_triplet.vocabulary import Head
@@ -19,34 +20,16 @@ COMPONENT_HEADS: tuple[Head, ...] = ("instrument", "verb", "target")
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Findings):
     """Everything that is worth knowing before training on a data set.
 
     Attributes:
-        problems: Of the reader and of the check; kinds are in `video_triplet.data.problems`.
         broken: For each video the frame numbers whose image cannot be decoded.
         images_read: Whether the images were decoded; without it `broken` is empty because nobody looked.
     """
 
-    problems: tuple[Problem, ...]
     broken: Mapping[str, frozenset[int]]
     images_read: bool
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """Labels or images that are not what they claim to be."""
-        return tuple(problem for problem in self.problems if kinds.is_error(problem.kind))
-
-    @property
-    def notes(self) -> tuple[Problem, ...]:
-        """What is worth knowing and harms nothing."""
-        return tuple(problem for problem in self.problems if not kinds.is_error(problem.kind))
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many problems there are of each kind, errors first."""
-        found = Counter(problem.kind for problem in self.problems)
-        return {kind: found[kind] for kind in kinds.KINDS if found[kind]}
 
 
 def check_dataset(dataset: TripletDataset, *, read_images: bool = True, workers: int = 0) -> Report:

@@ -6,7 +6,6 @@ written last, so a video with a record is whole. `video_triplet.data.cache_writi
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -19,12 +18,12 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import PARTIAL_PREFIX
+from video_triplet.data.array_files import map_array, pixel_checksum
 from video_triplet.data.frame_sources import sizes_hash
 from video_triplet.data.images import RESIZE_FILTER
 from video_triplet.data.videos import TripletDataset, Video
 
 SCHEMA = 1
-ROWS_AT_ONCE = 64  # frames hashed at once: 10 MB at 224 pixels
 REMAKE = "make it again with `video-triplet prepare`"
 
 
@@ -203,7 +202,7 @@ class FrameCache:
 
     def _array(self, video: str) -> NDArray[np.uint8]:
         if video not in self._maps:
-            self._maps[video] = map_array(self.folder, self.videos[video])
+            self._maps[video] = open_array(self.folder, self.videos[video])
         return self._maps[video]
 
 
@@ -212,21 +211,6 @@ def matches(record: CachedVideo, sources: dict[int, int]) -> bool:
     return record.filter == RESIZE_FILTER and record.sources == sources
 
 
-def pixel_checksum(array: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of `(N, S, S, 3)` pixels in hexadecimal, a few frames in memory at a time."""
-    digest = hashlib.sha256()
-    for start in range(0, len(array), ROWS_AT_ONCE):
-        digest.update(array[start : start + ROWS_AT_ONCE].tobytes())
-    return digest.hexdigest()
-
-
-def map_array(folder: Path, record: CachedVideo) -> NDArray[np.uint8]:
+def open_array(folder: Path, record: CachedVideo) -> NDArray[np.uint8]:
     """Map the array of a cached video, read only; raise `DataError` if it is not what the record says."""
-    path = folder / f"{record.name}.npy"
-    try:
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is missing or cut off ({error}); {REMAKE}") from error
-    if array.shape != record.shape or array.dtype != np.uint8:
-        raise DataError(f"{path} holds {array.dtype} {array.shape}, its record says uint8 {record.shape}; {REMAKE}")
-    return array
+    return map_array(folder / f"{record.name}.npy", record.shape, remake=REMAKE)

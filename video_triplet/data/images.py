@@ -47,5 +47,22 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.array(_resized(Image.fromarray(image), size))
 
 
+def resize_to(image: NDArray[np.uint8], size: tuple[int, int], *, crop: bool = False) -> NDArray[np.uint8]:
+    """Resize `(H, W, 3)` to a height and a width, bilinear with antialias.
+
+    Args:
+        image: uint8 RGB.
+        size: Height and width in pixels.
+        crop: Keep the aspect ratio: only the largest central part of the wanted shape is taken. Without it the whole
+            image is taken and stretched.
+    """
+    (old_height, old_width), (height, width) = image.shape[:2], size
+    part_width = min(old_width, old_height * width / height) if crop else old_width
+    part_height = min(old_height, old_width * height / width) if crop else old_height
+    left, top = (old_width - part_width) / 2, (old_height - part_height) / 2
+    box = (left, top, left + part_width, top + part_height)
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+
 def _resized(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR)

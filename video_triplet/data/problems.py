@@ -31,6 +31,17 @@ LABEL_WITHOUT_IMAGE = "label without image"
 IMAGE_BROKEN = "image broken"
 IMAGE_SIZE = "image of another size"
 
+# Errors in data sets of clips (UCF101, HMDB51).
+SPLIT_FILE_MISSING = "split file missing"
+ENTRY_WITHOUT_VIDEO = "list entry without video"
+ENTRY_TWICE = "list entry twice"
+CLASS_MISMATCH = "class mismatch"
+CLASS_FOLDER_UNKNOWN = "class folder in no list"
+VIDEO_TWICE = "video twice"
+VIDEO_IN_BOTH_PARTS = "video in training and test"
+VIDEO_EMPTY = "video file empty"
+VIDEO_BROKEN = "video broken"
+
 # Notes.
 PARTLY_TRIPLETS = "only some class names are triplets"
 PHASE_FILLED = "phase filled forward"
@@ -42,6 +53,31 @@ IMAGE_WITHOUT_LABEL = "image without label"
 IMAGES_WITHOUT_LABELS = "image folder without label file"
 IMAGE_BLACK = "image entirely black"
 
+# Notes on data sets of clips.
+VIDEO_IN_NO_LIST = "video in no list"
+NAMED_OTHERWISE = "file named after another class"
+VIDEO_SHORT = "video shorter than a clip"
+SOURCE_UNKNOWN = "source not recognised in the name"
+SOURCE_SHARED = "source in training and test"
+
+CLIP_ERRORS: tuple[str, ...] = (
+    SPLIT_FILE_MISSING,
+    ENTRY_WITHOUT_VIDEO,
+    ENTRY_TWICE,
+    CLASS_MISMATCH,
+    CLASS_FOLDER_UNKNOWN,
+    VIDEO_TWICE,
+    VIDEO_IN_BOTH_PARTS,
+    VIDEO_EMPTY,
+    VIDEO_BROKEN,
+)
+CLIP_NOTES: tuple[str, ...] = (
+    VIDEO_IN_NO_LIST,
+    NAMED_OTHERWISE,
+    VIDEO_SHORT,
+    SOURCE_UNKNOWN,
+    SOURCE_SHARED,
+)
 ERRORS: tuple[str, ...] = (
     FILE_MISSING,
     FILE_UNREADABLE,
@@ -65,6 +101,7 @@ ERRORS: tuple[str, ...] = (
     LABEL_WITHOUT_IMAGE,
     IMAGE_BROKEN,
     IMAGE_SIZE,
+    *CLIP_ERRORS,
 )
 NOTES: tuple[str, ...] = (
     PARTLY_TRIPLETS,
@@ -76,6 +113,7 @@ NOTES: tuple[str, ...] = (
     IMAGE_WITHOUT_LABEL,
     IMAGES_WITHOUT_LABELS,
     IMAGE_BLACK,
+    *CLIP_NOTES,
 )
 KINDS: tuple[str, ...] = ERRORS + NOTES
 

@@ -73,18 +73,22 @@ def frames_of_video(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]
         raise SettingsError([f"rate is {rate}, it must be above 0 frames per second"], source="the frames of a video")
     step = 1 / Fraction(rate).limit_denominator(10_000)
     number, shown, last = 0, None, Fraction(0)
-    for second, frame in _decoded(path):
+    for second, frame in decoded_frames(path):
         while shown is not None and number * step < second:
-            yield number, _pixels(shown)
+            yield number, frame_pixels(shown)
             number += 1
         shown, last = frame, second
     while shown is not None and number * step <= last:
-        yield number, _pixels(shown)
+        yield number, frame_pixels(shown)
         number += 1
 
 
-def _decoded(path: Path) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Yield every frame with its time in seconds since the first, ascending."""
+def decoded_frames(path: Path) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Yield every frame of a video file with its time in seconds since the first, ascending.
+
+    Raises:
+        DataError: if the file cannot be read, holds no video or ends before its own length says.
+    """
     second, longest = Fraction(0), Fraction(0)
     try:
         with av.open(str(path)) as container:
@@ -120,6 +124,7 @@ def _refuse_cut_off(path: Path, stream: av.VideoStream, second: Fraction, longes
         )
 
 
-def _pixels(frame: VideoFrame) -> NDArray[np.uint8]:
+def frame_pixels(frame: VideoFrame) -> NDArray[np.uint8]:
+    """Return a decoded frame as `(H, W, 3)` uint8 RGB, turned as the file's rotation says."""
     quarter_turns = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise; PyAV has it since version 14
     return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns))

@@ -1,0 +1,87 @@
+"""`video-triplet check-clips`: everything that is wrong with a data set of clips, before anything is trained on it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from video_triplet.cli.clip_options import add_clip_data_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from video_triplet.clips.checking import ClipReport
+    from video_triplet.clips.videos import ClipDataset
+
+SUMMARY = "read UCF101 or HMDB51 as a whole and report every problem with its lists and videos"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `check-clips`."""
+    add_clip_data_options(parser)
+    parser.add_argument("--quick", action="store_true", help="only open the videos, do not decode them")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every problem and the numbers to a file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found; exit status 1 if there are errors, 0 if there are at most notes."""
+    from rich.console import Console
+
+    from nnunet_dsd.files import require_writable_file, write_json
+    from video_triplet.cli.prepare_command import frame_progress
+    from video_triplet.cli.problem_table import problem_table
+    from video_triplet.clips.checking import check_clips
+    from video_triplet.clips.reading import open_clips
+
+    if arguments.json is not None:
+        require_writable_file(arguments.json)
+    dataset = open_clips(arguments.data, annotations=arguments.annotations)
+    with frame_progress("videos") as progress:
+        report = check_clips(dataset, decode=not arguments.quick, workers=arguments.workers, progress=progress)
+    if arguments.json is not None:
+        write_json(arguments.json, as_json(dataset, report))
+    console = Console()
+    if report.problems:
+        console.print(problem_table(report))
+    console.print(number_table(dataset, report))
+    looked = "" if report.decoded else " The videos were not decoded; leave out --quick to do so."
+    sentence = f"{len(report.errors)} error(s), {len(report.notes)} note(s).{looked}"
+    console.print(sentence, markup=False, highlight=False)
+    return 1 if report.errors else 0
+
+
+def as_json(dataset: ClipDataset, report: ClipReport) -> dict[str, Any]:
+    """Return layout, whether videos were decoded, counts by kind, every error and note, and the numbers."""
+    return {
+        "layout": dataset.layout,
+        "videos_decoded": report.decoded,
+        "counts": report.counts,
+        "errors": [asdict(problem) for problem in report.errors],
+        "notes": [asdict(problem) for problem in report.notes],
+        "statistics": {
+            "classes": len(dataset.classes),
+            "videos": len(dataset.videos),
+            "frames": report.frames,
+            "splits": {
+                str(number): {"training": len(lists.training), "test": len(lists.test)}
+                for number, lists in dataset.official.items()
+            },
+        },
+    }
+
+
+def number_table(dataset: ClipDataset, report: ClipReport) -> Table:
+    """Return a row per number."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("of the data set", "", title=escape(f"{dataset.root} (layout {dataset.layout})"))
+    table.add_row("classes", str(len(dataset.classes)))
+    table.add_row("videos", str(len(dataset.videos)))
+    table.add_row("frames" if report.decoded else "frames by their headers", str(report.frames))
+    for number, lists in dataset.official.items():
+        table.add_row(f"split {number}", f"{len(lists.training)} training, {len(lists.test)} test")
+    return table

@@ -1,0 +1,79 @@
+"""All frames of a video file at one size, with the refusal of files that are empty, damaged or cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_dsd.errors import DataError, SettingsError
+from video_triplet.data.images import resize_to
+from video_triplet.data.video_files import decoded_frames, frame_pixels
+
+Fit = Literal["stretch", "crop"]
+Size = tuple[int, int]
+USUAL_SIZE: Size = (128, 171)
+# Headers are often off by a frame or two; a file that gives much less than it states is cut off. Both limits are ours.
+FEWEST_FRAMES = 0.9
+LACKING_FRAMES = 2
+
+
+def check_frame_size(size: Size, fit: str) -> None:
+    """Refuse an impossible size or fit.
+
+    Raises:
+        SettingsError: with everything that is wrong.
+    """
+    problems = [f"size is {size}, height and width must be at least 1 pixel"] if min(size) < 1 else []
+    if fit not in get_args(Fit):
+        problems.append(f"fit is {fit!r}, it must be one of {', '.join(get_args(Fit))}")
+    if problems:
+        raise SettingsError(problems, source="the frames of clips")
+
+
+def read_video(path: Path, *, size: Size | None = None, fit: Fit = "stretch") -> Iterator[NDArray[np.uint8]]:
+    """Yield every frame of a video, whatever its timestamps.
+
+    Args:
+        path: Any kind that FFmpeg decodes.
+        size: Height and width in pixels; None keeps the video's own.
+        fit: `"stretch"` takes the whole picture and does not keep the aspect ratio; `"crop"` keeps it and takes the
+            largest central part that has the wanted shape.
+
+    Yields:
+        `(H, W, 3)` uint8 RGB, all of one size unless the video changes its own.
+
+    Raises:
+        DataError: if the file is empty, cannot be read, is cut off, or gives less than nine tenths of the frames that
+            its header states. Frames before the damage have been yielded by then.
+    """
+    stated = stated_frames(path)
+    count = 0
+    for _, frame in decoded_frames(path):
+        pixels = frame_pixels(frame)
+        count += 1
+        yield pixels if size is None else resize_to(pixels, size, crop=fit == "crop")
+    if count < FEWEST_FRAMES * stated and count < stated - LACKING_FRAMES:
+        raise DataError(f"{path} gives {count} of {stated} frames; it is damaged or cut off, copy it again")
+
+
+def stated_frames(path: Path) -> int:
+    """Return how many frames a video's header states, or how many packets it holds; nothing is decoded.
+
+    Raises:
+        DataError: if the file is missing or empty, or holds no video.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise DataError(f"{path} is empty; copy it again")
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DataError(f"{path} holds no video that can be read; copy it again")
+            stream = container.streams.video[0]
+            return int(stream.frames) or sum(1 for packet in container.demux(stream) if packet.size)
+    except (av.error.FFmpegError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}); copy it again") from error

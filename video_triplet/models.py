@@ -150,7 +150,10 @@ def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, o
         if "img_size" not in arguments or "img_size" in options:
             raise _refused(name, arguments, error) from error
         arguments.pop("img_size")  # a network that takes any size, such as a ResNet
-        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
+        try:
+            model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
+        except TypeError as refusal:
+            raise _refused(name, arguments, refusal) from refusal
     _refuse_unknown_options(model, name, options)
     if pretrained:
         _refuse_unloaded(model, name, weights, arguments, outputs, seed)

@@ -95,9 +95,7 @@ def test_too_little_is_refused_with_the_report_and_changes_nothing(tmp_path):
     before = weights_hash(target.state_dict())
     state = {name: values for name, values in encoder(1).state_dict().items() if name.startswith(("conv1", "bn1"))}
     path = write(tmp_path / "w.pth", state)
-    with pytest.raises(
-        CheckpointError, match=r"(?s)at least 90\.00 % .*matched: 7.*missing in the file: .*lower least"
-    ):
+    with pytest.raises(CheckpointError, match=r"(?s)at least 90\.00 % .*matched: 7.*missing in the.*lower least"):
         load_encoder(target, path)
     assert weights_hash(target.state_dict()) == before
     assert load_encoder(target, path, least=0.001).fraction < 0.9
@@ -123,7 +121,7 @@ class Anything:
 
 def test_files_that_run_code_are_refused_with_what_to_do(tmp_path):
     path = write(tmp_path / "w.pth", {"model": encoder().state_dict(), "options": Anything()})
-    with pytest.raises(CheckpointError, match=r"tensors, numbers and text alone.*save its state dict"):
+    with pytest.raises(CheckpointError, match=r"(?s)tensors, numbers and text alone.*save its state dict"):
         load_encoder(encoder(), path)
 
 
@@ -158,7 +156,7 @@ def test_a_file_of_a_timm_model_fits_its_frame_encoder(tmp_path):
             "c3d",
             "missing.pth",
             SetupError,
-            "no file of pre-trained weights 'missing.pth'; allowed are a file and 'none'",
+            "'missing.pth'; allowed are a file and 'none'",
         ),
     ],
 )

@@ -172,7 +172,7 @@ def read_checkpoint(path: Path) -> Any:
             f"{path} is no checkpoint of tensors, numbers and text alone, or it is broken ({error}). If you trust "
             "its source, load it with torch.load(..., weights_only=False) and save its state dict to a new file"
         ) from error
-    except (OSError, EOFError, RuntimeError, ValueError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: {error}); copy it again") from error
 
 

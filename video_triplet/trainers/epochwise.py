@@ -93,14 +93,27 @@ class EpochwiseDistillation(Callback):
             self._restored = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Freeze the encoder as it is now, unless this epoch's teacher came with a checkpoint."""
-        if self.teacher is None or self.epoch != trainer.current_epoch:
-            encoder = encoder_of(pl_module)
-            if self.teacher is None:
-                self.teacher = PreviousEpoch(encoder)
-            self.teacher.renew(encoder)
-            self.epoch = trainer.current_epoch
-            share_first_process(self.teacher, trainer.world_size)
+        """Freeze the encoder as it is now."""
+        self._renew(trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Freeze it before the first batch where Lightning began an epoch without a word.
+
+        After a resume from a checkpoint of an epoch's last step it calls no `on_train_epoch_start`.
+        """
+        if batch_idx == 0:
+            self._renew(trainer, pl_module)
+
+    def _renew(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make the encoder the teacher, unless this epoch has its teacher, such as one from a checkpoint."""
+        if self.teacher is not None and self.epoch == trainer.current_epoch:
+            return
+        encoder = encoder_of(pl_module)
+        if self.teacher is None:
+            self.teacher = PreviousEpoch(encoder)
+        self.teacher.renew(encoder)
+        self.epoch = trainer.current_epoch
+        share_first_process(self.teacher, trainer.world_size)
 
     def term(self, inputs: Tensor, features: Tensor) -> Tensor:
         """Return lambda times the distance to the teacher's features, a scalar in float32, and log the distance.

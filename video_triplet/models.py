@@ -65,16 +65,70 @@ class TripletNetwork(nn.Module):
         Args:
             images: `(B, 3, S, S)`, uint8 or float with values from 0 to 255.
         """
-        logits = self.backbone((images.to(self.mean.dtype) - self.mean) / self.deviation)
+        return self.by_head(self.backbone(self.normalised(images)))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return images as the backbone takes them; `images` as in `forward`."""
+        return (images.to(self.mean.dtype) - self.mean) / self.deviation
+
+    def by_head(self, logits: Tensor) -> dict[Head, Tensor]:
+        """Split the logits of all heads, `(B, all classes)`, into those of each head."""
         return dict(zip(self.head_sizes, logits.split(list(self.head_sizes.values()), dim=1), strict=True))
+
+    def classify(self, features: Tensor) -> dict[Head, Tensor]:
+        """Return logits `(B, classes)` for each head from what `BackboneFeatures` returns."""
+        return self.by_head(cast(Any, self.backbone).get_classifier()(features))
 
     def probabilities(self, images: Tensor) -> dict[Head, Tensor]:
         """Return sigmoid probabilities in float32, `(B, classes)` for each head; `images` as in `forward`."""
         return {head: logits.float().sigmoid() for head, logits in self(images).items()}
 
 
+class BackboneFeatures(nn.Module):
+    """A view of a timm model that returns its pooled features, `(B, F)`, and leaves out its classifier.
+
+    Args:
+        backbone: Takes part with its own weights.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the pooled features of normalised images."""
+        model = cast(Any, self.backbone)
+        return cast(Tensor, model.forward_head(model.forward_features(images), pre_logits=True))
+
+    @torch.no_grad()
+    def check(self, image_size: int) -> None:
+        """Try that these features and the classifier make the logits of the whole model.
+
+        Raises:
+            NetworkStructureError: if they do not.
+        """
+        was_training = self.backbone.training
+        self.backbone.eval()
+        images = torch.linspace(-1, 1, 3 * image_size**2).view(1, 3, image_size, image_size)
+        try:
+            found = cast(Any, self.backbone).get_classifier()(self(images))
+            fits = torch.equal(found, self.backbone(images))
+        except (AttributeError, TypeError, RuntimeError):
+            fits = False
+        finally:
+            self.backbone.train(was_training)
+        if not fits:
+            raise NetworkStructureError(
+                f"{type(self.backbone).__name__} has no pooled features that one linear layer classifies, so that they "
+                "cannot be compared between epochs; choose another backbone, or epoch_lambda 0"
+            )
+
+
 def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, options: Mapping[str, Any]) -> nn.Module:
-    """Build a timm model with a classifier of `outputs` columns; arguments and errors as of `TripletNetwork`."""
+    """Build a timm model with a classifier of `outputs` columns; arguments and errors as of `TripletNetwork`.
+
+    With 0 outputs it has no classifier and returns its pooled features.
+    """
     if not timm.is_model(name):
         found = [*timm.list_models(f"{name}*"), *timm.list_models(f"*{name.split('_')[0]}*")]
         near = ", ".join(list(dict.fromkeys(found))[:8]) or "see timm.list_models()"
@@ -96,7 +150,10 @@ def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, o
         if "img_size" not in arguments or "img_size" in options:
             raise _refused(name, arguments, error) from error
         arguments.pop("img_size")  # a network that takes any size, such as a ResNet
-        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
+        try:
+            model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
+        except TypeError as refusal:
+            raise _refused(name, arguments, refusal) from refusal
     _refuse_unknown_options(model, name, options)
     if pretrained:
         _refuse_unloaded(model, name, weights, arguments, outputs, seed)
@@ -168,8 +225,9 @@ def _try(model: nn.Module, name: str, outputs: int, image_size: int) -> None:
         raise NetworkStructureError(f"{message}; choose another --image-size or backbone") from error
     finally:
         model.train(was_training)
-    if shape != (1, outputs):
-        raise NetworkStructureError(f"{name} returns shape {shape} for one image, expected {(1, outputs)}")
+    if len(shape) != 2 or shape[0] != 1 or (outputs and shape[1] != outputs):
+        expected = (1, outputs or "features")
+        raise NetworkStructureError(f"{name} returns shape {shape} for one image, expected {expected}")
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:

@@ -20,6 +20,7 @@ HEAD_SETS: Mapping[HeadSet, tuple[Head, ...]] = {
 AugmentationName = Literal["paper", "authors-code", "none"]
 EpochChoice = Literal["best", "last"]
 Reduction = Literal["mean", "sum"]
+EpochReduction = Literal["mean", "samples", "sum"]  # as nnunet_dsd.distillation.epochwise has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,15 @@ class TripletSettings:
     soft_weight: float = setting(1.0, "SD in (1 - SD) hard + SD soft, where there are soft labels", low=0, high=1)
     temperature: float = setting(1.0, "softens the teacher's probabilities: sigmoid(logit / T)", low=0, open_low=True)
     label_smoothing: float = setting(0.0, "s in (1 - s) label + s / 2, on every column", low=0, high=1)
+    epoch_lambda: float = setting(
+        0.0,
+        "weight lambda of the distance to the last epoch's features; 0: no epoch-wise self-distillation",
+        low=0,
+    )
+    epoch_reduction: EpochReduction = setting(
+        "mean",
+        "that distance: mean over all values; samples: squared norm per frame, averaged; sum: over a step's frames",
+    )
     choose_epoch: EpochChoice = setting("best", "best: by video mAP on the validation videos; last: no choice")
     seed: int = setting(
         1, "seed of the new layers, of the order of frames and of the augmentation", low=0, high=2**32 - 1

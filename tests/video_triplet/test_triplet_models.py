@@ -5,7 +5,7 @@ import torch
 from triplet_workplace import TINY_SWIN
 
 from nnunet_dsd.errors import NetworkStructureError, SetupError
-from video_triplet.models import TripletNetwork, weights_hash
+from video_triplet.models import BackboneFeatures, TripletNetwork, weights_hash
 
 SIZES = {"triplet": 7, "instrument": 3, "verb": 4}
 
@@ -103,3 +103,22 @@ def test_the_hash_of_weights_depends_on_each_value_and_name():
     changed = [{**state, "a": torch.tensor([0.0, 1.0, 3.0])}, {"c": state["a"], "b": state["b"]}]
     changed.append({**state, "b": torch.zeros(2, dtype=torch.float16)})
     assert len({weights_hash(other) for other in [state, *changed]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("swin_tiny_patch4_window7_224", TINY_SWIN), ("resnet18", {}), ("vit_tiny_patch16_224", {})]
+)
+def test_pooled_features_through_the_classifier_are_the_logits_bitwise(name, options):
+    network = TripletNetwork(name, SIZES, image_size=64, options=options).eval()
+    features = BackboneFeatures(network.backbone)
+    features.check(64)
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        found, expected = network.classify(features(network.normalised(images))), network(images)
+    assert all(torch.equal(found[head], expected[head]) for head in SIZES)
+
+
+def test_a_backbone_without_one_pooled_feature_vector_cannot_be_distilled():
+    network = TripletNetwork("deit_tiny_distilled_patch16_224", SIZES, image_size=224)
+    with pytest.raises(NetworkStructureError, match="no pooled features that one linear layer classifies"):
+        BackboneFeatures(network.backbone).check(224)

@@ -1,1 +1,1 @@
-"""Clips of videos with one label each: data sets, splits, frames, and what a step of training sees."""
+"""Clips of videos with one label each: data sets, splits, frames, networks, and what a step of training sees."""

@@ -15,7 +15,9 @@ from torch.nn import functional
 
 from video_triplet.ivt import class_average_precision, nan_mean
 from video_triplet.model_file import build_network
+from video_triplet.models import BackboneFeatures
 from video_triplet.settings import TripletSettings, read_triplet_settings
+from video_triplet.trainers.epochwise import EpochwiseDistillation
 from video_triplet.trainers.schedule import batch_seed, cosine_learning_rate
 from video_triplet.vocabulary import Head, Vocabulary
 
@@ -39,6 +41,8 @@ class ValidationTruth:
 class TripletTrainer(LightningModule):
     """Trains a `TripletNetwork` with binary cross-entropy on hard or soft labels.
 
+    With `epoch_lambda` above 0, the callback `EpochwiseDistillation` adds the distance to the last epoch's features.
+
     A variant sets `role`, `defaults` and `fixed`; one with another loss overrides `loss_terms`. The network follows
     from the settings alone, so that a model file can be read without its trainer.
 
@@ -56,11 +60,19 @@ class TripletTrainer(LightningModule):
 
     def __init__(self, settings: TripletSettings, vocabulary: Vocabulary, truth: ValidationTruth | None = None) -> None:
         super().__init__()
+        self.epochwise: EpochwiseDistillation | None = None
         self.settings, self.vocabulary, self.truth = settings, vocabulary, truth
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = build_network(settings, vocabulary)
+        if settings.epoch_lambda:
+            self.encoder.check(settings.image_size)
         self._validated: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def encoder(self) -> BackboneFeatures:
+        """The backbone up to its pooled features: what epoch-wise self-distillation holds near the epoch before."""
+        return BackboneFeatures(self.network.backbone)
 
     @classmethod
     def read_settings(
@@ -114,15 +126,23 @@ class TripletTrainer(LightningModule):
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one part of a step and log it by head."""
-        terms = self.loss_terms(self.network(batch["image"]), batch)
+        previous: Tensor | None = None
+        if self.epochwise is None:
+            logits = self.network(batch["image"])
+        else:
+            images = self.network.normalised(batch["image"])
+            features = self.encoder(images)
+            logits, previous = self.network.classify(features), self.epochwise.term(images, features)
+        terms = self.loss_terms(logits, batch)
         loss = torch.stack(list(terms.values())).sum()
         # Lightning divides by the parts of a step, and data parallelism averages over processes: a sum must stay a sum
         parts = self.settings.accumulate * self.trainer.world_size if self.settings.reduction == "sum" else 1
         frames = len(batch["image"])
-        for name, value in {"loss": loss, **{f"loss_{head}": value for head, value in terms.items()}}.items():
-            shown = parts * value.detach()
-            self.log(f"train_{name}", shown, on_step=False, on_epoch=True, sync_dist=True, batch_size=frames)
-        return parts * loss
+        total = parts * loss if previous is None else parts * loss + previous
+        shown = {"loss": total, **{f"loss_{head}": parts * value for head, value in terms.items()}}
+        for name, value in shown.items():
+            self.log(f"train_{name}", value.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=frames)
+        return total
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         """Keep the triplet probabilities of one batch until the epoch's end."""

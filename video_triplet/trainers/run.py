@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -32,6 +33,7 @@ from video_triplet.run_files import MODEL_FILE, RUN_FILE
 from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth
 from video_triplet.trainers.callbacks import BestWeights, History, WholeCheckpointIO
+from video_triplet.trainers.epochwise import EpochwiseDistillation
 from video_triplet.trainers.experiment import Experiment
 from video_triplet.trainers.keeping import KeepEpochs, refuse_missing_epochs, say_disk_use
 from video_triplet.trainers.loading import TripletData
@@ -128,7 +130,8 @@ def _train(experiment: Experiment, folder: Path, machine: Machine, keep_epochs: 
     module = build_module(experiment)
     history, best = History(folder, experiment.settings.epochs), BestWeights()
     kept = KeepEpochs(experiment, folder, keep_epochs)
-    trainer = build_trainer(folder, experiment.settings, machine, [history, best, kept])
+    callbacks = [*epochwise_callbacks(experiment.settings), history, best, kept]
+    trainer = build_trainer(folder, experiment.settings, machine, callbacks)
     data = TripletData(experiment, workers=machine.workers)
     data.check(processes=machine.processes)
     resume = folder / f"{RESUME_STEM}.ckpt"
@@ -180,7 +183,10 @@ def refuse_another_training(folder: Path, experiment: Experiment) -> None:
         if (folder / MODEL_FILE).is_file():
             raise SettingsError([f"there is no {RUN_FILE} beside its {MODEL_FILE}"], source=f"{folder}, an unknown run")
         return
-    differences = differing(json.loads(path.read_text(encoding="utf-8")), experiment.describe())
+    begun = json.loads(path.read_text(encoding="utf-8"))
+    # Settings that came later: a run that began without them has done what their defaults do.
+    begun["settings"] = {**dataclasses.asdict(TripletSettings()), **begun.get("settings", {})}
+    differences = differing(begun, experiment.describe())
     if differences:
         place = f"{folder}, which holds another training (choose another folder, or delete this one)"
         raise SettingsError(differences, source=place)
@@ -206,6 +212,13 @@ def validation_truth(experiment: Experiment) -> ValidationTruth | None:
         return None
     video_ids = np.repeat(np.arange(len(videos)), [len(video) for video in videos])
     return ValidationTruth(np.concatenate([video.labels["triplet"] for video in videos]), video_ids)
+
+
+def epochwise_callbacks(settings: TripletSettings) -> list[Callback]:
+    """Return epoch-wise self-distillation where it is asked for."""
+    if settings.epoch_lambda == 0:
+        return []
+    return [EpochwiseDistillation(epoch_lambda=settings.epoch_lambda, epoch_reduction=settings.epoch_reduction)]
 
 
 def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, callbacks: list[Callback]) -> Trainer:
@@ -253,7 +266,7 @@ def write_model(experiment: Experiment, module: TripletTrainer, best: BestWeight
 
 
 def remove_resume_files(folder: Path) -> None:
-    """Delete what only an unfinished training needs: four times the size of the model."""
+    """Delete what only an unfinished training needs: four times the size of the model, with a teacher five times."""
     (folder / f"{RESUME_STEM}.ckpt").unlink(missing_ok=True)
 
 

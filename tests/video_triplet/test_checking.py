@@ -157,11 +157,7 @@ def test_damage_to_the_text_layout_is_counted(text_root: Path, damage: Damage, e
 
 def test_every_kind_of_problem_is_made_by_a_test() -> None:
     made = {kind for _, expected in JSON_DAMAGE + TEXT_DAMAGE + IMAGE_DAMAGE for kind in expected}
-<<<<<<< HEAD
-    assert made == set(kinds.KINDS) - IN_FRAMES_CSV
-=======
-    assert made == {*kinds.KINDS} - {*kinds.CLIP_ERRORS, *kinds.CLIP_NOTES}
->>>>>>> clip-data
+    assert made == {*kinds.KINDS} - IN_FRAMES_CSV - {*kinds.CLIP_ERRORS, *kinds.CLIP_NOTES}
 
 
 def test_errors_and_notes_are_told_apart(json_root: Path) -> None:

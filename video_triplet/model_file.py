@@ -58,9 +58,7 @@ def save_weights(
     write_content(path, state, settings, record, vocabulary=vocabulary.to_json())
 
 
-def write_content(
-    path: Path, state: Mapping[str, Tensor], settings: Any, record: ModelRecord, **more: Any
-) -> None:
+def write_content(path: Path, state: Mapping[str, Tensor], settings: Any, record: ModelRecord, **more: Any) -> None:
     """Write a model file of any kind as a whole.
 
     Args:
@@ -109,7 +107,7 @@ def load_model(path: Path, *, device: str | None = "cpu") -> TripletModel:
     """
     content, place = read_content(path, made_by="video-triplet train"), find_device(device)
     if content.get("kind", TRIPLETS) != TRIPLETS:
-        raise CheckpointError(f"{path} is a model of {content['kind']}, not of triplets; use `video-triplet test-clips`")
+        raise CheckpointError(f"{path} is a model of {content['kind']}; use `video-triplet test-clips`")
     try:
         vocabulary = Vocabulary.from_json(content["vocabulary"])
         settings = read_triplet_settings(content["settings"], source=str(path))

@@ -29,6 +29,9 @@ SUBCOMMANDS: tuple[str, ...] = (
     "analyse",
     "check-clips",
     "prepare-clips",
+    "train-clips",
+    "test-clips",
+    "study-transfer",
     "demo",
 )
 

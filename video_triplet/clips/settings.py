@@ -46,7 +46,9 @@ class ClipSettings:
     accumulate: int = setting(
         1, "parts a step's clips are passed in; gradients add up, batch norm sees one part at a time", low=1
     )
-    learning_rate: float = setting(0.1, "initial learning rate of SGD; 0.005 for C3D in the paper", low=0, open_low=True)
+    learning_rate: float = setting(
+        0.1, "initial learning rate of SGD; 0.005 for C3D in the paper", low=0, open_low=True
+    )
     momentum: float = setting(0.9, "of SGD", low=0, high=1)
     weight_decay: float = setting(1e-4, "L2 penalty in SGD", low=0)
     schedule: Schedule = setting("cosine", "learning rate by epoch: cosine to minimum_learning_rate, or constant")
@@ -121,8 +123,3 @@ def read_clip_settings(
 ) -> ClipSettings:
     """Build clip settings; arguments and errors as of `video_triplet.settings.read_training_settings`."""
     return read_training_settings(ClipSettings, given, defaults=defaults, fixed=fixed, source=source)
-
-
-def usual_validation_fraction(choose_epoch: EpochChoice, usual: float) -> float:
-    """Return which fraction of the training list validates where nothing is said: none where nothing is chosen."""
-    return usual if choose_epoch == "best" else 0.0

@@ -158,7 +158,7 @@ def predict_logits(model: ClipModel, rows: TestClips, *, batch_size: int = 2, wo
             found.append(mean_logits(model.network, batch["clips"].to(device)).cpu().numpy())
     logits = np.concatenate(found)
     if not np.isfinite(logits).all():
-        raise DataError("the model gives logits that are not finite; its training has diverged, lower its learning rate")
+        raise DataError("the model gives logits that are not finite: its training diverged; lower the learning rate")
     return np.asarray(logits, dtype=np.float32)
 
 
@@ -189,8 +189,8 @@ def refuse_seen(model: ClipModel, videos: Sequence[ClipVideo]) -> None:
     chosen = sorted(names & set(model.record.selected_on))
     if chosen:
         raise LeakError(
-            f"a test: {len(chosen)} videos chose the epoch of this model, first: {chosen[0]}; test on the official test "
-            "list of its split"
+            f"a test: {len(chosen)} videos chose the epoch of this model, first: {chosen[0]}; test on the official "
+            "test list of its split"
         )
 
 

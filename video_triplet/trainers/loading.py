@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from video_triplet.trainers.experiment import Experiment
 
 
-
 class StepSettings(Protocol):
     """What decides which rows a step has."""
 

@@ -138,7 +138,9 @@ def _train(experiment: Trainable, folder: Path, machine: Machine, keep_epochs: S
     refuse_missing_epochs(folder, keep_epochs, done=done or 0)
     if is_first_process():
         if keep_epochs:
-            print(say_disk_use(cast(Any, module.network), folder, keep_epochs, written=epochs_on_disk(folder)), flush=True)
+            print(
+                say_disk_use(cast(Any, module.network), folder, keep_epochs, written=epochs_on_disk(folder)), flush=True
+            )
         write_json(folder / RUN_FILE, {**experiment.describe(), **say_loading(experiment.loading_report(module))})
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:

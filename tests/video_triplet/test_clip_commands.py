@@ -172,7 +172,7 @@ def test_a_folder_that_is_no_data_set_is_refused_without_traceback(tmp_path, cap
         assert "Traceback" not in message
 
 
-@pytest.mark.parametrize("name", ["check-clips", "prepare-clips", "train-clips", "test-clips"])
+@pytest.mark.parametrize("name", ["check-clips", "prepare-clips", "test-clips"])
 def test_the_help_loads_nothing_heavy(name):
     code = (
         "import argparse, sys; from video_triplet.cli.main import load_subcommand; "

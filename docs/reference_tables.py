@@ -22,10 +22,11 @@ from nnunet_dsd.declared_settings import declared_choices, declared_type
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.registry import all_trainers
 from video_triplet.cli import main as triplet_cli
+from video_triplet.clips.settings import CLIP_PRESETS, ClipSettings
 from video_triplet.data import problems
 from video_triplet.data.split_tables import CROSS_VALIDATIONS, FIXED_SPLITS
 from video_triplet.settings import PRESETS as TRIPLET_PRESETS
-from video_triplet.settings import TripletSettings
+from video_triplet.settings import Presets, TripletSettings
 from video_triplet.study.configurations import CONFIGURATIONS, PUBLISHED
 
 DOCS = Path(__file__).parent
@@ -221,13 +222,25 @@ def default_formula() -> str:
 
 def triplet_settings_table() -> str:
     """Return every setting of a triplet training with type, default, allowed values and meaning."""
+    return training_settings_table(TripletSettings)
+
+
+def clip_settings_table() -> str:
+    """Return the same for a training on clips."""
+    return training_settings_table(ClipSettings)
+
+
+def training_settings_table(owner: type[Any]) -> str:
+    """Return every setting of a class with type, default, allowed values and meaning."""
     rows = []
-    for spec in dataclasses.fields(TripletSettings):
-        choices, declared = declared_choices(TripletSettings, spec.name), declared_type(TripletSettings, spec.name)
+    for spec in dataclasses.fields(owner):
+        choices, declared = declared_choices(owner, spec.name), declared_type(owner, spec.name)
         kind = "word" if choices else {str: "text"}.get(declared, getattr(declared, "__name__", ""))
         values = (
             ", ".join(f"`{choice}`" for choice in choices)
             if choices
+            else "`true`, `false`"
+            if declared is bool
             else limits(spec)
             if declared is not str
             else "any"
@@ -238,22 +251,48 @@ def triplet_settings_table() -> str:
 
 def triplet_presets_table() -> str:
     """Return every preset of `video-triplet train` with what it sets."""
+    return training_presets_table(TRIPLET_PRESETS)
+
+
+def clip_presets_table() -> str:
+    """Return every preset of `video-triplet train-clips` with what it sets."""
+    return training_presets_table(CLIP_PRESETS)
+
+
+def training_presets_table(presets: Presets) -> str:
+    """Return every one of some presets with what it sets."""
     rows = [
         (f"`{name}`", text, ", ".join(f"{key} {shown(value)}" for key, value in values.items()) or "nothing")
-        for name, (text, values) in TRIPLET_PRESETS.items()
+        for name, (text, values) in presets.items()
     ]
     return table(("preset", "what it is", "sets"), rows)
 
 
 def triplet_trainers_table() -> str:
-    """Return every registered video trainer with its role, what is fixed, and its own defaults."""
+    """Return every registered trainer for triplets with its role, what is fixed, and its own defaults."""
+    header = ("trainer", "role", "what it is", "fixed settings", "defaults of its own")
+    return table(header, video_trainer_rows(with_role=True))
+
+
+def clip_trainers_table() -> str:
+    """Return every registered trainer for clips with what is fixed and its own defaults."""
+    return table(
+        ("trainer", "what it is", "fixed settings", "defaults of its own"), video_trainer_rows(with_role=False)
+    )
+
+
+def video_trainer_rows(*, with_role: bool) -> list[tuple[str, ...]]:
+    """Return the rows of the trainers that have a role, teacher or student, or of those that have none."""
     rows = []
     for entry in all_trainers("video"):
         trainer: Any = entry.load()
+        if hasattr(trainer, "role") != with_role:
+            continue
         fixed = ", ".join(f"{key} {shown(value)}" for key, value in trainer.fixed.items())
         own = ", ".join(f"{key} {shown(value)}" for key, value in trainer.defaults.items())
-        rows.append((f"`{entry.name}`", trainer.role, entry.summary, fixed or "none", own or "none"))
-    return table(("trainer", "role", "what it is", "fixed settings", "defaults of its own"), rows)
+        role = (trainer.role,) if with_role else ()
+        rows.append((f"`{entry.name}`", *role, entry.summary, fixed or "none", own or "none"))
+    return rows
 
 
 def triplet_configurations_table() -> str:
@@ -301,6 +340,9 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "triplet-configurations": triplet_configurations_table,
     "triplet-splits": triplet_splits_table,
     "triplet-problems": triplet_problems_table,
+    "clip-settings": clip_settings_table,
+    "clip-presets": clip_presets_table,
+    "clip-trainers": clip_trainers_table,
 }
 
 

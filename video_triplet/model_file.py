@@ -23,6 +23,7 @@ from video_triplet.settings import TripletSettings, read_triplet_settings
 from video_triplet.vocabulary import Vocabulary
 
 SCHEMA = 1
+TRIPLETS = "triplets"  # the kind of files that name none
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,23 @@ def save_weights(
     path: Path, state: Mapping[str, Tensor], vocabulary: Vocabulary, settings: TripletSettings, record: ModelRecord
 ) -> None:
     """Write a model file from weights that are not in a network."""
+    write_content(path, state, settings, record, vocabulary=vocabulary.to_json())
+
+
+def write_content(path: Path, state: Mapping[str, Tensor], settings: Any, record: ModelRecord, **more: Any) -> None:
+    """Write a model file of any kind as a whole.
+
+    Args:
+        path: Of the file.
+        state: The weights.
+        settings: A dataclass.
+        record: Of the weights.
+        more: What else belongs to the kind: tensors, numbers and text only.
+    """
     content = {
         "schema": SCHEMA,
         "weights": {name: values.detach().cpu() for name, values in state.items()},
-        "vocabulary": vocabulary.to_json(),
+        **more,
         "settings": dataclasses.asdict(settings),
         "record": record.to_json(),
     }
@@ -91,7 +105,9 @@ def load_model(path: Path, *, device: str | None = "cpu") -> TripletModel:
         SetupError: if there is no such device.
         CheckpointError: if the file is missing, cut off, not a model file, or its weights are not those of its record.
     """
-    content, place = _read(path), find_device(device)
+    content, place = read_content(path, made_by="video-triplet train"), find_device(device)
+    if content.get("kind", TRIPLETS) != TRIPLETS:
+        raise CheckpointError(f"{path} is a model of {content['kind']}; use `video-triplet test-clips`")
     try:
         vocabulary = Vocabulary.from_json(content["vocabulary"])
         settings = read_triplet_settings(content["settings"], source=str(path))
@@ -100,13 +116,31 @@ def load_model(path: Path, *, device: str | None = "cpu") -> TripletModel:
         network.load_state_dict(content["weights"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path} does not fit this version: {error}") from error
-    found = weights_hash(content["weights"])
-    if found != record.checkpoint:
-        raise CheckpointError(f"{path} has been changed: its weights have the hash {found}, not {record.checkpoint}")
+    refuse_changed_weights(path, content["weights"], record)
     return TripletModel(network.to(place).eval(), vocabulary, settings, record)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def refuse_changed_weights(path: Path, weights: Mapping[str, Tensor], record: ModelRecord) -> None:
+    """Refuse weights that are not those of their record.
+
+    Raises:
+        CheckpointError: with both hashes.
+    """
+    found = weights_hash(weights)
+    if found != record.checkpoint:
+        raise CheckpointError(f"{path} has been changed: its weights have the hash {found}, not {record.checkpoint}")
+
+
+def read_content(path: Path, *, made_by: str) -> dict[str, Any]:
+    """Return what a model file of any kind holds.
+
+    Args:
+        path: Of the file.
+        made_by: The command that writes such files, for the message.
+
+    Raises:
+        CheckpointError: if the file is missing, cut off, or no model file.
+    """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -116,5 +150,5 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path} is not a whole model file ({type(error).__name__}); copy it again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path} is not a model file of schema {SCHEMA}, which `video-triplet train` writes")
+        raise CheckpointError(f"{path} is not a model file of schema {SCHEMA}, which `{made_by}` writes")
     return content

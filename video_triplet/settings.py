@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from nnunet_dsd.declared_settings import differing_settings, merged_settings, refuse_impossible, setting
 from nnunet_dsd.errors import SettingsError
@@ -21,6 +21,7 @@ AugmentationName = Literal["paper", "authors-code", "none"]
 EpochChoice = Literal["best", "last"]
 Reduction = Literal["mean", "sum"]
 EpochReduction = Literal["mean", "samples", "sum"]  # as nnunet_dsd.distillation.epochwise has it
+AnySettings = TypeVar("AnySettings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,7 @@ class TripletSettings:
             problems.append(f"batch_size {self.batch_size} is not divisible by accumulate {self.accumulate}")
         if self.minimum_learning_rate > self.learning_rate:
             problems.append(f"minimum_learning_rate {self.minimum_learning_rate} is above {self.learning_rate}")
-        if not isinstance(_json(self.backbone_options), dict):
-            problems.append(f"backbone_options {self.backbone_options!r} is not a JSON object, such as {{}}")
+        problems += options_problems("backbone_options", self.backbone_options)
         if problems:
             raise SettingsError(problems, source="the triplet settings")
 
@@ -85,7 +85,7 @@ class TripletSettings:
     @property
     def backbone_arguments(self) -> dict[str, Any]:
         """`backbone_options` as keyword arguments; JSON lists become tuples."""
-        return {name: _tuples(value) for name, value in json.loads(self.backbone_options).items()}
+        return read_options(self.backbone_options)
 
     def differences(self) -> dict[str, Any]:
         """Return the settings that differ from the defaults."""
@@ -98,7 +98,8 @@ AUTHORS_CODE: Mapping[str, Any] = {
     "reduction": "sum",
     "augmentation": "authors-code",
 }
-PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+Presets = Mapping[str, tuple[str, Mapping[str, Any]]]
+PRESETS: Presets = {
     "paper": ("the settings of the paper, which are the defaults", {}),
     "authors-code-teacher": (
         "as the authors' code, without its faults: 3 epochs, the last one, its augmentation, BCE summed",
@@ -108,15 +109,15 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def find_preset(name: str) -> Mapping[str, Any]:
+def find_preset(name: str, presets: Presets = PRESETS) -> Mapping[str, Any]:
     """Return the settings of a preset.
 
     Raises:
         SettingsError: naming the presets that there are.
     """
-    if name not in PRESETS:
-        raise SettingsError([f"unknown preset {name!r}; there are {', '.join(PRESETS)}"], source="--preset")
-    return PRESETS[name][1]
+    if name not in presets:
+        raise SettingsError([f"unknown preset {name!r}; there are {', '.join(presets)}"], source="--preset")
+    return presets[name][1]
 
 
 def read_triplet_settings(
@@ -126,24 +127,50 @@ def read_triplet_settings(
     fixed: Mapping[str, Any] | None = None,
     source: str = "the settings of this training",
 ) -> TripletSettings:
+    """Build triplet settings; arguments and errors as of `read_training_settings`."""
+    return read_training_settings(TripletSettings, given, defaults=defaults, fixed=fixed, source=source)
+
+
+def read_training_settings(
+    owner: type[AnySettings],
+    given: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    source: str = "the settings of this training",
+) -> AnySettings:
     """Build settings from what a user gave, a trainer's defaults and what makes the trainer what it is.
+
+    Args:
+        owner: The class of the settings.
+        given: By a user, a preset included.
+        defaults: The trainer's.
+        fixed: The trainer's.
+        source: Where they come from, for the message.
 
     Raises:
         SettingsError: listing everything that is unknown or impossible.
     """
-    merged = merged_settings(TripletSettings, given, defaults=defaults, source=source)
+    merged = merged_settings(owner, given, defaults=defaults, source=source)
     contradicted = [name for name, value in (fixed or {}).items() if name in given and given[name] != value]
     if contradicted:
         problems = [f"{name} is {(fixed or {})[name]!r} in this trainer and cannot be set" for name in contradicted]
         raise SettingsError(problems, source=source)
-    return TripletSettings(**{**merged, **(fixed or {})})
+    return owner(**{**merged, **(fixed or {})})
 
 
-def _json(text: str) -> Any:
+def options_problems(name: str, text: str) -> list[str]:
+    """Return what is wrong with a setting that should be a JSON object: at most one sentence."""
     try:
-        return json.loads(text)
+        sound = isinstance(json.loads(text), dict)
     except json.JSONDecodeError:
-        return None
+        sound = False
+    return [] if sound else [f"{name} {text!r} is not a JSON object, such as {{}}"]
+
+
+def read_options(text: str) -> dict[str, Any]:
+    """Return a JSON object as keyword arguments; lists become tuples."""
+    return {name: _tuples(value) for name, value in json.loads(text).items()}
 
 
 def _tuples(value: Any) -> Any:

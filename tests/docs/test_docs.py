@@ -17,9 +17,10 @@ from nnunet_dsd.config import Settings, setting_names
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.trainers.catalog import ENTRIES
 from video_triplet.cli import main as triplet_cli
+from video_triplet.clips.settings import CLIP_PRESETS, ClipSettings
 from video_triplet.settings import PRESETS as TRIPLET_PRESETS
 from video_triplet.settings import TripletSettings
-from video_triplet.trainers.catalog import ENTRIES as TRIPLET_ENTRIES
+from video_triplet.trainers.catalog import CLIP_ENTRIES, TRIPLET_ENTRIES
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -136,10 +137,13 @@ def test_every_trainer_named_in_a_command_is_registered(page):
 
 @each_page
 def test_every_triplet_trainer_named_in_a_command_is_registered(page):
-    known = {entry.name for entry in TRIPLET_ENTRIES} | {"SwinTripletFocalTeacher"}
+    known = {
+        "train": {entry.name for entry in TRIPLET_ENTRIES} | {"SwinTripletFocalTeacher"},
+        "train-clips": {entry.name for entry in CLIP_ENTRIES},
+    }
     for words in commands(page.read_text(), "video-triplet"):
-        if words[1] == "train" and "--help" not in words:
-            assert PARSERS["video-triplet"].parse_args(words[1:]).trainer in known
+        if words[1] in known and "--help" not in words:
+            assert PARSERS["video-triplet"].parse_args(words[1:]).trainer in known[words[1]]
 
 
 @each_page
@@ -252,6 +256,15 @@ def test_the_triplet_settings_page_has_every_preset(tables):
 def test_the_triplet_trainers_table_has_every_trainer(tables):
     names = {row.split("`")[1] for row in tables.triplet_trainers_table().splitlines()[2:]}
     assert {entry.name for entry in TRIPLET_ENTRIES} <= names
+    clips = {row.split("`")[1] for row in tables.clip_trainers_table().splitlines()[2:]}
+    assert clips == {entry.name for entry in CLIP_ENTRIES}
+
+
+def test_the_clip_tables_have_every_setting_and_every_preset(tables):
+    rows = {row.split("`")[1]: row.split(" | ")[2] for row in tables.clip_settings_table().splitlines()[2:]}
+    assert list(rows) == [spec.name for spec in dataclasses.fields(ClipSettings)]
+    assert rows["epoch_reduction"] == "`samples`"
+    assert [row.split("`")[1] for row in tables.clip_presets_table().splitlines()[2:]] == list(CLIP_PRESETS)
 
 
 def test_the_readmes_triplet_trainers_are_those_of_the_catalogue():

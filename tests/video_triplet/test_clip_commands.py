@@ -159,7 +159,8 @@ def test_a_cache_of_other_files_is_refused(ucf, tmp_path):
 def test_defaults_of_the_options_are_those_of_the_code():
     arguments = parsed("--data", "x")
     assert tuple(arguments.size) == USUAL_SIZE == clip_options.USUAL_SIZE
-    assert arguments.validation_fraction == USUAL_FRACTION
+    assert arguments.validation_fraction is None
+    assert clip_options.USUAL_FRACTION == USUAL_FRACTION
     assert (arguments.split_number, arguments.split_seed, arguments.fit) == (1, 0, "stretch")
 
 
@@ -171,7 +172,7 @@ def test_a_folder_that_is_no_data_set_is_refused_without_traceback(tmp_path, cap
         assert "Traceback" not in message
 
 
-@pytest.mark.parametrize("name", ["check-clips", "prepare-clips"])
+@pytest.mark.parametrize("name", ["check-clips", "prepare-clips", "test-clips"])
 def test_the_help_loads_nothing_heavy(name):
     code = (
         "import argparse, sys; from video_triplet.cli.main import load_subcommand; "

@@ -3,8 +3,8 @@
 import pytest
 
 from nnunet_dsd.errors import SettingsError
-from nnunet_dsd.registry import all_trainers
 from video_triplet.settings import PRESETS, TripletSettings, find_preset, read_triplet_settings
+from video_triplet.trainers.catalog import TRIPLET_ENTRIES
 from video_triplet.trainers.experiment import find_video_trainer
 
 
@@ -53,7 +53,7 @@ def test_what_makes_a_trainer_cannot_be_set_otherwise():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_possible_with_every_trainer(preset):
-    for entry in all_trainers("video"):
+    for entry in TRIPLET_ENTRIES:
         assert find_video_trainer(entry.name).read_settings(dict(find_preset(preset)))
 
 
@@ -65,14 +65,14 @@ def test_an_unknown_preset_names_those_there_are():
 def test_teachers_and_students_have_different_seeds_and_the_paper_s_epochs():
     found = {
         (trainer.role, settings.epochs, settings.seed)
-        for trainer in (find_video_trainer(entry.name) for entry in all_trainers("video"))
+        for trainer in (find_video_trainer(entry.name) for entry in TRIPLET_ENTRIES)
         for settings in [trainer.read_settings({})]
     }
     assert found == {("teacher", 20, 1), ("student", 40, 2)}
 
 
 def test_each_teacher_has_a_student_with_the_same_heads_and_backbone():
-    names = {entry.name for entry in all_trainers("video")}
+    names = {entry.name for entry in TRIPLET_ENTRIES}
     teachers = {name for name in names if name.endswith("Teacher")}
     assert len(teachers) == 4
     for name in teachers:
@@ -84,6 +84,6 @@ def test_each_teacher_has_a_student_with_the_same_heads_and_backbone():
 
 def test_only_the_large_student_smooths_its_labels():
     smoothing = {
-        entry.name: find_video_trainer(entry.name).read_settings({}).label_smoothing for entry in all_trainers("video")
+        entry.name: find_video_trainer(entry.name).read_settings({}).label_smoothing for entry in TRIPLET_ENTRIES
     }
     assert {name: value for name, value in smoothing.items() if value} == {"SwinTripletLargeStudent": 0.1}

@@ -46,7 +46,7 @@ def module_for(rendered, **changes):
 
 def some_batch(made, count=8):
     data = TripletData(made, workers=0)
-    frames = data._training_frames()
+    frames = data.training_rows()
     items = [frames[row] for row in range(count)]
     return {key: torch.stack([torch.as_tensor(item[key]) for item in items]) for key in items[0]}
 

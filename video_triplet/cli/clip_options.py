@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from video_triplet.clips.splits import ClipSplit
     from video_triplet.clips.videos import ClipDataset
     from video_triplet.data.videos import Problem
+    from video_triplet.settings import EpochChoice
 
 USUAL_SIZE = (128, 171)
+USUAL_FRACTION = 0.1
 
 
 def add_clip_data_options(parser: argparse.ArgumentParser) -> None:
@@ -69,8 +71,7 @@ def add_clip_split_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--validation-fraction",
         type=float,
-        default=0.1,
-        help="of the training videos, whole sources together (default: %(default)s)",
+        help=f"of the training videos, whole sources together (default: {USUAL_FRACTION}; 0 with --choose-epoch last)",
     )
     group.add_argument("--split-seed", type=int, default=0, help="of which sources validate (default: %(default)s)")
 
@@ -100,14 +101,24 @@ def read_clips(arguments: argparse.Namespace) -> tuple[ClipDataset, ClipSource]:
     return kept, source
 
 
-def read_clip_split(arguments: argparse.Namespace, dataset: ClipDataset) -> ClipSplit:
-    """Return the official split that was asked for, with its validation part."""
+def read_clip_split(
+    arguments: argparse.Namespace, dataset: ClipDataset, *, choose_epoch: EpochChoice = "best"
+) -> ClipSplit:
+    """Return the official split that was asked for, with its validation part.
+
+    Args:
+        arguments: With the options of splits.
+        dataset: With its official lists.
+        choose_epoch: Where nothing is chosen, no video validates unless a fraction is given.
+    """
     from video_triplet.clips.splits import official_split
 
+    usual = USUAL_FRACTION if choose_epoch == "best" else 0.0
+    given = arguments.validation_fraction
     return official_split(
         dataset,
         arguments.split_number,
-        validation_fraction=arguments.validation_fraction,
+        validation_fraction=usual if given is None else given,
         seed=arguments.split_seed,
     )
 

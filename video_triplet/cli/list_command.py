@@ -1,4 +1,4 @@
-"""`video-triplet list`: the trainers for surgical triplets."""
+"""`video-triplet list`: the trainers for surgical triplets and for clips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from nnunet_dsd.registry import all_trainers, registry_problems
 
-SUMMARY = "show every trainer for surgical triplets"
+SUMMARY = "show every trainer for surgical triplets and for clips"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -29,6 +29,10 @@ SUBCOMMANDS: tuple[str, ...] = (
     "analyse",
     "check-clips",
     "prepare-clips",
+    "train-clips",
+    "test-clips",
+    "transfer-demo",
+    "study-transfer",
     "demo",
 )
 

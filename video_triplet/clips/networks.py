@@ -82,6 +82,17 @@ class ClipNetwork(nn.Module):
         return cast(Tensor, self.head(self.features(clips)))
 
 
+def mean_logits(network: nn.Module, clips: Tensor) -> Tensor:
+    """Return logits averaged over the clips of a video, `(B, classes)`, in float32.
+
+    Args:
+        network: A `ClipNetwork`.
+        clips: `(B, clips, 3, T, S, S)`.
+    """
+    logits = cast(Tensor, network(clips.flatten(0, 1))).float()
+    return logits.unflatten(0, clips.shape[:2]).mean(dim=1)
+
+
 def create_encoder(
     name: str,
     *,

@@ -25,6 +25,10 @@ class ClipSource(Protocol):
     def size(self) -> Size:
         """Height and width of a frame in pixels."""
 
+    @property
+    def fit(self) -> Fit:
+        """How frames of another shape are brought to this size."""
+
     def has(self, name: str) -> bool:
         """Return whether `read` can give frames of this video, as far as can be said without decoding all of it."""
 
@@ -56,7 +60,7 @@ class VideoFiles:
         """
         check_frame_size(size, fit)
         self._size = size
-        self._fit: Fit = fit
+        self.fit: Fit = fit
         self._paths: dict[str, Path] = {name: video.path for name, video in dataset.videos.items()}
         self._openable: dict[str, bool] = {}
         self._last: tuple[str, NDArray[np.uint8]] | None = None
@@ -100,7 +104,7 @@ class VideoFiles:
         if self._last is None or self._last[0] != name:
             if name not in self._paths:
                 raise DataError(f"there is no video {name} in the data set's folder")
-            self._last = (name, np.stack(list(read_video(self._paths[name], size=self._size, fit=self._fit))))
+            self._last = (name, np.stack(list(read_video(self._paths[name], size=self._size, fit=self.fit))))
         return self._last[1]
 
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -17,8 +16,7 @@ from video_triplet.ivt import class_average_precision, nan_mean
 from video_triplet.model_file import build_network
 from video_triplet.models import BackboneFeatures
 from video_triplet.settings import TripletSettings, read_triplet_settings
-from video_triplet.trainers.epochwise import EpochwiseDistillation
-from video_triplet.trainers.schedule import batch_seed, cosine_learning_rate
+from video_triplet.trainers.module import EpochSeededModule
 from video_triplet.vocabulary import Head, Vocabulary
 
 Role = Literal["teacher", "student"]
@@ -38,7 +36,7 @@ class ValidationTruth:
     video_ids: NDArray[np.int64]
 
 
-class TripletTrainer(LightningModule):
+class TripletTrainer(EpochSeededModule):
     """Trains a `TripletNetwork` with binary cross-entropy on hard or soft labels.
 
     With `epoch_lambda` above 0, the callback `EpochwiseDistillation` adds the distance to the last epoch's features.
@@ -59,15 +57,13 @@ class TripletTrainer(LightningModule):
     fixed: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, settings: TripletSettings, vocabulary: Vocabulary, truth: ValidationTruth | None = None) -> None:
-        super().__init__()
-        self.epochwise: EpochwiseDistillation | None = None
-        self.settings, self.vocabulary, self.truth = settings, vocabulary, truth
+        super().__init__(settings)
+        self.vocabulary, self.truth = vocabulary, truth
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = build_network(settings, vocabulary)
         if settings.epoch_lambda:
             self.encoder.check(settings.image_size)
-        self._validated: list[tuple[Tensor, Tensor]] = []
 
     @property
     def encoder(self) -> BackboneFeatures:
@@ -107,23 +103,6 @@ class TripletTrainer(LightningModule):
             self.network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
         )
 
-    def on_train_epoch_start(self) -> None:
-        """Set the learning rate of this epoch, the same after a resume."""
-        settings = self.settings
-        rate = cosine_learning_rate(
-            self.current_epoch,
-            settings.epochs,
-            initial=settings.learning_rate,
-            minimum=settings.minimum_learning_rate,
-        )
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
-        self.log("learning_rate", rate, rank_zero_only=True)
-
-    def on_train_batch_start(self, batch: Mapping[str, Any], batch_idx: int) -> None:
-        """Set the random numbers (stochastic depth) of this part of a step, the same after a resume."""
-        torch.manual_seed(batch_seed(self.settings.seed, self.current_epoch, batch_idx, self.global_rank))
-
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one part of a step and log it by head."""
         previous: Tensor | None = None
@@ -140,21 +119,17 @@ class TripletTrainer(LightningModule):
         frames = len(batch["image"])
         total = parts * loss if previous is None else parts * loss + previous
         shown = {"loss": total, **{f"loss_{head}": parts * value for head, value in terms.items()}}
-        for name, value in shown.items():
-            self.log(f"train_{name}", value.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=frames)
+        self.log_training(shown, frames)
         return total
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         """Keep the triplet probabilities of one batch until the epoch's end."""
         logits = self.network(batch["image"])["triplet"]
-        self._validated.append((batch["row"], logits.float().sigmoid()))
+        self.keep_validated(batch["row"], logits.float().sigmoid())
 
     def on_validation_epoch_end(self) -> None:
         """Log the official video mAP over all validation frames, each counted once on however many processes."""
-        rows, probabilities = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
-        self._validated.clear()
-        if self.trainer.world_size > 1:
-            rows, probabilities = self.all_gather(rows).flatten(), self.all_gather(probabilities).flatten(0, 1)
+        rows, probabilities = self.take_validated()
         if self.truth is not None and not self.trainer.sanity_checking:
             score = validation_score(rows, probabilities, self.truth)
             self.log(VALIDATION_SCORE, score, prog_bar=True, rank_zero_only=False, sync_dist=False)

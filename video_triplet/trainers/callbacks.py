@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,19 @@ from torch import Tensor
 
 from nnunet_dsd.files import whole_file, write_text
 from nnunet_dsd.machine import progress_is_shown
-from video_triplet.trainers.base import VALIDATION_SCORE
+
+
+@dataclass(frozen=True)
+class ValidationScore:
+    """What chooses an epoch; the higher the better.
+
+    Attributes:
+        name: As it is logged, a fraction.
+        label: For people.
+    """
+
+    name: str
+    label: str
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -33,11 +46,12 @@ class History(Callback):
     Args:
         folder: Where `history.csv` goes.
         epochs: How many there will be.
+        score: Shown in the line.
     """
 
-    def __init__(self, folder: Path, epochs: int) -> None:
+    def __init__(self, folder: Path, epochs: int, score: ValidationScore) -> None:
         self.path = folder / "history.csv"
-        self.epochs = epochs
+        self.epochs, self.score = epochs, score
         self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -52,7 +66,8 @@ class History(Callback):
     def last_line(self) -> str:
         """Return the last epoch's values as a line of text."""
         row = self.rows[-1]
-        score = f", validation mAP {100 * row[VALIDATION_SCORE]:.2f} %" if VALIDATION_SCORE in row else ""
+        name, label = self.score.name, self.score.label
+        score = f", validation {label} {100 * row[name]:.2f} %" if name in row else ""
         return f"epoch {row['epoch']:.0f}/{self.epochs}: loss {row['train_loss']:.5f}{score}"
 
     def as_csv(self) -> str:
@@ -74,23 +89,27 @@ class History(Callback):
 
 
 class BestWeights(Callback):
-    """Keeps the weights of the epoch with the highest validation mAP; of equal ones the earliest.
+    """Keeps the weights of the epoch with the highest validation score; of equal ones the earliest.
 
     They are part of the checkpoint, so that after a kill they belong to the epochs that the checkpoint knows.
 
+    Args:
+        name: Of the score, as it is logged.
+
     Attributes:
-        score: The highest validation mAP so far.
+        score: The highest so far.
         epoch: Its epoch, from 1.
         weights: Of the network after that epoch, on the CPU.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.score, self.epoch = -math.inf, 0
         self.weights: dict[str, Tensor] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the weights if this epoch is the best so far."""
-        score = float(trainer.callback_metrics.get(VALIDATION_SCORE, math.nan))
+        score = float(trainer.callback_metrics.get(self.name, math.nan))
         if score > self.score:
             network: Any = pl_module.network
             self.score, self.epoch = score, trainer.current_epoch + 1
@@ -104,3 +123,30 @@ class BestWeights(Callback):
         """Take up the best of the epochs before a resume."""
         self.score, self.epoch = state_dict["score"], state_dict["epoch"]
         self.weights = dict(state_dict["weights"])
+
+
+class StopEarly(Callback):
+    """Ends a training whose validation score has not risen for some epochs; the same after a resume.
+
+    It goes after the other two in the list of callbacks, whose states say everything it needs.
+
+    Args:
+        history: Says how many epochs there were.
+        best: Says which was the best.
+        patience: Epochs without a better score after which the training ends.
+    """
+
+    def __init__(self, history: History, best: BestWeights, patience: int) -> None:
+        self.history, self.best, self.patience = history, best, patience
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End a training that was killed after its last epoch before another one begins."""
+        self._decide(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End the training if it has waited long enough."""
+        self._decide(trainer)
+
+    def _decide(self, trainer: Trainer) -> None:
+        if len(self.history.rows) - self.best.epoch >= self.patience:
+            trainer.should_stop = True

@@ -15,7 +15,21 @@ SUMMARIES = {
     "SwinTripletLargeTeacher": "Swin-L on hard labels, with instrument, verb and target",
     "SwinTripletLargeStudent": "Swin-L on smoothed soft labels, with instrument, verb and target",
 }
-ENTRIES = tuple(
+CLIP_PAPER = (
+    "Zhou et al., Preserve Pre-trained Knowledge: Transfer Learning with Self-distillation for Action Recognition"
+)
+CLIP_SUMMARIES = {
+    "ClipFineTuning": "a clip classifier, cross-entropy alone",
+    "ClipFineTuningEpochSD": "a clip classifier, its features held near those of the epoch before",
+}
+TRIPLET_ENTRIES = tuple(
     TrainerEntry(name=name, target=f"video_triplet.trainers.recipes:{name}", kind="video", summary=summary, paper=PAPER)
     for name, summary in SUMMARIES.items()
 )
+CLIP_ENTRIES = tuple(
+    TrainerEntry(
+        name=name, target=f"video_triplet.trainers.clips:{name}", kind="video", summary=summary, paper=CLIP_PAPER
+    )
+    for name, summary in CLIP_SUMMARIES.items()
+)
+ENTRIES = (*TRIPLET_ENTRIES, *CLIP_ENTRIES)

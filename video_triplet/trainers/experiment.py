@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.registry import find_trainer
@@ -22,10 +23,14 @@ from video_triplet.data.problems import IMAGE_BROKEN, LABEL_WITHOUT_IMAGE, is_er
 from video_triplet.data.split import Split
 from video_triplet.data.videos import TripletDataset, Video
 from video_triplet.distillation import student_targets
+from video_triplet.model_file import save_weights
+from video_triplet.models import weights_hash
 from video_triplet.predictions import Predictions
 from video_triplet.provenance import LeakError, ModelRecord, videos_selected_on, videos_trained_on
 from video_triplet.settings import TripletSettings
-from video_triplet.trainers.base import TripletTrainer
+from video_triplet.trainers.base import VALIDATION_SCORE, TripletTrainer, ValidationTruth
+from video_triplet.trainers.callbacks import ValidationScore
+from video_triplet.trainers.loading import TripletData
 from video_triplet.vocabulary import Head
 
 
@@ -45,6 +50,9 @@ class Experiment:
         DataError: if labels or soft labels are missing, or role and soft labels do not go together.
         LeakError: if the soft labels come from a model that has seen what the split sets apart.
     """
+
+    score: ClassVar[ValidationScore] = ValidationScore(VALIDATION_SCORE, "mAP")
+    patience: ClassVar[int] = 0
 
     trainer: str
     settings: TripletSettings
@@ -110,6 +118,31 @@ class Experiment:
             "weights_file": file_hash(Path(self.settings.weights)) if Path(self.settings.weights).is_file() else "",
             "soft_labels": self.soft_labels.content_hash if self.soft_labels else "",
         }
+
+    def build_module(self) -> TripletTrainer:
+        """Return the Lightning module with freshly started weights."""
+        return self.trainer_class(self.settings, self.dataset.vocabulary, self.validation_truth)
+
+    @property
+    def validation_truth(self) -> ValidationTruth | None:
+        """Labels and video ids of the validation frames; None where the split has no validation videos."""
+        videos = self.validation_videos
+        if not videos:
+            return None
+        video_ids = np.repeat(np.arange(len(videos)), [len(video) for video in videos])
+        return ValidationTruth(np.concatenate([video.labels["triplet"] for video in videos]), video_ids)
+
+    def loading_report(self, module: Any) -> None:
+        """Return nothing: timm loads backbones whole."""
+
+    def build_data(self, *, workers: int) -> TripletData:
+        """Return the loaders of frames."""
+        return TripletData(self, workers=workers)
+
+    def save_model(self, path: Path, weights: Mapping[str, Tensor], *, epoch: int, kept: bool = False) -> None:
+        """Write weights as a model file; `epoch` and `kept` as of `record`."""
+        record = self.record(checkpoint=weights_hash(weights), epoch=epoch, kept=kept)
+        save_weights(path, weights, self.dataset.vocabulary, self.settings, record)
 
     def record(self, *, checkpoint: str, epoch: int, kept: bool = False) -> ModelRecord:
         """Return the provenance of a model that this training made, its teachers' videos included.

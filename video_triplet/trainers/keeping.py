@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.kept_epochs import EPOCH_FOLDER, epoch_file, epochs_as_text
-from video_triplet.model_file import save_weights
-from video_triplet.models import weights_hash
-from video_triplet.trainers.experiment import Experiment
+from video_triplet.trainers.trainable import Trainable
 
 LARGEST_HALF = torch.finfo(torch.float16).max
 
@@ -26,12 +24,12 @@ class KeepEpochs(Callback):
     An epoch that a killed training repeats is written again, with the same content.
 
     Args:
-        experiment: For the provenance: nothing was chosen on validation videos yet.
+        experiment: Writes the files; nothing was chosen on validation videos yet.
         folder: Of the run.
         epochs: Which, from 1.
     """
 
-    def __init__(self, experiment: Experiment, folder: Path, epochs: Sequence[int]) -> None:
+    def __init__(self, experiment: Trainable, folder: Path, epochs: Sequence[int]) -> None:
         self.experiment, self.folder, self.epochs = experiment, folder, frozenset(epochs)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -39,10 +37,7 @@ class KeepEpochs(Callback):
         epoch = trainer.current_epoch + 1
         if epoch in self.epochs and trainer.is_global_zero:
             network: Any = pl_module.network
-            weights = halved(network)
-            record = self.experiment.record(checkpoint=weights_hash(weights), epoch=epoch, kept=True)
-            vocabulary, settings = self.experiment.dataset.vocabulary, self.experiment.settings
-            save_weights(epoch_file(self.folder, epoch), weights, vocabulary, settings, record)
+            self.experiment.save_model(epoch_file(self.folder, epoch), halved(network), epoch=epoch, kept=True)
 
 
 def halved(network: nn.Module) -> dict[str, Tensor]:

@@ -1,62 +1,131 @@
-"""The frames of one training, dealt to however many processes take part."""
+"""The frames or clips of one training, dealt to however many processes take part."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
 from video_triplet.data.augmentation import PRESETS as AUGMENTATIONS
 from video_triplet.data.frames import TripletFrames
-from video_triplet.trainers.experiment import Experiment
 from video_triplet.trainers.schedule import EpochSampler
 
+if TYPE_CHECKING:
+    from video_triplet.trainers.experiment import Experiment
 
-class TripletData(LightningDataModule):
-    """Loaders of training and validation frames.
+
+class StepSettings(Protocol):
+    """What decides which rows a step has."""
+
+    @property
+    def batch_size(self) -> int:
+        """Rows per optimiser step, over all devices."""
+
+    @property
+    def accumulate(self) -> int:
+        """Parts of a step."""
+
+    @property
+    def seed(self) -> int:
+        """Of the order."""
+
+
+class EpochData(LightningDataModule, ABC):
+    """Loaders whose rows are a function of seed and epoch; a kind of training says what its rows are.
 
     Args:
-        experiment: Says which frames, targets, augmentation, batch size and seed.
-        workers: Processes per device that read frames; 0 reads them in the training process.
+        settings: Of the training.
+        workers: Processes per device that read; 0 reads in the training process.
+
+    Attributes:
+        what: What the training rows are, for messages.
     """
 
-    def __init__(self, experiment: Experiment, *, workers: int) -> None:
+    what = "training rows"
+
+    def __init__(self, settings: StepSettings, *, workers: int) -> None:
         super().__init__()
-        self.experiment, self.workers = experiment, workers
+        self.settings, self.workers = settings, workers
+
+    @abstractmethod
+    def training_rows(self) -> Any:
+        """Return the training data set, with `set_epoch`; raise `DataError` if a row cannot be read."""
+
+    @abstractmethod
+    def validation_rows(self) -> Any | None:
+        """Return the validation data set, or None where there is none; errors as above."""
+
+    @property
+    def clips_per_row(self) -> int:
+        """How much larger a validation row is than a training row."""
+        return 1
 
     def check(self, *, processes: int) -> None:
         """Build what a training needs, so that whatever is wrong is said before it starts.
 
         Raises:
-            SettingsError: if the frames do not fill a step, or a step cannot be dealt evenly.
-            DataError: if a frame has no image.
+            SettingsError: if the rows do not fill a step, or a step cannot be dealt evenly.
+            DataError: if a row cannot be read.
         """
-        self._sampler(self._training_frames(), processes=processes, process=0)
-        if self.experiment.validation_videos:
-            self._validation_frames()
+        self._sampler(self.training_rows(), processes=processes, process=0)
+        self.validation_rows()
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's share of the training frames."""
-        frames, trainer = self._training_frames(), self._running_trainer()
-        sampler = self._sampler(frames, processes=trainer.world_size, process=trainer.global_rank)
+        """Return this process's share of the training rows."""
+        rows, trainer = self.training_rows(), self._running_trainer()
+        sampler = self._sampler(rows, processes=trainer.world_size, process=trainer.global_rank)
         # A resumed training starts its workers before Lightning tells the sampler which epoch it is.
         sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
-        return DataLoader(frames, sampler.slice_size, sampler=sampler, **self._reading())
+        return DataLoader(rows, sampler.slice_size, sampler=sampler, **self._reading())
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        """Return this process's share of the validation frames; nothing where the split has none."""
-        if not self.experiment.validation_videos:
+        """Return this process's share of the validation rows; nothing where there are none."""
+        rows, trainer = self.validation_rows(), self._running_trainer()
+        if rows is None:
             return []
-        frames, trainer = self._validation_frames(), self._running_trainer()
         sampler: DistributedSampler[Any] = DistributedSampler(
-            frames, trainer.world_size, trainer.global_rank, shuffle=False
+            rows, trainer.world_size, trainer.global_rank, shuffle=False
         )
-        settings = self.experiment.settings
-        batch = settings.batch_size // settings.accumulate // trainer.world_size
-        return DataLoader(frames, batch, sampler=sampler, **self._reading())
+        batch = self.settings.batch_size // self.settings.accumulate // trainer.world_size
+        return DataLoader(rows, max(1, batch // self.clips_per_row), sampler=sampler, **self._reading())
 
-    def _training_frames(self) -> TripletFrames:
+    def _sampler(self, rows: Any, *, processes: int, process: int) -> EpochSampler:
+        return EpochSampler(
+            len(rows),
+            batch_size=self.settings.batch_size,
+            accumulate=self.settings.accumulate,
+            processes=processes,
+            process=process,
+            seed=self.settings.seed,
+            frames=rows,
+            what=self.what,
+        )
+
+    def _running_trainer(self) -> Any:
+        return self.trainer
+
+    def _reading(self) -> dict[str, Any]:
+        return {"num_workers": self.workers, "persistent_workers": self.workers > 0, "pin_memory": False}
+
+
+class TripletData(EpochData):
+    """Training and validation frames of an experiment.
+
+    Args:
+        experiment: Says which frames, targets, augmentation, batch size and seed.
+        workers: As of `EpochData`.
+    """
+
+    what = "training frames"
+
+    def __init__(self, experiment: Experiment, *, workers: int) -> None:
+        super().__init__(experiment.settings, workers=workers)
+        self.experiment = experiment
+
+    def training_rows(self) -> TripletFrames:
+        """Return the training frames with their targets."""
         settings = self.experiment.settings
         return TripletFrames(
             self.experiment.training_videos,
@@ -67,23 +136,8 @@ class TripletData(LightningDataModule):
             seed=settings.seed,
         )
 
-    def _validation_frames(self) -> TripletFrames:
+    def validation_rows(self) -> TripletFrames | None:
+        """Return the validation frames."""
+        if not self.experiment.validation_videos:
+            return None
         return TripletFrames(self.experiment.validation_videos, self.experiment.source, heads=())
-
-    def _sampler(self, frames: TripletFrames, *, processes: int, process: int) -> EpochSampler:
-        settings = self.experiment.settings
-        return EpochSampler(
-            len(frames),
-            batch_size=settings.batch_size,
-            accumulate=settings.accumulate,
-            processes=processes,
-            process=process,
-            seed=settings.seed,
-            frames=frames,
-        )
-
-    def _running_trainer(self) -> Any:
-        return self.trainer
-
-    def _reading(self) -> dict[str, Any]:
-        return {"num_workers": self.workers, "persistent_workers": self.workers > 0, "pin_memory": False}

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
@@ -26,17 +25,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive, write_json
 from nnunet_dsd.machine import progress_is_shown
+from video_triplet.clips.pretrained import LoadingReport
 from video_triplet.kept_epochs import epochs_on_disk
-from video_triplet.model_file import save_weights
-from video_triplet.models import weights_hash
 from video_triplet.run_files import MODEL_FILE, RUN_FILE
-from video_triplet.settings import TripletSettings
-from video_triplet.trainers.base import TripletTrainer, ValidationTruth
-from video_triplet.trainers.callbacks import BestWeights, History, WholeCheckpointIO
+from video_triplet.trainers.callbacks import BestWeights, History, StopEarly, WholeCheckpointIO
 from video_triplet.trainers.epochwise import EpochwiseDistillation
-from video_triplet.trainers.experiment import Experiment
 from video_triplet.trainers.keeping import KeepEpochs, refuse_missing_epochs, say_disk_use
-from video_triplet.trainers.loading import TripletData
+from video_triplet.trainers.trainable import RunSettings, Trainable
 
 # Lightning's remarks on what is done here on purpose.
 EXPECTED_WARNINGS = (
@@ -47,6 +42,7 @@ EXPECTED_WARNINGS = (
     ".*sync_dist=True.*",  # the validation score is the same in every process
 )
 RESUME_STEM = "last"
+LOADING = "loading"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +92,14 @@ class Machine:
         return "16-mixed" if on_cuda else "32-true"
 
 
-def train(experiment: Experiment, folder: Path, machine: Machine, *, keep_epochs: Sequence[int] = ()) -> Path:
+def train(experiment: Trainable, folder: Path, machine: Machine, *, keep_epochs: Sequence[int] = ()) -> Path:
     """Train, or go on where a killed training stopped; return the model file.
 
     The folder then holds `model.pt`, `run.json` (what was trained), `history.csv` and `logs/` (CSV and TensorBoard);
     until the end also `last.ckpt`, from which it resumes. A finished training is not repeated.
 
     Args:
-        experiment: What is trained.
+        experiment: What is trained: triplets or clips.
         folder: Of this run.
         machine: What it runs on.
         keep_epochs: Epochs, from 1, whose weights are kept in `epochs/`.
@@ -121,18 +117,20 @@ def train(experiment: Experiment, folder: Path, machine: Machine, *, keep_epochs
         return _train(experiment, folder, machine, keep_epochs)
 
 
-def _train(experiment: Experiment, folder: Path, machine: Machine, keep_epochs: Sequence[int]) -> Path:
+def _train(experiment: Trainable, folder: Path, machine: Machine, keep_epochs: Sequence[int]) -> Path:
     model_path = folder / MODEL_FILE
     if model_path.is_file():
         refuse_missing_epochs(folder, keep_epochs, done=experiment.settings.epochs)
         remove_resume_files(folder)
         return model_path
     module = build_module(experiment)
-    history, best = History(folder, experiment.settings.epochs), BestWeights()
-    kept = KeepEpochs(experiment, folder, keep_epochs)
-    callbacks = [*epochwise_callbacks(experiment.settings), history, best, kept]
+    history = History(folder, experiment.settings.epochs, experiment.score)
+    best = BestWeights(experiment.score.name)
+    callbacks = [*epochwise_callbacks(experiment.settings), history, best, KeepEpochs(experiment, folder, keep_epochs)]
+    if experiment.patience:
+        callbacks.append(StopEarly(history, best, experiment.patience))
     trainer = build_trainer(folder, experiment.settings, machine, callbacks)
-    data = TripletData(experiment, workers=machine.workers)
+    data = experiment.build_data(workers=machine.workers)
     data.check(processes=machine.processes)
     resume = folder / f"{RESUME_STEM}.ckpt"
     done = epochs_done(resume)
@@ -140,8 +138,10 @@ def _train(experiment: Experiment, folder: Path, machine: Machine, keep_epochs: 
     refuse_missing_epochs(folder, keep_epochs, done=done or 0)
     if is_first_process():
         if keep_epochs:
-            print(say_disk_use(module.network, folder, keep_epochs, written=epochs_on_disk(folder)), flush=True)
-        write_json(folder / RUN_FILE, experiment.describe())
+            print(
+                say_disk_use(cast(Any, module.network), folder, keep_epochs, written=epochs_on_disk(folder)), flush=True
+            )
+        write_json(folder / RUN_FILE, {**experiment.describe(), **say_loading(experiment.loading_report(module))})
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
@@ -149,7 +149,7 @@ def _train(experiment: Experiment, folder: Path, machine: Machine, keep_epochs: 
     if trainer.state.status != TrainerStatus.FINISHED:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
-        write_model(experiment, module, best, model_path)
+        write_model(experiment, module, history, best, model_path)
         remove_resume_files(folder)
     trainer.strategy.barrier()
     return model_path
@@ -172,7 +172,15 @@ def epochs_done(path: Path) -> int | None:
         ) from error
 
 
-def refuse_another_training(folder: Path, experiment: Experiment) -> None:
+def say_loading(report: LoadingReport | None) -> dict[str, Any]:
+    """Print what pre-trained weights gave to the network, and return it for `run.json`."""
+    if report is None:
+        return {}
+    print(report, flush=True)
+    return {LOADING: dataclasses.asdict(report)}
+
+
+def refuse_another_training(folder: Path, experiment: Trainable) -> None:
     """Refuse a folder in which another training has begun.
 
     Raises:
@@ -185,8 +193,11 @@ def refuse_another_training(folder: Path, experiment: Experiment) -> None:
         return
     begun = json.loads(path.read_text(encoding="utf-8"))
     # Settings that came later: a run that began without them has done what their defaults do.
-    begun["settings"] = {**dataclasses.asdict(TripletSettings()), **begun.get("settings", {})}
-    differences = differing(begun, experiment.describe())
+    described = experiment.describe()
+    defaults = {spec.name: spec.default for spec in dataclasses.fields(cast(Any, experiment.settings))}
+    begun["settings"] = {**defaults, **begun.get("settings", {})}
+    begun.pop(LOADING, None)  # follows from the rest
+    differences = differing(begun, described)
     if differences:
         place = f"{folder}, which holds another training (choose another folder, or delete this one)"
         raise SettingsError(differences, source=place)
@@ -200,28 +211,19 @@ def differing(old: Any, new: Any, name: str = "") -> list[str]:
     return [] if old == new else [f"{name} is {old!r} there, now {new!r}"]
 
 
-def build_module(experiment: Experiment) -> TripletTrainer:
+def build_module(experiment: Trainable) -> LightningModule:
     """Return the Lightning module with freshly started weights."""
-    return experiment.trainer_class(experiment.settings, experiment.dataset.vocabulary, validation_truth(experiment))
+    return experiment.build_module()
 
 
-def validation_truth(experiment: Experiment) -> ValidationTruth | None:
-    """Return labels and video ids of the validation frames, or None where the split has no validation videos."""
-    videos = experiment.validation_videos
-    if not videos:
-        return None
-    video_ids = np.repeat(np.arange(len(videos)), [len(video) for video in videos])
-    return ValidationTruth(np.concatenate([video.labels["triplet"] for video in videos]), video_ids)
-
-
-def epochwise_callbacks(settings: TripletSettings) -> list[Callback]:
+def epochwise_callbacks(settings: RunSettings) -> list[Callback]:
     """Return epoch-wise self-distillation where it is asked for."""
     if settings.epoch_lambda == 0:
         return []
     return [EpochwiseDistillation(epoch_lambda=settings.epoch_lambda, epoch_reduction=settings.epoch_reduction)]
 
 
-def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, callbacks: list[Callback]) -> Trainer:
+def build_trainer(folder: Path, settings: RunSettings, machine: Machine, callbacks: list[Callback]) -> Trainer:
     """Return Lightning's trainer for these settings.
 
     Raises:
@@ -254,15 +256,17 @@ def build_trainer(folder: Path, settings: TripletSettings, machine: Machine, cal
         raise SetupError(f"this training cannot run on {wanted}: {error} Try --accelerator cpu") from error
 
 
-def write_model(experiment: Experiment, module: TripletTrainer, best: BestWeights, path: Path) -> None:
+def write_model(
+    experiment: Trainable, module: LightningModule, history: History, best: BestWeights, path: Path
+) -> None:
     """Write the chosen epoch's weights as a model file."""
     if experiment.settings.choose_epoch == "best":
         epoch, weights = best.epoch, best.weights
     else:
-        epoch = experiment.settings.epochs
-        weights = {name: values.detach().cpu() for name, values in module.network.state_dict().items()}
-    record = experiment.record(checkpoint=weights_hash(weights), epoch=epoch)
-    save_weights(path, weights, experiment.dataset.vocabulary, experiment.settings, record)
+        network: Any = module.network
+        epoch = len(history.rows)
+        weights = {name: values.detach().cpu() for name, values in network.state_dict().items()}
+    experiment.save_model(path, weights, epoch=epoch)
 
 
 def remove_resume_files(folder: Path) -> None:

@@ -42,6 +42,7 @@ class EpochSampler(Sampler[int]):
         process: Which of them this is, from 0.
         seed: Of the order.
         frames: Told of each new epoch too, for its augmentation.
+        what: What the rows are, for the message.
 
     Raises:
         SettingsError: if the rows do not fill a step or a step cannot be dealt evenly.
@@ -57,6 +58,7 @@ class EpochSampler(Sampler[int]):
         process: int = 0,
         seed: int = 0,
         frames: HasEpochs | None = None,
+        what: str = "training frames",
     ) -> None:
         problems = []
         if batch_size % (accumulate * processes):
@@ -64,7 +66,7 @@ class EpochSampler(Sampler[int]):
                 f"batch_size {batch_size} is not divisible by accumulate {accumulate} times {processes} process(es)"
             )
         if rows < batch_size:
-            problems.append(f"{rows} training frames do not fill one step of {batch_size}; lower batch_size")
+            problems.append(f"{rows} {what} do not fill one step of {batch_size}; lower batch_size")
         if problems:
             raise SettingsError(problems, source="the batches")
         self.rows, self.batch_size, self.seed, self.epoch = rows, batch_size, seed, 0

@@ -1,0 +1,68 @@
+"""The fine-tuning paper's table: its numbers, what is run of it, and what is marked as not run."""
+
+import json
+
+import pytest
+from clip_workplace import SIZE, TINY, save_encoder
+from made_up_clips import write_ucf101
+
+from nnunet_dsd.errors import SettingsError
+from video_triplet.cli.main import main
+from video_triplet.cli.study_transfer_command import read_seeds
+from video_triplet.clips.transfer_study import LAMBDAS, PUBLISHED, Cell, cells, read_lambdas
+
+OURS = {("c3d", "ucf101"): 78.6, ("c3d", "hmdb51"): 45.8, ("r2plus1d", "ucf101"): 82.3, ("r2plus1d", "hmdb51"): 47.3}
+
+
+def command(folder, *more):
+    settings = {name: value for name, value in TINY.items() if name != "encoder"}
+    options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    machine = ["--accelerator", "cpu", "--workers", "0", "--size", *map(str, SIZE)]
+    return ["study-transfer", "-o", str(folder), *machine, *options, "--epochs", "1", *map(str, more)]
+
+
+def test_the_best_of_table_2_is_what_table_1_shows():
+    for key, row in PUBLISHED.items():
+        assert len(row) == len(LAMBDAS)
+        assert max(acc1 for acc1, _ in row) == OURS[key]
+        assert all(acc1 < acc5 for acc1, acc5 in row)
+    assert len(cells([])) == 24
+    assert Cell("c3d", "ucf101", 0.0).trainer == "ClipFineTuning"
+    assert Cell("c3d", "ucf101", 5.0).published is None
+
+
+@pytest.mark.parametrize("text", ["", "1,x", "-1", "inf"])
+def test_impossible_lambdas_and_seeds_are_refused(text):
+    with pytest.raises(SettingsError, match="--lambdas"):
+        read_lambdas(text)
+    with pytest.raises(SettingsError, match="--seeds"):
+        read_seeds(text)
+    assert read_lambdas("100, 0,0.1") == (0, 0.1, 100)
+
+
+def test_without_data_everything_is_marked_as_not_run(tmp_path):
+    assert main(command(tmp_path)) == 0
+    rows = (tmp_path / "table.md").read_text().splitlines()[2:26]
+    assert len(rows) == 24
+    assert all("| - | not run | not run |" in row for row in rows)
+    assert main([*command(tmp_path), "--epoch-lambda", "3"]) == 1
+
+
+def test_what_is_at_hand_is_run_once_and_stands_beside_the_published_numbers(tmp_path, capsys):
+    data = write_ucf101(tmp_path / "data", groups=3, clips=1, test_groups=1, frames=10)
+    save_encoder(tmp_path / "c3d.pth")
+    words = command(tmp_path / "study", "--ucf101", data, "--c3d-weights", tmp_path / "c3d.pth", "--lambdas", "0,100")
+    assert main(words) == 0
+    table = json.loads((tmp_path / "study" / "table.json").read_text())
+    found = {(row["encoder"], row["data_set"], row["epoch_lambda"]): row for row in table["rows"]}
+    run = {key for key, row in found.items() if row["acc1"] is not None}
+    assert run == {("C3D", "UCF101", 0.0), ("C3D", "UCF101", 100.0)}
+    assert found["C3D", "UCF101", 100.0]["published_acc1"] == 78.6
+    folders = sorted(path.name for path in (tmp_path / "study" / "runs").iterdir())
+    assert folders == ["c3d-ucf101-lambda-0-seed-1", "c3d-ucf101-lambda-100-seed-1"]
+    model = tmp_path / "study" / "runs" / folders[0] / "model.pt"
+    before = model.stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(words) == 0
+    assert model.stat().st_mtime_ns == before
+    assert "epoch 1/1" not in capsys.readouterr().out

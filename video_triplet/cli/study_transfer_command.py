@@ -1,0 +1,174 @@
+"""`video-triplet study-transfer`: Table 2 of the paper on fine-tuning, for the data and weights that are at hand."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunet_dsd.declared_settings import add_setting_options, given_options
+from nnunet_dsd.errors import DataError, SettingsError
+from video_triplet.cli.clip_options import (
+    USUAL_FRACTION,
+    add_frame_options,
+    add_sound_only_option,
+    read_clips,
+)
+from video_triplet.cli.data_options import add_machine_options, read_machine
+from video_triplet.clips.settings import CLIP_PRESETS, ClipSettings
+from video_triplet.clips.transfer_study import (
+    DATA_SETS,
+    ENCODERS,
+    LAMBDAS,
+    Cell,
+    cells,
+    read_lambdas,
+    summarise,
+    write_table,
+)
+from video_triplet.settings import find_preset
+
+if TYPE_CHECKING:
+    from video_triplet.clips.sources import ClipSource
+    from video_triplet.clips.videos import ClipDataset
+    from video_triplet.trainers.clip_experiment import ClipExperiment
+    from video_triplet.trainers.run import Machine
+
+SUMMARY = "the fine-tuning paper's Table 2: train and test what there is data and weights for, mark the rest"
+SET_BY_THE_STUDY = ("encoder", "weights", "epoch_lambda", "choose_epoch", "patience", "seed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add data, weights, what to run, machine and settings."""
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the study")
+    group = parser.add_argument_group("what is at hand; rows without data or weights are marked as not run")
+    for layout, name in DATA_SETS.items():
+        group.add_argument(f"--{layout}", type=Path, metavar="FOLDER", help=f"{name} as distributed")
+        group.add_argument(f"--{layout}-cache", type=Path, metavar="FOLDER", help=f"cache of {name}'s frames")
+    for encoder, name in ENCODERS.items():
+        group.add_argument(f"--{encoder}-weights", metavar="FILE", help=f"pre-trained {name}; none: starts fresh")
+    parser.add_argument("--lambdas", default=",".join(f"{value:g}" for value in LAMBDAS), help="(default: %(default)s)")
+    parser.add_argument("--seeds", default="1", help="comma-separated (default: %(default)s)")
+    parser.add_argument(
+        "--protocol",
+        choices=("last", "best"),
+        default="last",
+        help="last: all training videos, last epoch, as Algorithm 1; best: by the validation part (default: last)",
+    )
+    add_frame_options(parser)
+    add_sound_only_option(parser)
+    add_machine_options(parser)
+    add_setting_options(parser.add_argument_group("settings (beyond those of the paper's presets)"), ClipSettings)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train and test cell by cell, writing the table after each; finished cells are not repeated."""
+    from nnunet_dsd.files import require_writable
+
+    given = given_options(arguments, ClipSettings)
+    lambdas, seeds, machine = read_lambdas(arguments.lambdas), read_seeds(arguments.seeds), read_machine(arguments)
+    refuse_impossible_requests(given, machine)
+    require_writable(arguments.output)
+    setup = {"split": 1, "protocol": arguments.protocol, **given}
+    text = write_rows_of(arguments.output, lambdas, seeds, setup)
+    for layout in DATA_SETS:
+        wanted = [cell for cell in cells(lambdas) if cell.layout == layout and is_wanted(arguments, cell, lambdas)]
+        if not wanted:
+            continue
+        dataset, source = read_layout(arguments, layout)
+        for cell in wanted:
+            for seed in seeds:
+                experiment = experiment_of(arguments, cell, seed, given, dataset, source)
+                run_cell(experiment, cell.folder(arguments.output, seed), machine)
+                text = write_rows_of(arguments.output, lambdas, seeds, setup)
+    print(text)
+    print(f"table: {arguments.output / 'table.md'}")
+    return 0
+
+
+def write_rows_of(study: Path, lambdas: tuple[float, ...], seeds: tuple[int, ...], setup: Mapping[str, Any]) -> str:
+    """Write the table of what there is so far and return it."""
+    return write_table(study, [summarise(cell, study, seeds) for cell in cells(lambdas)], setup)
+
+
+def is_wanted(arguments: argparse.Namespace, cell: Cell, lambdas: tuple[float, ...]) -> bool:
+    """Return whether a cell was asked for and its data and weights were given."""
+    at_hand = getattr(arguments, cell.layout) is not None and getattr(arguments, f"{cell.encoder}_weights") is not None
+    return at_hand and cell.lambda_ in lambdas
+
+
+def refuse_impossible_requests(given: Mapping[str, Any], machine: Machine) -> None:
+    """Refuse settings that the study sets itself, and several processes.
+
+    Raises:
+        SettingsError: with all of them.
+    """
+    problems = [f"{name} is set by the study and cannot be given" for name in SET_BY_THE_STUDY if name in given]
+    if machine.processes > 1:
+        problems.append(f"{machine.processes} processes; the study trains on one device, `train-clips` on several")
+    if problems:
+        raise SettingsError(problems, source="study-transfer")
+
+
+def read_seeds(text: str) -> tuple[int, ...]:
+    """Return the numbers of a text such as `1,2,3`, each once, in their order.
+
+    Raises:
+        SettingsError: if one is no whole number from 0.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise SettingsError([f"got {text!r}, expected whole numbers such as 1,2,3"], source="--seeds")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def read_layout(arguments: argparse.Namespace, layout: str) -> tuple[ClipDataset, ClipSource]:
+    """Open one of the two data sets.
+
+    Raises:
+        DataError: if it is the other one.
+    """
+    folder: Path = getattr(arguments, layout)
+    cache = getattr(arguments, f"{layout}_cache")
+    options = {**vars(arguments), "data": folder, "annotations": None, "cache": cache}
+    dataset, source = read_clips(argparse.Namespace(**options))
+    if dataset.layout != layout:
+        raise DataError(f"--{layout} {folder} has the layout of {dataset.layout}; give it as --{dataset.layout}")
+    return dataset, source
+
+
+def experiment_of(
+    arguments: argparse.Namespace,
+    cell: Cell,
+    seed: int,
+    given: Mapping[str, Any],
+    dataset: ClipDataset,
+    source: ClipSource,
+) -> ClipExperiment:
+    """Return the training of one cell: the paper's preset, what was given beyond it, and the cell's lambda."""
+    from video_triplet.clips.splits import official_split
+    from video_triplet.trainers.clip_experiment import ClipExperiment, find_clip_trainer
+
+    last = arguments.protocol == "last"
+    preset = find_preset(f"paper-{cell.encoder}{'-last' if last else ''}", CLIP_PRESETS)
+    own = {"weights": getattr(arguments, f"{cell.encoder}_weights"), "epoch_lambda": cell.lambda_, "seed": seed}
+    settings = find_clip_trainer(cell.trainer).read_settings({**preset, **given, **own})
+    split = official_split(dataset, 1, validation_fraction=0.0 if last else USUAL_FRACTION)
+    return ClipExperiment(cell.trainer, settings, dataset, split, source)
+
+
+def run_cell(experiment: ClipExperiment, folder: Path, machine: Machine) -> None:
+    """Train and test, or leave what is done; a folder of another training is refused."""
+    from video_triplet.clips.model_file import load_clip_model
+    from video_triplet.clips.testing import run_test, write_test
+    from video_triplet.trainers.run import train
+
+    print(f"{folder.name}:", flush=True)
+    model = train(experiment, folder, machine)
+    if (folder / "test" / "confusion.png").is_file():  # written last
+        return
+    loaded = load_clip_model(model, device="cpu" if machine.accelerator == "cpu" else None)
+    videos = experiment.dataset.subset(experiment.split.test)
+    test = run_test(loaded, experiment.dataset, videos, experiment.source, workers=machine.workers)
+    write_test(folder / "test", test)

@@ -1,0 +1,89 @@
+"""A trained clip classifier as one file: weights, how to build the network, classes, settings and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from nnunet_dsd.errors import CheckpointError
+from video_triplet.clips.networks import ClipNetwork
+from video_triplet.clips.settings import ClipSettings, read_clip_settings
+from video_triplet.model_file import find_device, read_content, refuse_changed_weights, write_content
+from video_triplet.provenance import ModelRecord
+
+CLIPS = "clips"
+
+
+@dataclass(frozen=True)
+class ClipModel:
+    """A trained network with everything that is needed to use it and to know where it comes from.
+
+    Attributes:
+        network: In evaluation mode.
+        classes: Names by number.
+        layout: Of the data set it was trained on, `"ucf101"` or `"hmdb51"`.
+        settings: Of its training.
+        record: Which videos it has seen; its fold is the number of the official split.
+    """
+
+    network: ClipNetwork
+    classes: tuple[str, ...]
+    layout: str
+    settings: ClipSettings
+    record: ModelRecord
+
+
+def build_clip_network(settings: ClipSettings, classes: int, *, weights: str | None = None) -> ClipNetwork:
+    """Build the network that settings ask for; `weights` replaces those of the settings."""
+    return ClipNetwork(
+        settings.encoder,
+        classes,
+        frames=settings.frames,
+        size=settings.clip_size,
+        weights=settings.weights if weights is None else weights,
+        options=settings.encoder_arguments,
+        least_loaded=settings.least_loaded,
+    )
+
+
+def save_clip_weights(
+    path: Path,
+    state: Mapping[str, Tensor],
+    *,
+    classes: tuple[str, ...],
+    layout: str,
+    settings: ClipSettings,
+    record: ModelRecord,
+) -> None:
+    """Write a model file from weights that are not in a network."""
+    write_content(path, state, settings, record, kind=CLIPS, classes=list(classes), layout=layout)
+
+
+def load_clip_model(path: Path, *, device: str | None = "cpu") -> ClipModel:
+    """Read a model file; the network comes in evaluation mode.
+
+    Args:
+        path: Of the file.
+        device: As of `video_triplet.model_file.find_device`.
+
+    Raises:
+        SetupError: if there is no such device.
+        CheckpointError: if the file is missing, cut off, not that of a clip classifier, or its weights are not those of
+            its record.
+    """
+    content, place = read_content(path, made_by="video-triplet train-clips"), find_device(device)
+    if content.get("kind") != CLIPS:
+        raise CheckpointError(f"{path} is not a model of clips; `video-triplet train-clips` makes such")
+    try:
+        classes, layout = tuple(content["classes"]), str(content["layout"])
+        settings = read_clip_settings(content["settings"], source=str(path))
+        record = ModelRecord.from_json(content["record"])
+        network = build_clip_network(settings, len(classes), weights="none")
+        network.load_state_dict(content["weights"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not fit this version: {error}") from error
+    refuse_changed_weights(path, content["weights"], record)
+    return ClipModel(network.to(place).eval(), classes, layout, settings, record)

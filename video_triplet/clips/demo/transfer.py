@@ -1,4 +1,4 @@
-"""The transfer demo: what a pre-trained encoder forgets when it is fine-tuned, with and without its last epoch as teacher.
+"""The transfer demo: what a pre-trained encoder forgets when it is fine-tuned, with and without its own teaching.
 
 An encoder learns motions (the source task), is fine-tuned to shapes (the target task) with several weights of the
 epoch-wise term, and a linear probe on the frozen encoder says how much of the motions is left. Every step is a command
@@ -8,6 +8,7 @@ that a user could type, apart from the probe.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,7 +60,9 @@ class TransferSettings:
             if getattr(self, name) < low
         ]
         if 0.0 not in self.lambdas or min(self.lambdas) < 0:
-            problems.append(f"lambdas are {self.lambdas}; none may be below 0, and 0 must be among them to compare with")
+            problems.append(
+                f"lambdas are {self.lambdas}; none may be below 0, and 0 must be among them to compare with"
+            )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             problems.append(f"seeds are {self.seeds}; give at least one, each once")
         if problems:
@@ -125,8 +128,6 @@ def claim(root: Path, settings: TransferSettings, *, restart: bool) -> None:
     Raises:
         SetupError: if it holds something else, or a demo of other settings.
     """
-    import shutil
-
     marker, wanted = root / MARKER, json.loads(json.dumps(asdict(settings)))
     if root.is_dir() and any(root.iterdir()) and not marker.is_file():
         raise SetupError(f"{root} holds something that is not this demo's; choose another folder with -o")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def collect(folder: TransferFolder, settings: TransferSettings, *, say: Callable
     for seed in settings.seeds:
         for lambda_ in settings.lambdas:
             run = folder.target_run(lambda_, seed)
-            accuracy = json.loads((run / TEST_RESULT).read_text(encoding="utf-8"))["accuracies"]["1"]
+            accuracy = json.loads((run / TEST_RESULT).read_text(encoding="utf-8"))["acc1"]
             rows.append(TransferRow(lambda_, seed, 100 * accuracy, 100 * probe.of_run(run, say)))
     floor = json.loads(untrained.read_text(encoding="utf-8"))["accuracy"]
     return TransferResult(tuple(rows), 100 * before, 100 * floor)
@@ -129,8 +130,6 @@ def write_results(folder: TransferFolder, settings: TransferSettings, result: Tr
     write_rows(root / "results.csv", TransferRow, result.rows)
     write_text(root / "table.md", as_markdown(settings, result))
     draw(settings, result, root / "transfer.png")
-    import shlex
-
     lines = "\n".join(f"video-triplet {shlex.join(command)}" for command in commands(folder, settings))
     header, *cells = table_rows(settings, result)
     body = [
@@ -176,8 +175,9 @@ def as_markdown(settings: TransferSettings, result: TransferResult) -> str:
 def sentence(settings: TransferSettings, result: TransferResult) -> str:
     """Return what the numbers are relative to."""
     return (
-        f"Percent; mean ± sample standard deviation over {len(settings.seeds)} seed(s). The probe found {result.before:.1f} before "
-        f"the fine-tuning and {result.untrained:.1f} with random weights (mean of {FRESH_SEEDS})."
+        f"Percent; mean ± sample standard deviation over {len(settings.seeds)} seed(s). The probe found "
+        f"{result.before:.1f} before the fine-tuning and {result.untrained:.1f} with random weights (mean of "
+        f"{FRESH_SEEDS})."
     )
 
 
@@ -195,9 +195,7 @@ def draw(settings: TransferSettings, result: TransferResult, path: Path) -> None
     save_png(figure, path)
 
 
-def _draw_side(
-    axis: Axes, settings: TransferSettings, result: TransferResult, attribute: str, colour: str
-) -> None:
+def _draw_side(axis: Axes, settings: TransferSettings, result: TransferResult, attribute: str, colour: str) -> None:
     places = range(len(settings.lambdas))
     values = [
         [getattr(row, attribute) for row in result.rows if row.epoch_lambda == lambda_] for lambda_ in settings.lambdas

@@ -1,0 +1,115 @@
+"""The transfer demo: its steps, its numbers, and one whole run at the smallest size."""
+
+import csv
+import json
+
+import pytest
+
+from nnunet_dsd.errors import SettingsError, SetupError
+from video_triplet.cli.main import build_parser, main
+from video_triplet.clips.demo.transfer import TransferFolder, TransferSettings, claim, commands
+from video_triplet.clips.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
+
+
+def test_every_step_is_a_command_that_can_be_parsed(tmp_path):
+    for command in commands(TransferFolder(tmp_path), TransferSettings()):
+        build_parser().parse_args(list(command))
+
+
+def test_every_lambda_and_seed_starts_from_the_same_source_model_and_is_tested(tmp_path):
+    settings = TransferSettings(lambdas=(0.0, 0.5), seeds=(3, 4))
+    steps = commands(TransferFolder(tmp_path), settings)
+    trainings = [step for step in steps if step[0] == "train-clips"]
+    source, *targets = trainings
+    assert "--weights" not in source
+    for target, (seed, lambda_) in zip(targets, [(3, 0.0), (3, 0.5), (4, 0.0), (4, 0.5)], strict=True):
+        assert target[target.index("--weights") + 1] == str(tmp_path / "runs" / "source" / "model.pt")
+        assert target[target.index("--seed") + 1] == str(seed)
+        assert ("--epoch-lambda" in target) == (lambda_ > 0)
+        assert target[2] == ("ClipFineTuningEpochSD" if lambda_ else "ClipFineTuning")
+    tested = [step[1] for step in steps if step[0] == "test-clips"]
+    assert tested == [
+        str(tmp_path / "runs" / f"lambda_{x}_seed_{s}" / "model.pt") for s in (3, 4) for x in ("0", "0.5")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lambdas": (0.1,)}, "0 must be among them"),
+        ({"lambdas": (0.0, -1.0)}, "none may be below 0"),
+        ({"seeds": (1, 1)}, "each once"),
+        ({"seeds": ()}, "at least one"),
+        ({"target_epochs": 0, "groups": 1}, r"target_epochs is 0[\s\S]*groups is 1"),
+    ],
+)
+def test_impossible_settings_are_refused(changes, message):
+    with pytest.raises(SettingsError, match=message):
+        TransferSettings(**changes)
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(SetupError, match="something that is not this demo's"):
+        claim(tmp_path, TransferSettings(), restart=True)
+    assert (tmp_path / "thesis.tex").read_text() == "dear"
+
+
+def test_a_demo_of_other_settings_is_not_mixed_with(tmp_path):
+    claim(tmp_path / "demo", TransferSettings(), restart=False)
+    claim(tmp_path / "demo", TransferSettings(), restart=False)
+    with pytest.raises(SetupError, match="other settings"):
+        claim(tmp_path / "demo", TransferSettings(seeds=(1,)), restart=False)
+
+
+RESULT = TransferResult(
+    (
+        TransferRow(0.0, 1, 80, 50),
+        TransferRow(0.5, 1, 90, 70),
+        TransferRow(0.0, 2, 82, 60),
+        TransferRow(0.5, 2, 88, 90),
+    ),
+    before=90,
+    untrained=40,
+)
+
+
+@pytest.mark.parametrize(("probe", "expected"), [(90, 100), (40, 0), (65, 50), (30, -20)])
+def test_what_is_kept_is_measured_between_random_and_pre_trained_weights(probe, expected):
+    assert kept_fraction(probe, RESULT) == pytest.approx(expected)
+
+
+def test_the_table_has_means_over_seeds(tmp_path):
+    settings = TransferSettings(lambdas=(0.0, 0.5), seeds=(1, 2))
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in as_markdown(settings, RESULT).splitlines()[2:4]
+    ]
+    assert rows[0] == ["0", "81.0 ± 1.4", "55.0 ± 7.1", "30.0 ± 14.1"]
+    assert rows[1][1:3] == ["89.0 ± 1.4", "80.0 ± 14.1"]
+    draw(settings, RESULT, tmp_path / "transfer.png")
+    assert (tmp_path / "transfer.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_whole_demo_reports_both_tasks_and_goes_on_where_it_stopped(tmp_path, capsys):
+    out = tmp_path / "demo"
+    command = ["transfer-demo", "-o", str(out), "--lambdas", "0", "0.1", "--seeds", "1", "--source-epochs", "1"]
+    command += ["--target-epochs", "1", "--groups", "4", "--clips", "1", "--width", "2"]
+    assert main(command) == 0
+    assert {"report.html", "transfer.png", "table.md", "results.csv"} <= {path.name for path in out.iterdir()}
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["epoch_lambda"]) for row in rows] == [0.0, 0.1]
+    for row in rows:
+        run = out / "runs" / f"lambda_{float(row['epoch_lambda']):g}_seed_1"
+        assert float(row["target_acc1"]) == pytest.approx(
+            100 * json.loads((run / "test/test.json").read_text())["acc1"]
+        )
+        assert float(row["source_probe"]) == pytest.approx(
+            100 * json.loads((run / "probe.json").read_text())["accuracy"]
+        )
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name in ("model.pt", "probe.json")}
+    capsys.readouterr()
+    assert main(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert "probe lambda" not in capsys.readouterr().out

@@ -222,6 +222,12 @@ def python_blocks(page):
     return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 
 
+@pytest.mark.parametrize("block", python_blocks("how-to/keep-pretrained-knowledge.md"))
+def test_the_examples_of_keeping_knowledge_run(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "keep-pretrained-knowledge.md", "exec"), {})
+
+
 @pytest.mark.parametrize("block", python_blocks("how-to/attach-to-any-network.md"))
 def test_the_examples_of_attaching_to_any_network_run(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

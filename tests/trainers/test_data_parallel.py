@@ -50,6 +50,7 @@ JOBS |= {
 }
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
 JOBS["taught"] = {"trainer": "nnUNetTrainerHLFD", "batch_dice": False, "settings": {"feedback_teacher": TEACHER}}
+JOBS["taught_dynunet"] = JOBS["taught"] | {"trainer": "nnUNetTrainerDynUNet_HLFD"}
 DISTILLED = [name for name in JOBS if not name.startswith(("nnUNetTrainerBasic", "nnUNetTrainerStock"))]
 
 

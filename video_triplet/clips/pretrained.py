@@ -169,7 +169,7 @@ def read_checkpoint(path: Path) -> Any:
         raise CheckpointError(f"there is no file of pre-trained weights {path}") from None
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is no checkpoint of tensors, numbers and text alone, or it is broken ({error}). If you trust "
+            f"{path} is no checkpoint of tensors, numbers and text alone, or it is broken. If you trust "
             "its source, load it with torch.load(..., weights_only=False) and save its state dict to a new file"
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:

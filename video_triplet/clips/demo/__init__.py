@@ -1,0 +1,1 @@
+"""Rendered video classes and the demo of what fine-tuning forgets."""

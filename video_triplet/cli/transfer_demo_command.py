@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 SUMMARY = "pre-train, fine-tune with and without epoch-wise self-distillation on rendered clips, measure what is kept"
 
@@ -34,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     from video_triplet.clips.demo.transfer import TransferSettings, run_transfer_demo
 
     values = {spec.name: getattr(arguments, spec.name) for spec in dataclasses.fields(TransferSettings)}
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if v is not None}
+    given: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if v is not None
+    }
     report = run_transfer_demo(arguments.output, TransferSettings(**given), restart=arguments.restart)
     print((arguments.output / "table.md").read_text(encoding="utf-8"))
     print(f"report: {report.resolve()}")

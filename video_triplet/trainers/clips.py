@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class ClipTrainer(EpochSeededModule):
     @property
     def encoder(self) -> nn.Module:
         """What epoch-wise self-distillation holds near the epoch before."""
-        return cast(nn.Module, self.network.encoder)
+        return self.network.encoder
 
     @classmethod
     def read_settings(cls, given: Mapping[str, Any], *, source: str = "the settings of this training") -> ClipSettings:

@@ -159,8 +159,8 @@ def commands(folder: TransferFolder, settings: TransferSettings) -> list[tuple[s
             run = folder.target_run(lambda_, seed)
             start = ("--weights", str(folder.source_run / MODEL_FILE))
             steps.append(_training(folder, "target", run, lambda_, seed, settings.target_epochs, (*network, *start)))
-            data = ("--data", str(folder.data("target")), "--cache", str(folder.cache("target")))
-            steps.append(("test-clips", str(run / MODEL_FILE), *data, "--device", "cpu", "--workers", "0"))
+            place = ("--data", str(folder.data("target")), "--cache", str(folder.cache("target")))
+            steps.append(("test-clips", str(run / MODEL_FILE), *place, "--device", "cpu", "--workers", "0"))
     return steps
 
 

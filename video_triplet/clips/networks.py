@@ -90,7 +90,7 @@ def mean_logits(network: nn.Module, clips: Tensor) -> Tensor:
         clips: `(B, clips, 3, T, S, S)`.
     """
     logits = cast(Tensor, network(clips.flatten(0, 1))).float()
-    mean: Tensor = logits.unflatten(0, clips.shape[:2]).mean(dim=1)  # type: ignore[no-untyped-call]
+    mean: Tensor = logits.unflatten(0, clips.shape[:2]).mean(dim=1)
     return mean
 
 

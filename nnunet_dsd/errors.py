@@ -50,3 +50,7 @@ class DataError(DistillationError, ValueError):
 
 class SetupError(DistillationError, RuntimeError):
     """Something outside the data is not in place: an environment variable, a folder, a program, free disk space."""
+
+
+class DivergenceError(DistillationError, ArithmeticError):
+    """A training whose loss is no longer a finite number."""

@@ -16,11 +16,12 @@ from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
 from nnunet_dsd import files
-from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
+from nnunet_dsd.errors import CheckpointError, DivergenceError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive
 from video_triplet.model_file import load_model
 from video_triplet.trainers import base, run
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth, validation_score
+from video_triplet.trainers.callbacks import refuse_divergence
 from video_triplet.trainers.experiment import find_video_trainer
 from video_triplet.trainers.loading import TripletData
 from video_triplet.trainers.run import Machine, build_module, train
@@ -311,3 +312,18 @@ def test_a_training_killed_after_its_last_epoch_still_gets_its_model(rendered, t
     (tmp_path / "model.pt").unlink()
     assert load_model(train(made, tmp_path, CPU)).record == before
     assert len(history(tmp_path)) == 2
+
+
+def test_a_training_that_diverges_stops_and_keeps_the_last_sound_epoch(rendered, tmp_path):
+    made = experiment(rendered, epochs=6, learning_rate=1e30, minimum_learning_rate=0.0, reduction="sum")
+    with pytest.raises(DivergenceError, match=r"the mean loss of epoch \d is (nan|inf).*lower learning rate"):
+        train(made, tmp_path, CPU)
+    assert not (tmp_path / "model.pt").exists()
+    assert not math.isfinite(history(tmp_path)[-1]["train_loss"])
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_divergence_names_the_epoch_and_the_losses_before(loss):
+    with pytest.raises(DivergenceError, match=r"epoch 3 is (nan|inf) \(those before: 0.5, 0.25\)"):
+        refuse_divergence([{"train_loss": value} for value in (0.5, 0.25, loss)])
+    refuse_divergence([{"train_loss": 0.5}])

@@ -57,8 +57,8 @@ class ClipSettings:
         0.0, "lambda of CE + lambda ||f(x) - f'(x)||^2; 0: no epoch-wise self-distillation", low=0
     )
     epoch_reduction: EpochReduction = setting(
-        "samples",
-        "that distance: samples: squared norm per clip, averaged as the CE is; mean over all values; sum over a step",
+        "mean",
+        "that distance: mean over all values; samples: squared norm per clip, averaged as the CE is; sum over a step",
     )
     choose_epoch: EpochChoice = setting("best", "best: by Acc@1 on the validation part; last: no choice")
     patience: int = setting(0, "stop after so many epochs without a better Acc@1; 0: never", low=0)

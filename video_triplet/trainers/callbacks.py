@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from nnunet_dsd.errors import DivergenceError
 from nnunet_dsd.files import whole_file, write_text
 from nnunet_dsd.machine import progress_is_shown
 
@@ -62,6 +63,7 @@ class History(Callback):
             write_text(self.path, self.as_csv())
             if not progress_is_shown():
                 print(self.last_line(), flush=True)
+        refuse_divergence(self.rows)
 
     def last_line(self) -> str:
         """Return the last epoch's values as a line of text."""
@@ -86,6 +88,24 @@ class History(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the rows of the epochs before a resume."""
         self.rows = list(state_dict["rows"])
+
+
+def refuse_divergence(rows: Sequence[Mapping[str, float]]) -> None:
+    """End a training whose loss is no longer a number, before its weights replace those of the last sound epoch.
+
+    Args:
+        rows: Of the history.
+
+    Raises:
+        DivergenceError: with the losses before.
+    """
+    losses = [row["train_loss"] for row in rows]
+    if not math.isfinite(losses[-1]):
+        before = ", ".join(f"{loss:.4g}" for loss in losses[-4:-1]) or "none"
+        raise DivergenceError(
+            f"the training diverged: the mean loss of epoch {len(losses)} is {losses[-1]} (those before: {before}). "
+            "Train again in another folder with a lower learning rate, or a lower --epoch-lambda if it has one"
+        )
 
 
 class BestWeights(Callback):

@@ -54,14 +54,14 @@ class ClipSize:
     """How large a rendered data set is.
 
     Attributes:
-        groups: Of each class: clips of one group share their background, as cuts of one film do.
+        groups: Of each class; the clips of one are kept together by every split, as cuts of one film are.
         clips: Of each group.
         frames: Of each clip.
         size: Height and width in pixels, even numbers.
     """
 
-    groups: int = 8
-    clips: int = 3
+    groups: int = 12
+    clips: int = 5
     frames: int = 24
     size: tuple[int, int] = (48, 64)
 
@@ -102,8 +102,8 @@ def render_clips(folder: Path, task: Task, *, size: ClipSize | None = None, seed
         for number, name in enumerate(classes):
             for group in range(1, size.groups + 1):
                 rng = np.random.default_rng([seed, TASKS.index(task), number, group])
-                background = draw_background(rng, size.size)
                 for clip in range(1, size.clips + 1):
+                    background = draw_background(rng, size.size)
                     path = temporary / "UCF-101" / clip_name(name, group, clip)
                     frames = _clip_frames(task, name, background, size.frames, rng)
                     encode(path.with_suffix(".avi" if group % 2 else ".mp4"), frames, size.size)

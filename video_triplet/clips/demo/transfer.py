@@ -41,13 +41,13 @@ class TransferSettings:
         data_seed: Of the rendered clips.
     """
 
-    lambdas: tuple[float, ...] = (0.0, 0.01, 0.1, 1.0)
+    lambdas: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0)
     seeds: tuple[int, ...] = (1, 2, 3)
-    source_epochs: int = 30
-    target_epochs: int = 20
+    source_epochs: int = 15
+    target_epochs: int = 12
     learning_rate: float = 0.02
-    groups: int = 8
-    clips: int = 3
+    groups: int = 12
+    clips: int = 5
     width: int = 8
     data_seed: int = 1
 

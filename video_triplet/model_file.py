@@ -79,6 +79,19 @@ def write_content(path: Path, state: Mapping[str, Tensor], settings: Any, record
         torch.save(content, temporary)
 
 
+def read_record(path: Path) -> ModelRecord:
+    """Return the provenance that a model file of any kind states, without building its network.
+
+    Raises:
+        CheckpointError: if the file is missing, cut off, or no model file.
+    """
+    content = read_content(path, made_by="video-triplet train")
+    try:
+        return ModelRecord.from_json(content["record"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not fit this version: {error}") from error
+
+
 def find_device(name: str | None = None) -> torch.device:
     """Return a device that works: the one of that name, or CUDA where there is one, otherwise the CPU.
 

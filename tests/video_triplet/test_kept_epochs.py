@@ -50,6 +50,12 @@ def test_each_epoch_is_a_model_file_that_nothing_has_chosen(unbroken):
         assert record.trained_on == load_model(unbroken / "model.pt").record.trained_on
 
 
+def test_a_kept_epoch_is_not_chosen_even_where_the_model_is(rendered, tmp_path):
+    train(experiment(rendered, epochs=1, choose_epoch="best"), tmp_path, CPU, keep_epochs=(1,))
+    assert load_model(tmp_path / "model.pt").record.selected_on
+    assert load_model(epoch_file(tmp_path, 1)).record.selected_on == ()
+
+
 def test_the_last_kept_epoch_is_the_model_in_half_precision(unbroken):
     whole = load_model(unbroken / "model.pt").network.state_dict()
     kept = load_model(epoch_file(unbroken, 3)).network.state_dict()

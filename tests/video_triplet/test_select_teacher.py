@@ -221,6 +221,75 @@ def test_another_data_set_is_refused(teachers, tmp_path, capsys):
     assert "other labels or frames" in message
 
 
+def test_predictions_of_other_weights_are_made_again(teachers, rendered, tmp_path):
+    for seed in ("seed1", "seed5"):
+        shutil.copytree(teachers / seed, tmp_path / seed)
+    assert select(tmp_path, rendered, tmp_path / "first") == 0
+    ours, theirs = (predictions_path(tmp_path / seed, 1, "training") for seed in ("seed1", "seed5"))
+    right = load_predictions(ours)
+    shutil.copy(theirs, ours)
+    assert select(tmp_path, rendered, tmp_path / "second") == 0
+    assert load_predictions(ours).content_hash == right.content_hash
+    assert (tmp_path / "second" / "table.csv").read_text() == (tmp_path / "first" / "table.csv").read_text()
+
+
+def test_weights_of_another_run_are_refused(teachers, rendered, tmp_path, capsys):
+    shutil.copytree(teachers / "seed1", tmp_path / "run")
+    shutil.copy(epoch_file(teachers / "seed5", 1), epoch_file(tmp_path / "run", 1))
+    message = refused(capsys, select(tmp_path, rendered, tmp_path / "out", runs=("run",)))
+    assert "is of epoch 1, seed 5" in message
+
+
+def test_weights_that_were_trained_on_validation_videos_are_refused(teachers, rendered, tmp_path, capsys):
+    shutil.copytree(teachers / "seed1", tmp_path / "run")
+    path = epoch_file(tmp_path / "run", 2)
+    content = torch.load(path, weights_only=True)
+    content["record"]["trained_on"] += read_teachers([tmp_path / "run"])[0].videos("validation")
+    torch.save(content, path)
+    message = refused(capsys, select(tmp_path, rendered, tmp_path / "out", runs=("run",)))
+    assert "sets apart; it is of another run" in message
+
+
+def test_other_images_with_the_same_labels_are_refused(teachers, rendered, tmp_path, capsys):
+    shutil.copytree(rendered, tmp_path / "data")
+    video = read_teachers([teachers / "seed1"])[0].videos("training")[0]
+    path = next((tmp_path / "data" / "data" / video).glob("*.png"))
+    with Image.open(path) as image:
+        image.convert("RGB").rotate(180).save(path, compress_level=9)
+    message = refused(capsys, select(teachers, tmp_path / "data", tmp_path / "out"))
+    assert "has other images than" in message
+
+
+def test_teachers_of_one_seed_are_refused(teachers, rendered, tmp_path, capsys):
+    shutil.copytree(teachers / "seed1", tmp_path / "copy")
+    folders = [str(teachers / "seed1"), str(tmp_path / "copy")]
+    command = ["select-teacher", *folders, "-o", str(tmp_path / "out"), "--data", str(rendered)]
+    assert "the seeds 1, 1; take teachers of different seeds" in refused(capsys, main(command))
+
+
+def test_choices_of_an_earlier_run_do_not_stay_beside_a_new_table(teachers, rendered, tmp_path, capsys):
+    assert select(teachers, rendered, tmp_path) == 0
+    assert select(teachers, rendered, tmp_path, "--strategies", "IT", runs=("seed1",)) == 0
+    assert {path.name for path in tmp_path.glob("*.json")} == {"IT.json"}
+    assert "was of an earlier run" in capsys.readouterr().out
+
+
+def test_a_sweep_on_several_devices_is_refused(teachers, rendered, tmp_path, capsys):
+    more = ["--criterion", "student-sweep", "--devices", "2"]
+    assert "the sweep trains its students one after another on one device" in refused(
+        capsys, select(teachers, rendered, tmp_path / "out", *more)
+    )
+
+
+def test_a_strategy_that_picks_nothing_is_named(teachers, rendered, tmp_path, capsys, monkeypatch):
+    from video_triplet.selection import strategies
+
+    empty = strategies.Strategy(name="empty", summary="nothing", pick=lambda curves, most: [])
+    monkeypatch.setattr(strategies, "BUILT_IN", (*strategies.BUILT_IN, empty))
+    status = select(teachers, rendered, tmp_path, "--strategies", "empty")
+    assert "the strategy empty picked nothing" in refused(capsys, status)
+
+
 def test_a_run_without_kept_epochs_is_refused(rendered, tmp_path, capsys):
     train(experiment(rendered, epochs=1), tmp_path / "run", CPU)
     message = refused(capsys, select(tmp_path, rendered, tmp_path / "out", runs=("run",)))
@@ -237,8 +306,9 @@ def test_a_run_without_kept_epochs_is_refused(rendered, tmp_path, capsys):
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_predicted(
-    teachers, rendered, tmp_path, capsys, more, message
+    teachers, rendered, tmp_path, capsys, monkeypatch, more, message
 ):
+    monkeypatch.setattr("video_triplet.selection.selecting.epoch_evidence", lambda *_: pytest.fail("predicted"))
     assert message in refused(capsys, select(teachers, rendered, tmp_path / "out", *more))
     assert not (tmp_path / "out").exists()
 

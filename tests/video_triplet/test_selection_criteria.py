@@ -227,5 +227,6 @@ def test_another_distribution_can_add_a_criterion(monkeypatch):
 )
 def test_a_broken_plug_in_is_named(monkeypatch, thing, message):
     plug_in(monkeypatch, thing)
+    assert find_named(criteria(), "entropy", what="criterion").name == "entropy"
     with pytest.raises(RegistryError, match=message):
-        criteria()
+        find_named(criteria(), "theirs", what="criterion")

@@ -130,6 +130,49 @@ def test_an_impossible_study_is_refused_before_anything_is_rendered(tmp_path, ca
     assert not (tmp_path / "out" / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--student", "SwinTripletStudnt"], "there is no trainer 'SwinTripletStudnt'"),
+        (["--student", "SwinTripletTeacher"], "SwinTripletTeacher is no student"),
+        (["--nodes", "2"], "--print them instead"),
+        (["--data-seed", "-1"], "--data-seed is -1"),
+        (["--ambiguity", "2"], "at most 1"),
+    ],
+)
+def test_what_would_fail_after_hours_is_refused_at_once(tmp_path, capsys, more, message):
+    command = ["study-teachers", "-o", str(tmp_path / "out"), "--seeds", "1", "2", "--teacher-epochs", "4", *more]
+    assert main(command) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    assert main(["study-teachers", "-o", str(tmp_path), "--teacher-epochs", "4"]) == 1
+    assert "holds something that is no study of teachers" in capsys.readouterr().err
+
+
+def test_a_study_on_the_test_fold_is_refused_at_once(rendered, tmp_path, capsys):
+    command = ["study-teachers", "-o", str(tmp_path / "out"), "--data", str(rendered), "--split", "k-fold"]
+    assert main([*command, "--folds", "2", "--protocol", "test-fold", "--workers", "0"]) == 1
+    assert "chosen on what is reported" in capsys.readouterr().err
+
+
+def test_another_data_set_does_not_go_on_with_a_study(rendered, tmp_path, capsys, monkeypatch):
+    from video_triplet.cli import study_teachers_command
+    from video_triplet.demo.rendering import render_dataset
+
+    monkeypatch.setattr(study_teachers_command, "run_steps", lambda *_: pytest.fail("ran"))
+    render_dataset(tmp_path / "other", videos=4, frames=16, size=(64, 48), seed=9)
+    command = ["study-teachers", "-o", str(tmp_path / "out"), "--split", "k-fold", "--folds", "2", "--workers", "0"]
+    command += ["--validation-videos", "1"]
+    with pytest.raises(pytest.fail.Exception, match="ran"):
+        main([*command, "--data", str(rendered)])
+    assert main([*command, "--data", str(tmp_path / "other")]) == 1
+    assert "labels was" in capsys.readouterr().err
+
+
 def test_printing_runs_nothing(tmp_path, capsys):
     assert main(["study-teachers", "-o", str(tmp_path / "out"), "--teacher-epochs", "2", "--print"]) == 0
     lines = capsys.readouterr().out.splitlines()

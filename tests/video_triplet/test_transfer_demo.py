@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import pytest
 
@@ -37,7 +38,11 @@ def test_every_lambda_and_seed_starts_from_the_same_source_model_and_is_tested(t
     ("changes", "message"),
     [
         ({"lambdas": (0.1,)}, "0 must be among them"),
-        ({"lambdas": (0.0, -1.0)}, "none may be below 0"),
+        ({"lambdas": (0.0, -1.0)}, "not below 0"),
+        ({"lambdas": (0.0, float("nan"))}, "must be finite"),
+        ({"lambdas": (0.0, 0.1, 0.1)}, "give each once"),
+        ({"seeds": (-1,)}, "none below 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"seeds": (1, 1)}, "each once"),
         ({"seeds": ()}, "at least one"),
         ({"target_epochs": 0, "groups": 1}, r"target_epochs is 0[\s\S]*groups is 1"),
@@ -77,6 +82,10 @@ RESULT = TransferResult(
 @pytest.mark.parametrize(("probe", "expected"), [(90, 100), (40, 0), (65, 50), (30, -20)])
 def test_what_is_kept_is_measured_between_random_and_pre_trained_weights(probe, expected):
     assert kept_fraction(probe, RESULT) == pytest.approx(expected)
+
+
+def test_nothing_is_kept_where_nothing_was_learned():
+    assert math.isnan(kept_fraction(30, TransferResult((), before=38, untrained=40)))
 
 
 def test_the_table_has_means_over_seeds(tmp_path):

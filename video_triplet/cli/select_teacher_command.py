@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sweep-epochs", type=int, default=DEFAULT_SWEEP_EPOCHS, help="of each student (default: %(default)s)"
     )
+    group.add_argument("--sweep-folder", type=Path, metavar="FOLDER", help="of the students (default: OUTPUT/sweep)")
     group.add_argument("--sweep-seeds", type=int, nargs="+", default=[2], help="one student each (default: 2)")
     add_data_options(parser)
     add_machine_options(parser)
@@ -84,13 +85,21 @@ def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
     Raises:
         SettingsError: with all of them.
     """
-    numbers = {
-        "--members": arguments.members,
-        "--batch-size": arguments.batch_size,
-        "--sweep-epochs": arguments.sweep_epochs,
-    }
-    problems = [f"{name} is {value}, it must be at least 1" for name, value in numbers.items() if value and value < 1]
-    problems += [f"{name} is 0, it must be at least 1" for name, value in numbers.items() if value == 0]
+    from video_triplet.selection.criteria import STUDENT_SWEEP
+
+    lowest = {"members": 1, "batch_size": 1, "sweep_epochs": 1, "workers": 0}
+    given = {name: getattr(arguments, name) for name in lowest}
+    problems = [
+        f"--{name.replace('_', '-')} is {value}, it must be at least {lowest[name]}"
+        for name, value in given.items()
+        if value is not None and value < lowest[name]
+    ]
+    if len(set(arguments.sweep_seeds)) < len(arguments.sweep_seeds):
+        problems.append("--sweep-seeds names a seed twice")
+    if arguments.criterion == STUDENT_SWEEP and arguments.devices * arguments.nodes > 1:
+        problems.append(
+            "the sweep trains its students one after another on one device; leave out --devices and --nodes"
+        )
     if problems:
         raise SettingsError(problems, source="select-teacher")
 
@@ -120,11 +129,12 @@ def read_frames_of(runs: Sequence[TeacherRun], arguments: argparse.Namespace) ->
         raise DataError(f"the teachers have images of {sorted(sizes)} pixels; choose among teachers of one size")
     dataset, source = read_dataset(arguments, sizes.pop())
     for teacher in runs:
-        videos = dataset.subset([*teacher.videos("training"), *teacher.videos("validation")])
-        if labels_hash(videos) != teacher.labels:
+        names = [*teacher.videos("training"), *teacher.videos("validation")]
+        same_labels = labels_hash(dataset.subset(names)) == teacher.labels
+        if not same_labels or source.fingerprint(names) != teacher.images:
             raise DataError(
-                f"{arguments.data} has other labels or frames than {teacher.folder} was trained with; give that data "
-                "set, and --sound-only if the training had it"
+                f"{arguments.data} has other {'images' if same_labels else 'labels or frames'} than {teacher.folder} "
+                "was trained with; give that data set, and --phases and --sound-only if the training had them"
             )
     device = "cpu" if arguments.accelerator == "cpu" else None
     return Reading(dataset, source, device, arguments.batch_size, arguments.workers)
@@ -138,7 +148,7 @@ def sweep(
 
     student = arguments.student or student_of(runs[0].trainer)
     wanted = Sweep(
-        folder=arguments.output / "sweep",
+        folder=arguments.sweep_folder or arguments.output / "sweep",
         student=student,
         epochs=arguments.sweep_epochs,
         seeds=tuple(arguments.sweep_seeds),
@@ -174,7 +184,13 @@ def write_choices(
 ) -> None:
     """Write one choice per strategy and print its reasons."""
     from video_triplet.selection.selecting import as_choice
+    from video_triplet.selection.strategies import strategies
 
+    for name in strategies().keys() - {found.strategy.name for found in picked}:
+        stale = arguments.output / f"{name}.json"
+        if stale.is_file():
+            stale.unlink()
+            print(f"{stale} was of an earlier run and does not belong to this table; it was removed")
     for found in picked:
         path = arguments.output / f"{found.strategy.name}.json"
         choice = as_choice(found, criterion, measured, reading, mean=arguments.mean, path=path)

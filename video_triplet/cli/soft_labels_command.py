@@ -38,6 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(["give either model files or --choice, and one of them"], source="soft-labels")
     if arguments.model and arguments.data is None:
         raise SettingsError(["a model needs the frames that it labels; give them with --data"], source="soft-labels")
+    if arguments.batch_size < 1 or arguments.workers < 0:
+        numbers = f"--batch-size {arguments.batch_size} and --workers {arguments.workers}"
+        raise SettingsError([f"got {numbers}; they must be at least 1 and 0"], source="soft-labels")
     require_writable_file(arguments.output)
     there = load_predictions(arguments.output) if arguments.output.is_file() else None
     soft_labels = of_choice(arguments, there) if arguments.choice else of_models(arguments, there)
@@ -68,17 +71,20 @@ def of_models(arguments: argparse.Namespace, there: Predictions | None) -> Predi
     from video_triplet.soft_labels import label_training_frames, load_teachers
 
     teachers = load_teachers(arguments.model, device=arguments.device)
-    if there is not None:
-        if there.models == tuple(teacher.record for teacher in teachers):
-            return there
+    if there is not None and there.models != tuple(teacher.record for teacher in teachers):
         raise another_teacher(arguments.output)
+    if there is not None and len(teachers) == 1:
+        return there
     dataset, source = read_dataset(arguments, teachers[0].settings.image_size)
-    return average(
+    made = average(
         [
             label_training_frames(teacher, dataset, source, batch_size=arguments.batch_size, workers=arguments.workers)
             for teacher in teachers
         ]
     )
+    if there is not None and there.content_hash != made.content_hash:
+        raise another_teacher(arguments.output)
+    return made if there is None else there
 
 
 def another_teacher(path: Path) -> DataError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.declared_settings import add_setting_options, given_options
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.errors import SettingsError, SetupError
 from nnunet_dsd.files import require_writable, write_json
 from video_triplet.cli.cross_validate_command import as_options, run_step, setting_options
 from video_triplet.cli.data_options import (
@@ -86,9 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     if rendered:
         use_rendered_data(arguments)
     study = read_study(arguments)
-    claim(arguments.output, arguments)
-    if rendered and not arguments.print:
-        render(arguments)
+    refuse_impossible_trainers(study)
+    if not arguments.print:
+        claim(arguments.output, arguments, rendered=rendered)
     if arguments.print:
         for step in [*teacher_steps(study), *curve_steps(study)]:
             print(as_command(step))
@@ -116,6 +116,10 @@ def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
     needed = max(find_named(strategies(), name, what="strategy").runs for name in arguments.strategies)
     numbers = {"--teacher-epochs": arguments.teacher_epochs, "--student-epochs": arguments.student_epochs}
     problems = [f"{name} is {value}, it must be at least 1" for name, value in numbers.items() if value < 1]
+    if arguments.workers < 0:
+        problems.append(f"--workers is {arguments.workers}, it must be at least 0")
+    if arguments.nodes > 1:
+        problems.append("--nodes is more than 1, but the steps follow one another on one machine; --print them instead")
     if len(set(arguments.seeds)) < len(arguments.seeds):
         problems.append("--seeds names a seed twice")
     if len(arguments.seeds) < needed:
@@ -152,43 +156,121 @@ def read_study(arguments: argparse.Namespace) -> TeacherStudy:
     machine = as_options(arguments, MACHINE_OPTIONS)
     settings = given_options(arguments, TripletSettings)
     training = (*data, *as_options(arguments, SPLIT_OPTIONS), *machine, "-f", str(arguments.fold))
+    student = arguments.student or student_of(arguments.teacher)
     return TeacherStudy(
         folder=arguments.output,
         teacher=arguments.teacher,
-        student=arguments.student or student_of(arguments.teacher),
+        student=student,
         seeds=tuple(arguments.seeds),
         curve=read_epochs(arguments.curve, arguments.teacher_epochs, source="--curve"),
-        strategies=tuple(arguments.strategies),
+        strategies=tuple(dict.fromkeys(arguments.strategies)),
         training=(*training, *setting_options(settings)),
         of_role={
             "teacher": ("--epochs", str(arguments.teacher_epochs)),
             "student": ("--epochs", str(arguments.student_epochs)),
         },
         data=data,
-        selection=("--criterion", arguments.criterion, *machine),
+        selection=(
+            *("--criterion", arguments.criterion, "--student", student),
+            *("--sweep-folder", str(arguments.output / "sweep"), *machine),
+        ),
+        workers=arguments.workers,
     )
 
 
-def claim(folder: Path, arguments: argparse.Namespace) -> None:
-    """Remember what the study is, so that another one does not mix with it.
+def refuse_impossible_trainers(study: TeacherStudy) -> None:
+    """Refuse trainers that do not exist, or a teacher in the place of a student.
 
     Raises:
-        SettingsError: if the folder holds another study.
+        RegistryError: if there is no such trainer.
+        SettingsError: if one has the other's role.
     """
+    from video_triplet.trainers.experiment import find_video_trainer
+
+    roles = {"teacher": study.teacher, "student": study.student}
+    wrong = [f"{name} is no {role}" for role, name in roles.items() if find_video_trainer(name).role != role]
+    if wrong:
+        raise SettingsError(wrong, source="study-teachers")
+
+
+def claim(folder: Path, arguments: argparse.Namespace, *, rendered: bool) -> None:
+    """Open or render the data set, check the split, and remember what the study is.
+
+    Raises:
+        SetupError: if the folder holds something that is no study.
+        SettingsError: if it holds another study, also one of other labels or images.
+    """
+    path = folder / MARKER
+    if folder.is_dir() and any(folder.iterdir()) and not path.is_file():
+        raise SetupError(f"{folder} holds something that is no study of teachers; choose another folder with -o")
     content = {
         name: str(value)
         for name, value in sorted(vars(arguments).items())
         if name not in ("run", "subcommand", "print", "output", "workers", "data", "cache")
     }
-    path = folder / MARKER
-    if path.is_file():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        changed = [f"{name} was {there.get(name)}, now {content.get(name)}" for name in {**there, **content}
-                   if there.get(name) != content.get(name)]  # fmt: skip
-        if changed:
-            raise SettingsError(changed, source=f"{folder}, which holds another study (choose another folder)")
-    elif not arguments.print:
-        write_json(path, content)
+    there = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    refuse_another_study(folder, there, content)
+    if rendered:
+        refuse_impossible_rendering(arguments)
+        write_json(path, {**(there or {}), **content})
+        render(arguments)
+    content |= check_data(arguments)
+    refuse_another_study(folder, there, content)
+    write_json(path, content)
+
+
+def refuse_another_study(folder: Path, there: dict[str, str] | None, content: dict[str, str]) -> None:
+    """Refuse a folder that was begun as another study.
+
+    Raises:
+        SettingsError: with everything that differs.
+    """
+    changed = [
+        f"{name} was {there[name]}, now {value}"
+        for name, value in content.items()
+        if there is not None and name in there and there[name] != value
+    ]
+    if changed:
+        raise SettingsError(changed, source=f"{folder}, which holds another study (choose another folder)")
+
+
+def check_data(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return hashes of labels and images of the fold's videos.
+
+    Raises:
+        LeakError: if the validation videos are the test videos, so that a choice would look at what is reported.
+        DataError: if there is no such fold.
+    """
+    from video_triplet.provenance import LeakError
+    from video_triplet.trainers.experiment import labels_hash
+
+    dataset, source = read_dataset(arguments, given_options(arguments, TripletSettings).get("image_size"))
+    split = find_fold(read_splits(arguments, dataset), arguments.fold)
+    if set(split.validation) & set(split.test):
+        raise LeakError(
+            f"the protocol {split.protocol!r} validates on the test videos: teachers would be chosen on what is "
+            "reported; take the protocol 'inner'"
+        )
+    names = [*split.training, *split.validation, *split.test]
+    return {"labels": labels_hash(dataset.subset(names)), "images": source.fingerprint(names)}
+
+
+def refuse_impossible_rendering(arguments: argparse.Namespace) -> None:
+    """Refuse numbers that nothing can be rendered with.
+
+    Raises:
+        SettingsError: with all of them.
+    """
+    lowest = {"videos": 2, "frames": 8, "data_seed": 0, "ambiguity": 0}
+    problems = [
+        f"--{name.replace('_', '-')} is {getattr(arguments, name)}, it must be at least {low}"
+        for name, low in lowest.items()
+        if getattr(arguments, name) < low
+    ]
+    if arguments.ambiguity > 1:
+        problems.append(f"--ambiguity is {arguments.ambiguity}, it is a fraction, at most 1")
+    if problems:
+        raise SettingsError(problems, source="study-teachers")
 
 
 def render(arguments: argparse.Namespace) -> None:
@@ -229,7 +311,6 @@ def read_frames(arguments: argparse.Namespace, *, rendered: bool) -> tuple[Readi
     seed = arguments.seeds[0]
     run_folder = arguments.output / "teachers" / f"seed_{seed}"
     dataset, source = read_dataset(arguments, read_teacher(run_folder).settings["image_size"])
-    find_fold(read_splits(arguments, dataset), arguments.fold)
     device = "cpu" if arguments.accelerator == "cpu" else None
     truth = load_predictions(arguments.data / TRUTH_FILE) if rendered else None
     return Reading(dataset, source, device, workers=arguments.workers), truth

@@ -6,7 +6,7 @@ through the entry-point group `video_triplet.criteria`; the value of each entry 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from torchmetrics.functional.classification import binary_calibration_error
 from nnunet_dsd.errors import DataError
 from video_triplet.analysis.similarity import TOP, component_matches, top_others
 from video_triplet.selection.evidence import EpochEvidence
-from video_triplet.selection.plugins import with_plugins
+from video_triplet.selection.plugins import Things, with_plugins
 
 ENTRY_POINT_GROUP = "video_triplet.criteria"
 CALIBRATION_BINS = 15
@@ -221,7 +221,7 @@ BUILT_IN = (
 )
 
 
-def criteria() -> Mapping[str, Criterion]:
+def criteria() -> Things[Criterion]:
     """Return every criterion by name, those of other distributions included."""
     return with_plugins(BUILT_IN, ENTRY_POINT_GROUP, Criterion)
 

@@ -14,7 +14,7 @@ from video_triplet.data.videos import TripletDataset
 from video_triplet.inference import predict_videos
 from video_triplet.kept_epochs import epoch_file
 from video_triplet.matching import matched
-from video_triplet.model_file import load_model
+from video_triplet.model_file import load_model, read_record
 from video_triplet.predictions import Kind, Predictions, load_predictions
 from video_triplet.provenance import LeakError, ModelRecord
 from video_triplet.selection.evidence import EpochEvidence
@@ -50,20 +50,23 @@ def predictions_path(run: Path, epoch: int, part: Part) -> Path:
 
 
 def epoch_predictions(run: TeacherRun, epoch: int, part: Part, reading: Reading) -> Predictions:
-    """Return what one epoch predicts for one part of its split; predicts it if no file has it yet.
+    """Return what one epoch predicts for one part of its split.
+
+    A file of these very weights is read; one of other weights is made again.
 
     Raises:
         LeakError: if the epoch's weights or a file know other videos than the run's split allows.
         CheckpointError: if the weights cannot be read.
-        DataError: if the data set is another one.
+        DataError: if the data set is another one, or the weights are not of this run and epoch.
     """
-    path = predictions_path(run.folder, epoch, part)
-    if path.is_file():
-        found = load_predictions(path)
-        if len(found.models) != 1 or found.models[0].epoch != epoch or found.kind != PART_KINDS[part]:
-            raise DataError(f"{path} is not of epoch {epoch} of {run.folder}; delete it, and it is made again")
+    path, weights = predictions_path(run.folder, epoch, part), epoch_file(run.folder, epoch)
+    record = read_record(weights)
+    refuse_weights_of_another_run(record, run, epoch, weights)
+    there = load_predictions(path) if path.is_file() else None
+    if there is not None and (there.models, there.kind) == ((record,), PART_KINDS[part]):
+        found = there
     else:
-        model = load_model(epoch_file(run.folder, epoch), device=reading.device)
+        model = load_model(weights, device=reading.device)
         refuse_another_vocabulary(model, reading.dataset)
         videos = reading.dataset.subset(run.videos(part))
         found = predict_videos(
@@ -77,6 +80,27 @@ def epoch_predictions(run: TeacherRun, epoch: int, part: Part, reading: Reading)
         found.save(path)
     refuse_other_videos(found, run, part, path)
     return found
+
+
+def refuse_weights_of_another_run(record: ModelRecord, run: TeacherRun, epoch: int, path: Path) -> None:
+    """Refuse weights that lie in a run's folder and are not its own.
+
+    Raises:
+        LeakError: if they were trained on validation or test videos of the run.
+        DataError: if they are of another epoch, seed or fold, or not trained on the run's training videos.
+    """
+    apart = sorted({*record.trained_on} & {*run.videos("validation"), *run.videos("test")})
+    if apart:
+        raise LeakError(
+            f"{path} was trained on {', '.join(apart)}, which {run.folder} sets apart; it is of another run, and a "
+            "choice by it would leak"
+        )
+    stated = (record.epoch, record.seed, record.fold, set(run.videos("training")) <= {*record.trained_on})
+    if stated != (epoch, run.seed, run.split["fold"], True):
+        raise DataError(
+            f"{path} is of epoch {record.epoch}, seed {record.seed}, fold {record.fold}, not of epoch {epoch} of "
+            f"{run.folder}; copy the run's own epochs again"
+        )
 
 
 def refuse_other_videos(found: Predictions, run: TeacherRun, part: Part, path: Path) -> None:

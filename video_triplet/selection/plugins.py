@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Protocol, TypeVar
 
@@ -21,28 +21,41 @@ class Named(Protocol):
 Thing = TypeVar("Thing", bound=Named)
 
 
-def with_plugins(built_in: Iterable[Thing], group: str, kind: type[Thing]) -> Mapping[str, Thing]:
-    """Return everything of a kind by name: the built-in ones first, then those of the entry-point group.
+class Things(dict[str, Thing]):
+    """Things by name.
 
-    Raises:
-        RegistryError: if an entry point cannot be loaded or is of another kind, or two have the same name.
+    Attributes:
+        problems: What could not be used, a line each; it may be what somebody asks for.
     """
-    found = {thing.name: thing for thing in built_in}
+
+    def __init__(self, built_in: Iterable[Thing]) -> None:
+        super().__init__((thing.name, thing) for thing in built_in)
+        self.problems: list[str] = []
+
+
+def with_plugins(built_in: Iterable[Thing], group: str, kind: type[Thing]) -> Things[Thing]:
+    """Return everything of a kind by name: the built-in ones, then those of the entry-point group.
+
+    An entry point that cannot be loaded, is of another kind or has a name that is taken leaves the others as they are.
+    """
+    found = Things(built_in)
     for point in entry_points(group=group):
         source = f"the entry point {point.name} = {point.value} of {group}"
         try:
             thing = point.load()
         except Exception as error:  # third-party code raises anything
-            raise RegistryError(f"{source} cannot be loaded: {type(error).__name__}: {error}") from error
+            found.problems.append(f"{source} cannot be loaded: {type(error).__name__}: {error}")
+            continue
         if not isinstance(thing, kind):
-            raise RegistryError(f"{source} is a {type(thing).__name__}, it must be a {kind.__name__}")
-        if thing.name in found:
-            raise RegistryError(f"{source} has the name {thing.name!r}, which is taken; give it another name")
-        found[thing.name] = thing
+            found.problems.append(f"{source} is a {type(thing).__name__}, it must be a {kind.__name__}")
+        elif thing.name in found:
+            found.problems.append(f"{source} has the name {thing.name!r}, which is taken; give it another name")
+        else:
+            found[thing.name] = thing
     return found
 
 
-def find_named(things: Mapping[str, Thing], name: str, *, what: str) -> Thing:
+def find_named(things: Things[Thing], name: str, *, what: str) -> Thing:
     """Return one of them.
 
     Args:
@@ -51,10 +64,12 @@ def find_named(things: Mapping[str, Thing], name: str, *, what: str) -> Thing:
         what: What they are, for the message.
 
     Raises:
-        RegistryError: with the nearest names, or all of them.
+        RegistryError: with the nearest names, or all of them, and with what could not be used.
     """
     if name not in things:
         near = difflib.get_close_matches(name, things, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(things)}"
-        raise RegistryError(f"there is no {what} {name!r}; {hint}")
+        broken = "".join(f"\n  - {problem}" for problem in things.problems)
+        more = f"\nIt may be one of these, which could not be used:{broken}" if broken else ""
+        raise RegistryError(f"there is no {what} {name!r}; {hint}{more}")
     return things[name]

@@ -15,6 +15,7 @@ from video_triplet.progress import track
 from video_triplet.selection.choice import Choice, ChosenEpoch, relative_folder
 from video_triplet.selection.criteria import Criterion, Values, region
 from video_triplet.selection.epoch_predictions import Reading, epoch_evidence, epoch_predictions
+from video_triplet.selection.evidence import EpochEvidence
 from video_triplet.selection.strategies import Member, RunCurve, Strategy
 from video_triplet.selection.teachers import TeacherRun
 
@@ -75,14 +76,21 @@ def measure(
         evidence = epoch_evidence(runs[number], epoch, reading)
         scores[number].append(evidence.validation_map)
         for criterion in criteria:
-            value = criterion.measure(evidence) if criterion.measure else (swept or {})[number, epoch]
-            values[criterion.name][number].append(value)
+            values[criterion.name][number].append(_value(criterion, evidence, number, swept or {}))
     return Measured(
         tuple(runs),
         tuple(epochs),
         {name: tuple(np.array(part, dtype=np.float64) for part in parts) for name, parts in values.items()},
         tuple(np.array(part, dtype=np.float64) for part in scores),
     )
+
+
+def _value(criterion: Criterion, evidence: EpochEvidence, number: int, swept: Mapping[tuple[int, int], float]) -> float:
+    if criterion.measure is not None:
+        return criterion.measure(evidence)
+    if (number, evidence.epoch) not in swept:
+        raise DataError(f"the criterion {criterion.name} has no measure, and only student-sweep may do without")
+    return swept[number, evidence.epoch]
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,11 @@ def pick(strategy: Strategy, criterion: Criterion, measured: Measured, most: int
         raise DataError(f"{strategy.name} needs at least {strategy.runs} teachers, got {len(measured.runs)}")
     curves = measured.curves(criterion)
     members = tuple(strategy.pick(curves, most))
+    known = {Member(number, epoch) for number, epochs in enumerate(measured.epochs) for epoch in epochs}
+    if not members or not set(members) <= known:
+        strange = sorted(set(members) - known)
+        found = f"run {strange[0].run}, epoch {strange[0].epoch}, which is no candidate" if strange else "nothing"
+        raise DataError(f"the strategy {strategy.name} picked {found}; widen --epochs, or leave the strategy out")
     return Picked(strategy, members, tuple(_reasons(strategy, criterion, measured, curves, members)))
 
 

@@ -6,14 +6,14 @@ is a `Strategy`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnunet_dsd.errors import DataError
 from video_triplet.selection.criteria import Values
-from video_triplet.selection.plugins import with_plugins
+from video_triplet.selection.plugins import Things, with_plugins
 
 ENTRY_POINT_GROUP = "video_triplet.strategies"
 
@@ -140,7 +140,7 @@ BUILT_IN = (
 )  # fmt: skip
 
 
-def strategies() -> Mapping[str, Strategy]:
+def strategies() -> Things[Strategy]:
     """Return every strategy by name, those of other distributions included."""
     return with_plugins(BUILT_IN, ENTRY_POINT_GROUP, Strategy)
 

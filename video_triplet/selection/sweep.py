@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,9 +80,12 @@ def sweep_students(
 
 
 def short_student(run: TeacherRun, epoch: int, seed: int, sweep: Sweep, reading: Reading) -> Experiment:
-    """Return the training of one student: the teacher's settings but for epochs and seed, and no choice of an epoch."""
+    """Return the training of one student: what was set for its teacher, but for epochs, seed and choice of an epoch."""
     trainer = find_video_trainer(sweep.student)
-    own = {name: value for name, value in run.settings.items() if name not in trainer.fixed}
+    usual = dataclasses.asdict(find_video_trainer(run.trainer).read_settings({}))
+    own = {
+        name: value for name, value in run.settings.items() if value != usual.get(name) and name not in trainer.fixed
+    }
     settings = trainer.read_settings({**own, "epochs": sweep.epochs, "seed": seed, "choose_epoch": "last"})
     names: Mapping[str, tuple[str, ...]] = {part: run.videos(part) for part in ("training", "validation", "test")}
     split = Split(run.split["name"], run.split["fold"], **names, protocol=run.split["protocol"])

@@ -26,6 +26,7 @@ class TeacherRun:
         settings: As the run wrote them.
         split: Name, fold and protocol, and the names of the training, validation and test videos.
         labels: Hash of the labels it was trained and validated with.
+        images: Hash over the image files of these videos.
         losses: Mean training loss of each epoch.
     """
 
@@ -34,6 +35,7 @@ class TeacherRun:
     settings: Mapping[str, Any]
     split: Mapping[str, Any]
     labels: str
+    images: str
     losses: tuple[float, ...]
 
     @property
@@ -55,7 +57,7 @@ def read_teachers(folders: Sequence[Path]) -> list[TeacherRun]:
     """Read several runs that may be chosen from together.
 
     Raises:
-        DataError: if one is not a finished training, or a folder is given twice.
+        DataError: if one is not a finished training, a folder is given twice, or two have the same seed.
         LeakError: if a run has no validation videos of its own apart from the test, so that a choice would look at
             what is reported; or if the runs do not share their videos.
     """
@@ -68,6 +70,9 @@ def read_teachers(folders: Sequence[Path]) -> list[TeacherRun]:
                 f"{run.folder} and {runs[0].folder} were trained with different splits, so one would choose on videos "
                 "of the other's test; take teachers of one fold and protocol"
             )
+    seeds = [run.seed for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise DataError(f"the teachers have the seeds {', '.join(map(str, seeds))}; take teachers of different seeds")
     return runs
 
 
@@ -88,8 +93,14 @@ def read_teacher(folder: Path) -> TeacherRun:
         with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
             losses = tuple(float(row["train_loss"]) for row in csv.DictReader(file))
         run = TeacherRun(
-            folder, content["trainer"], content["settings"], content["split"], content["labels"], losses
-        )  # fmt: skip
+            folder,
+            content["trainer"],
+            content["settings"],
+            content["split"],
+            content["labels"],
+            content["images"],
+            losses,
+        )
         seen = sorted({*run.videos("training"), *run.videos("validation")} & set(run.videos("test")))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder} cannot be read as a run ({type(error).__name__}: {error})") from error

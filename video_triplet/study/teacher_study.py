@@ -34,6 +34,7 @@ class TeacherStudy:
         of_role: Further options of `train` for `"teacher"` and `"student"`.
         data: Options that say where the frames are.
         selection: Options of every `select-teacher`.
+        workers: Processes that read frames for soft labels.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class TeacherStudy:
     of_role: Mapping[str, Options]
     data: Options
     selection: Options = field(default=())
+    workers: int = 0
 
     def teacher_run(self, seed: int) -> Path:
         """Return the folder of a teacher."""
@@ -106,8 +108,9 @@ def strategy_steps(study: TeacherStudy, of_their_own: Sequence[tuple[int, str]])
 def _student_steps(study: TeacherStudy, seed: int, taught_by: int | str, labelling: Options, title: str) -> list[Step]:
     run = study.student_run(seed, taught_by)
     labels = run / SOFT_LABELS_FILE
+    workers = ("--workers", str(study.workers))
     device = ("--device", "cpu") if "cpu" in study.training else ()
-    soft = Step(f"soft labels of {title}", ("soft-labels", *labelling, "-o", str(labels), *device), (labels,))
+    soft = Step(f"soft labels of {title}", ("soft-labels", *labelling, "-o", str(labels), *device, *workers), (labels,))
     command = ("train", "-tr", study.student, "-o", str(run), "--soft-labels", str(labels), *study.training)
     command += (*study.of_role.get("student", ()), "--seed", str(seed + STUDENT_SEED), "--choose-epoch", "last")
     return [soft, Step(f"train student of {title}", command, (run / MODEL_FILE, run / TEST_FILE))]

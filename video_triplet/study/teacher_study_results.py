@@ -16,7 +16,7 @@ from video_triplet.analysis.drawing import FAINT, INK, OTHER, REFERENCE, colour_
 from video_triplet.inference import predict_videos
 from video_triplet.kept_epochs import epoch_file
 from video_triplet.metrics import evaluate
-from video_triplet.model_file import load_model
+from video_triplet.model_file import load_model, read_record
 from video_triplet.predictions import Predictions, load_predictions
 from video_triplet.run_files import SOFT_LABELS_FILE, TEST_FILE
 from video_triplet.selection.choice import Choice, load_choice
@@ -118,8 +118,9 @@ def _of_folder(
 def _teacher_map(study: TeacherStudy, run: TeacherRun, epoch: int, reading: Reading) -> float:
     """Return the teacher's own test mAP in percent, which no choice has seen; its predictions are kept."""
     path = study.folder / "teachers-on-test" / f"seed_{run.seed}_epoch_{epoch:03d}.npz"
-    if not path.is_file():
-        model = load_model(epoch_file(run.folder, epoch), device=reading.device)
+    weights = epoch_file(run.folder, epoch)
+    if not path.is_file() or load_predictions(path).models != (read_record(weights),):
+        model = load_model(weights, device=reading.device)
         videos = reading.dataset.subset(run.videos("test"))
         predict_videos(model, videos, reading.source, batch_size=reading.batch_size, workers=reading.workers).save(path)
     return _mean_ap(load_predictions(path), reading)

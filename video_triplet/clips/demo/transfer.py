@@ -2,7 +2,7 @@
 
 An encoder learns motions (the source task), is fine-tuned to shapes (the target task) with several weights of the
 epoch-wise term, and a linear probe on the frozen encoder says how much of the motions is left. Every step is a command
-that a user could type, apart from the probe.
+that a user could type, apart from rendering and the probe.
 """
 
 from __future__ import annotations
@@ -59,12 +59,15 @@ class TransferSettings:
             for name, low in lowest.items()
             if getattr(self, name) < low
         ]
-        if 0.0 not in self.lambdas or min(self.lambdas) < 0:
-            problems.append(
-                f"lambdas are {self.lambdas}; none may be below 0, and 0 must be among them to compare with"
-            )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            problems.append(f"seeds are {self.seeds}; give at least one, each once")
+        lowest_seed = min((*self.seeds, self.data_seed), default=-1)
+        if 0.0 not in self.lambdas or not all(0 <= value < float("inf") for value in self.lambdas):
+            problems.append(f"lambdas are {self.lambdas}; they must be finite, not below 0, and 0 must be among them")
+        if len({f"{value:g}" for value in self.lambdas}) < len(self.lambdas):
+            problems.append(f"lambdas are {self.lambdas}; give each once, different in their first six digits")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or lowest_seed < 0:
+            problems.append(f"seeds are {self.seeds} and {self.data_seed}; give at least one, each once, none below 0")
+        if not 0 < self.learning_rate < float("inf"):
+            problems.append(f"learning_rate is {self.learning_rate}, it must be above 0")
         if problems:
             raise SettingsError(problems, source="the transfer demo")
 
@@ -165,8 +168,14 @@ def commands(folder: TransferFolder, settings: TransferSettings) -> list[tuple[s
 
 
 def done(command: tuple[str, ...]) -> bool:
-    """Return whether a step has left its result; the others are quick where there is nothing to do."""
-    return command[0] == "test-clips" and (Path(command[1]).parent / TEST_RESULT).is_file()
+    """Return whether a test has left its result for the model that is there; other steps see for themselves."""
+    from video_triplet.model_file import read_record
+
+    result = Path(command[1]).parent / TEST_RESULT
+    if command[0] != "test-clips" or not result.is_file():
+        return False
+    tested = json.loads(result.read_text(encoding="utf-8"))["model"]["checkpoint"]
+    return bool(tested == read_record(Path(command[1])).checkpoint)
 
 
 def _training(

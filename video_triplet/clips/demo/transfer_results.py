@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nnunet_dsd.files import write_json, write_rows, write_text
 from nnunet_dsd.report_page import code, page, paragraph, picture, section, table
 from video_triplet.analysis.drawing import FAINT, OTHER, REFERENCE, new_figure, save_png, tidy
@@ -159,9 +161,12 @@ def table_rows(settings: TransferSettings, result: TransferResult) -> list[list[
 
 
 def kept_fraction(probe: float, result: TransferResult) -> float:
-    """Return how much of what pre-training added to the probe is left, in percent; may be below 0 or above 100."""
+    """Return how much of what pre-training added to the probe is left, in percent; may be below 0 or above 100.
+
+    Not-a-number where pre-training did not add anything.
+    """
     learned = result.before - result.untrained
-    return 100 * (probe - result.untrained) / learned if learned else float("nan")
+    return 100 * (probe - result.untrained) / learned if learned > 0 else float("nan")
 
 
 def as_markdown(settings: TransferSettings, result: TransferResult) -> str:
@@ -209,5 +214,5 @@ def _draw_side(axis: Axes, settings: TransferSettings, result: TransferResult, a
 
 
 def _spread(values: Sequence[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{spread}"
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"

@@ -263,7 +263,7 @@ def test_the_triplet_trainers_table_has_every_trainer(tables):
 def test_the_clip_tables_have_every_setting_and_every_preset(tables):
     rows = {row.split("`")[1]: row.split(" | ")[2] for row in tables.clip_settings_table().splitlines()[2:]}
     assert list(rows) == [spec.name for spec in dataclasses.fields(ClipSettings)]
-    assert rows["epoch_reduction"] == "`samples`"
+    assert rows["epoch_reduction"] == "`mean`"
     assert [row.split("`")[1] for row in tables.clip_presets_table().splitlines()[2:]] == list(CLIP_PRESETS)
 
 

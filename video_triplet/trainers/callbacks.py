@@ -18,6 +18,9 @@ from nnunet_dsd.errors import DivergenceError
 from nnunet_dsd.files import whole_file, write_text
 from nnunet_dsd.machine import progress_is_shown
 
+# What to do about a training that diverged.
+ADVICE = "Train again in another folder with a lower learning rate, or a lower --epoch-lambda if it has one"
+
 
 @dataclass(frozen=True)
 class ValidationScore:
@@ -104,7 +107,7 @@ def refuse_divergence(rows: Sequence[Mapping[str, float]]) -> None:
         before = ", ".join(f"{loss:.4g}" for loss in losses[-4:-1]) or "none"
         raise DivergenceError(
             f"the training diverged: the mean loss of epoch {len(losses)} is {losses[-1]} (those before: {before}). "
-            "Train again in another folder with a lower learning rate, or a lower --epoch-lambda if it has one"
+            f"{ADVICE}"
         )
 
 

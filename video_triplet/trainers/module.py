@@ -9,6 +9,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from nnunet_dsd.errors import DivergenceError
+from video_triplet.trainers.callbacks import ADVICE
 from video_triplet.trainers.epochwise import EpochwiseDistillation
 from video_triplet.trainers.schedule import batch_seed, cosine_learning_rate
 
@@ -59,9 +61,18 @@ class EpochSeededModule(LightningModule):
         self._validated.append((rows, values))
 
     def take_validated(self) -> tuple[Tensor, Tensor]:
-        """Return what all batches on all processes gave; a row may come twice, from a padded last batch."""
+        """Return what all batches on all processes gave; a row may come twice, from a padded last batch.
+
+        Raises:
+            DivergenceError: if something is not a finite number.
+        """
         rows, values = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
         self._validated.clear()
+        if not bool(torch.isfinite(values).all()):
+            raise DivergenceError(
+                f"the training diverged: after epoch {self.current_epoch + 1} the network's outputs are no finite "
+                f"numbers. {ADVICE}"
+            )
         if self.trainer.world_size > 1:
             rows, values = self.all_gather(rows).flatten(), self.all_gather(values).flatten(0, 1)
         return rows, values

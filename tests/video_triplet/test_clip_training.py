@@ -76,7 +76,7 @@ def test_the_loss_is_cross_entropy_plus_lambda_times_the_squared_norm_per_clip(
     pretrained = save_encoder(tmp_path / "again.pth").state_dict()
     monkeypatch.setattr(run, "EpochwiseDistillation", Watched)
     monkeypatch.setattr(run, "remove_resume_files", lambda folder: None)
-    made = clip_experiment(ucf, weights=str(encoder_file), epoch_reduction="samples")
+    made = clip_experiment(ucf, weights=str(encoder_file), epoch_reduction="samples", learning_rate=1e-4)
     assert made.settings.epoch_lambda == 100
     model = load_clip_model(train(made, tmp_path / "run", CPU))
     for found, expected in seen:

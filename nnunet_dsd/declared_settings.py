@@ -45,6 +45,23 @@ def refuse_impossible(settings: Any, *, source: str, further: Sequence[str] = ()
         raise SettingsError(problems, source=source)
 
 
+def below_lowest(owner: object, lowest: Mapping[str, float], *, as_options: bool = False) -> list[str]:
+    """Return a sentence for each attribute of `owner` that is below its lowest value; None is not.
+
+    Args:
+        owner: Settings, or parsed arguments.
+        lowest: Allowed values by attribute.
+        as_options: Whether the sentences name command-line options instead of attributes.
+    """
+    problems = []
+    for name, low in lowest.items():
+        value = getattr(owner, name)
+        if value is not None and value < low:
+            shown = f"--{name.replace('_', '-')}" if as_options else name
+            problems.append(f"{shown} is {value}, it must be at least {low}")
+    return problems
+
+
 def merged_settings(
     owner: type,
     block: Mapping[str, Any] | None,

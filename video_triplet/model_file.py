@@ -85,7 +85,7 @@ def read_record(path: Path) -> ModelRecord:
     Raises:
         CheckpointError: if the file is missing, cut off, or no model file.
     """
-    content = read_content(path, made_by="video-triplet train")
+    content = read_content(path, made_by="video-triplet train", with_weights=False)
     try:
         return ModelRecord.from_json(content["record"])
     except (KeyError, TypeError, ValueError) as error:
@@ -144,18 +144,19 @@ def refuse_changed_weights(path: Path, weights: Mapping[str, Tensor], record: Mo
         raise CheckpointError(f"{path} has been changed: its weights have the hash {found}, not {record.checkpoint}")
 
 
-def read_content(path: Path, *, made_by: str) -> dict[str, Any]:
+def read_content(path: Path, *, made_by: str, with_weights: bool = True) -> dict[str, Any]:
     """Return what a model file of any kind holds.
 
     Args:
         path: Of the file.
         made_by: The command that writes such files, for the message.
+        with_weights: Whether the values of the weights are read; without them they are on the meta device.
 
     Raises:
         CheckpointError: if the file is missing, cut off, or no model file.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu" if with_weights else "meta", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"there is no model file {path}") from None
     except IsADirectoryError:

@@ -1,6 +1,7 @@
 """The transfer demo: its steps, its numbers, and one whole run at the smallest size."""
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -8,8 +9,9 @@ import pytest
 
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.cli.main import build_parser, main
-from video_triplet.clips.demo.transfer import TransferFolder, TransferSettings, claim, commands
+from video_triplet.clips.demo.transfer import MARKER, TransferFolder, TransferSettings, commands
 from video_triplet.clips.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
+from video_triplet.demo.pipeline import claim_folder
 
 
 def test_every_step_is_a_command_that_can_be_parsed(tmp_path):
@@ -51,6 +53,10 @@ def test_every_lambda_and_seed_starts_from_the_same_source_model_and_is_tested(t
 def test_impossible_settings_are_refused(changes, message):
     with pytest.raises(SettingsError, match=message):
         TransferSettings(**changes)
+
+
+def claim(root, settings, *, restart):
+    claim_folder(root, MARKER, dataclasses.asdict(settings), restart=restart)
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):

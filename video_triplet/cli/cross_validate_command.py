@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = choose_folds(folds, arguments.only_folds)
     steps = plan_steps(configurations, chosen, arguments.output, options)
     if arguments.print:
-        print("\n".join(shlex.join(["video-triplet", *step.command]) for step in steps))
+        print("\n".join(step.shell_line for step in steps))
         return 0
     if arguments.nodes > 1:
         raise SettingsError(

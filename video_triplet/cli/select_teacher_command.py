@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable
 from nnunet_dsd.printed_tables import print_table
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     show_table(header, rows)
     write_table(arguments.output / "table.csv", header, rows)
     draw_selection(measured, criterion, shown, picked, arguments.output / "selection.png")
-    write_choices(picked, criterion, measured, reading, arguments)
+    write_choices(picked, criterion, measured, arguments)
     return 0
 
 
@@ -88,12 +89,7 @@ def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
     from video_triplet.selection.criteria import STUDENT_SWEEP
 
     lowest = {"members": 1, "batch_size": 1, "sweep_epochs": 1, "workers": 0}
-    given = {name: getattr(arguments, name) for name in lowest}
-    problems = [
-        f"--{name.replace('_', '-')} is {value}, it must be at least {lowest[name]}"
-        for name, value in given.items()
-        if value is not None and value < lowest[name]
-    ]
+    problems = below_lowest(arguments, lowest, as_options=True)
     if len(set(arguments.sweep_seeds)) < len(arguments.sweep_seeds):
         problems.append("--sweep-seeds names a seed twice")
     if arguments.criterion == STUDENT_SWEEP and arguments.devices * arguments.nodes > 1:
@@ -179,7 +175,6 @@ def write_choices(
     picked: Sequence[Picked],
     criterion: Criterion,
     measured: Measured,
-    reading: Reading,
     arguments: argparse.Namespace,
 ) -> None:
     """Write one choice per strategy and print its reasons."""
@@ -193,7 +188,7 @@ def write_choices(
             print(f"{stale} was of an earlier run and does not belong to this table; it was removed")
     for found in picked:
         path = arguments.output / f"{found.strategy.name}.json"
-        choice = as_choice(found, criterion, measured, reading, mean=arguments.mean, path=path)
+        choice = as_choice(found, criterion, measured, mean=arguments.mean, path=path)
         choice.save(path)
         print(f"{found.strategy.name} ({found.strategy.summary}): {path}")
         for sentence in choice.why:

@@ -8,10 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.declared_settings import add_setting_options, given_options
+from nnunet_dsd.declared_settings import add_setting_options, below_lowest, given_options
 from nnunet_dsd.errors import SettingsError, SetupError
 from nnunet_dsd.files import require_writable, write_json
-from video_triplet.cli.cross_validate_command import as_options, run_step, setting_options
+from video_triplet.cli.cross_validate_command import (
+    DATA_OPTIONS,
+    MACHINE_OPTIONS,
+    SPLIT_OPTIONS,
+    as_options,
+    run_step,
+    setting_options,
+)
 from video_triplet.cli.data_options import (
     add_data_options,
     add_machine_options,
@@ -32,9 +39,6 @@ if TYPE_CHECKING:
     from video_triplet.selection.epoch_predictions import Reading
 
 SUMMARY = "train teachers and a student per epoch and strategy, and show whose student is best"
-DATA_OPTIONS = ("data", "phases", "cache")
-SPLIT_OPTIONS = ("split", "protocol", "folds", "validation_videos", "split_seed")
-MACHINE_OPTIONS = ("accelerator", "devices", "nodes", "precision", "workers")
 STRATEGIES = ("last", "best-mAP", "best-mAP-ensemble", "IT", "IEE", "IESE")
 MARKER = "study.json"
 # What a rendered data set is learned with; a user's own data takes the trainers' defaults.
@@ -91,12 +95,12 @@ def run(arguments: argparse.Namespace) -> int:
         claim(arguments.output, arguments, rendered=rendered)
     if arguments.print:
         for step in [*teacher_steps(study), *curve_steps(study)]:
-            print(as_command(step))
+            print(step.shell_line)
         print("# then one student per choice that is not on the curve")
         return 0
     run_steps([*teacher_steps(study), *curve_steps(study)], arguments)
     run_steps(strategy_steps(study, choices_of_their_own(study)), arguments)
-    reading, truth = read_frames(arguments, rendered=rendered)
+    reading, truth = read_frames(study, arguments, rendered=rendered)
     print(write_results(study, collect(study, reading, truth), criterion=arguments.criterion))
     print(f"figure: {study.folder / 'study.png'}; every student: {study.folder / 'results.csv'}")
     return 0
@@ -114,10 +118,7 @@ def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
 
     find_named(criteria(), arguments.criterion, what="criterion")
     needed = max(find_named(strategies(), name, what="strategy").runs for name in arguments.strategies)
-    numbers = {"--teacher-epochs": arguments.teacher_epochs, "--student-epochs": arguments.student_epochs}
-    problems = [f"{name} is {value}, it must be at least 1" for name, value in numbers.items() if value < 1]
-    if arguments.workers < 0:
-        problems.append(f"--workers is {arguments.workers}, it must be at least 0")
+    problems = below_lowest(arguments, {"teacher_epochs": 1, "student_epochs": 1, "workers": 0}, as_options=True)
     if arguments.nodes > 1:
         problems.append("--nodes is more than 1, but the steps follow one another on one machine; --print them instead")
     if len(set(arguments.seeds)) < len(arguments.seeds):
@@ -262,11 +263,7 @@ def refuse_impossible_rendering(arguments: argparse.Namespace) -> None:
         SettingsError: with all of them.
     """
     lowest = {"videos": 2, "frames": 8, "data_seed": 0, "ambiguity": 0}
-    problems = [
-        f"--{name.replace('_', '-')} is {getattr(arguments, name)}, it must be at least {low}"
-        for name, low in lowest.items()
-        if getattr(arguments, name) < low
-    ]
+    problems = below_lowest(arguments, lowest, as_options=True)
     if arguments.ambiguity > 1:
         problems.append(f"--ambiguity is {arguments.ambiguity}, it is a fraction, at most 1")
     if problems:
@@ -301,23 +298,17 @@ def run_steps(steps: Sequence[Step], arguments: argparse.Namespace) -> None:
         run_step(step, in_process=arguments.devices * arguments.nodes == 1)
 
 
-def read_frames(arguments: argparse.Namespace, *, rendered: bool) -> tuple[Reading, Predictions | None]:
+def read_frames(
+    study: TeacherStudy, arguments: argparse.Namespace, *, rendered: bool
+) -> tuple[Reading, Predictions | None]:
     """Open the data set for scoring; with it, of a rendered one, the true probabilities."""
     from video_triplet.demo.rendering import TRUTH_FILE
     from video_triplet.predictions import load_predictions
     from video_triplet.selection.epoch_predictions import Reading
     from video_triplet.selection.teachers import read_teacher
 
-    seed = arguments.seeds[0]
-    run_folder = arguments.output / "teachers" / f"seed_{seed}"
-    dataset, source = read_dataset(arguments, read_teacher(run_folder).settings["image_size"])
+    teacher = read_teacher(study.teacher_run(study.seeds[0]))
+    dataset, source = read_dataset(arguments, teacher.settings["image_size"])
     device = "cpu" if arguments.accelerator == "cpu" else None
     truth = load_predictions(arguments.data / TRUTH_FILE) if rendered else None
     return Reading(dataset, source, device, workers=arguments.workers), truth
-
-
-def as_command(step: Step) -> str:
-    """Return a step as a line of a shell script."""
-    import shlex
-
-    return shlex.join(["video-triplet", *step.command])

@@ -6,7 +6,6 @@ record is written last, so a video with a record is whole. `video_triplet.clips.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,7 +19,7 @@ from nnunet_dsd.files import PARTIAL_PREFIX
 from video_triplet.clips.decoding import Fit, Size
 from video_triplet.clips.sources import file_size, fingerprint, pick
 from video_triplet.clips.videos import ClipDataset
-from video_triplet.data.array_files import map_array, pixel_checksum
+from video_triplet.data.array_files import load_record, map_array, pixel_checksum
 from video_triplet.data.images import RESIZE_FILTER
 
 SCHEMA = 1
@@ -67,17 +66,13 @@ class CachedClips:
         Raises:
             DataError: if it is not one, or of another schema.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["schema"] != SCHEMA:
-                raise DataError(f"{path} is of schema {content['schema']}, this version reads {SCHEMA}; {REMAKE}")
-            values = {spec.name: content[spec.name] for spec in fields(cls)}
-            height, width = values["size"]
-            return cls(**{**values, "size": (int(height), int(width))})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{path} is not the record of a cached video ({error!r}); {REMAKE}") from error
+        return load_record(path, cls._from_json, schema=SCHEMA, remake=REMAKE)
+
+    @classmethod
+    def _from_json(cls, content: dict[str, Any]) -> CachedClips:
+        values = {spec.name: content[spec.name] for spec in fields(cls)}
+        height, width = values["size"]
+        return cls(**{**values, "size": (int(height), int(width))})
 
 
 class ClipCache:

@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 
 from nnunet_dsd.errors import DataError
-from video_triplet.clips.folders import damaged_line, entry_key, find_class_root, find_videos, names_of_videos
+from video_triplet.clips.folders import damaged_line, entry_key
 from video_triplet.clips.folders import numbered_lines as lines_of
-from video_triplet.clips.lists import SplitEntries, official_lists, unlisted
-from video_triplet.clips.videos import ClipDataset, ClipVideo
+from video_triplet.clips.lists import AnnotatedLists, SplitEntries, join_videos
+from video_triplet.clips.videos import ClipDataset
 from video_triplet.data import problems as kinds
 from video_triplet.data.videos import Problem
 
@@ -38,25 +38,15 @@ def read_hmdb51(root: Path, annotations: Path) -> ClipDataset:
     listed: dict[str, str] = {}
     paths = _split_files(annotations)
     classes = tuple(sorted({name for name, _ in paths}))
-    numbers = {name: number for number, name in enumerate(classes)}
     splits = _read_splits(paths, classes, listed, found)
-    files = find_videos(find_class_root(root), found)
-    names = names_of_videos(files, listed)
-    videos = {}
-    for key, path in files.items():
-        label = numbers.get(path.parent.name)
-        if label is None:
-            detail = f"{path.parent.name} has no split file; its videos are left out"
-            found.append(Problem(kinds.CLASS_FOLDER_UNKNOWN, names[key], detail))
-            continue
-        if named_otherwise(path.stem, path.parent.name, classes):
-            detail = f"it lies in the folder {path.parent.name} and is named after another class; the folder counts"
-            found.append(Problem(kinds.NAMED_OTHERWISE, names[key], detail))
-        videos[names[key]] = ClipVideo(names[key], path, label)
-    known = {key: name for key, name in names.items() if name in videos}
-    official = official_lists(splits, known, listed, found)
-    found += unlisted(splits.values(), known)
-    return ClipDataset(root, LAYOUT, classes, dict(sorted(videos.items())), tuple(found), official)
+
+    def otherwise(video: Path) -> str | None:
+        return "another class" if named_otherwise(video.stem, video.parent.name, classes) else None
+
+    lists = AnnotatedLists(
+        LAYOUT, classes, splits, listed, unknown_class="has no split file", named_otherwise=otherwise
+    )
+    return join_videos(root, lists, found)
 
 
 def named_otherwise(stem: str, folder: str, classes: tuple[str, ...]) -> bool:

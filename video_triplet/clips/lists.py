@@ -1,11 +1,13 @@
-"""From entries of official lists to lists of videos that are there, with everything that is wrong in them."""
+"""From official lists and folders of videos to a data set of those that are there, with everything that is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from video_triplet.clips.videos import OfficialLists
+from video_triplet.clips.folders import find_class_root, find_videos, names_of_videos
+from video_triplet.clips.videos import ClipDataset, ClipVideo, OfficialLists
 from video_triplet.data import problems as kinds
 from video_triplet.data.videos import Problem
 
@@ -28,6 +30,54 @@ class SplitEntries:
     def everything(self) -> list[str]:
         """All entries."""
         return [*self.training, *self.test, *self.unused]
+
+
+@dataclass(frozen=True)
+class AnnotatedLists:
+    """What the annotation files of one data set say.
+
+    Attributes:
+        layout: Name of the layout.
+        classes: In the order of their labels.
+        splits: Entries by the split's number.
+        listed: Name of each entry of a list, by key.
+        unknown_class: What to say of a folder that is none of the classes, after its name.
+        named_otherwise: Returns the class after which a file is named where that is not its folder, else None.
+    """
+
+    layout: str
+    classes: tuple[str, ...]
+    splits: Mapping[int, SplitEntries]
+    listed: Mapping[str, str]
+    unknown_class: str
+    named_otherwise: Callable[[Path], str | None]
+
+
+def join_videos(root: Path, lists: AnnotatedLists, found: list[Problem]) -> ClipDataset:
+    """Return the data set of the videos below `root` that have a class; `found` grows.
+
+    Raises:
+        DataError: if there are no videos.
+    """
+    numbers = {name: number for number, name in enumerate(lists.classes)}
+    files = find_videos(find_class_root(root), found)
+    names = names_of_videos(files, lists.listed)
+    videos = {}
+    for key, path in files.items():
+        folder = path.parent.name
+        if folder not in numbers:
+            detail = f"{folder} {lists.unknown_class}; its videos are left out"
+            found.append(Problem(kinds.CLASS_FOLDER_UNKNOWN, names[key], detail))
+            continue
+        other = lists.named_otherwise(path)
+        if other is not None:
+            detail = f"it lies in the folder {folder} and is named after {other}; the folder counts"
+            found.append(Problem(kinds.NAMED_OTHERWISE, names[key], detail))
+        videos[names[key]] = ClipVideo(names[key], path, numbers[folder])
+    known = {key: name for key, name in names.items() if name in videos}
+    official = official_lists(lists.splits, known, lists.listed, found)
+    found += unlisted(lists.splits.values(), known)
+    return ClipDataset(root, lists.layout, lists.classes, dict(sorted(videos.items())), tuple(found), official)
 
 
 def official_lists(

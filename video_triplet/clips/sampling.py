@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import SettingsError
 
 Box = tuple[int, int, int, int]
@@ -33,9 +34,8 @@ class ClipShape:
     size: int = 112
 
     def __post_init__(self) -> None:
-        low = {name: getattr(self, name) for name in ("frames", "stride", "size") if getattr(self, name) < 1}
-        if low:
-            problems = [f"{name} is {value}, it must be at least 1" for name, value in low.items()]
+        problems = below_lowest(self, {"frames": 1, "stride": 1, "size": 1})
+        if problems:
             raise SettingsError(problems, source="the clips")
 
     @property

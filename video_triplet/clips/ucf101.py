@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 
 from nnunet_dsd.errors import DataError
-from video_triplet.clips.folders import damaged_line, entry_key, find_class_root, find_videos, names_of_videos
+from video_triplet.clips.folders import damaged_line, entry_key
 from video_triplet.clips.folders import numbered_lines as lines_of
-from video_triplet.clips.lists import SplitEntries, official_lists, unlisted
-from video_triplet.clips.videos import ClipDataset, ClipVideo
+from video_triplet.clips.lists import AnnotatedLists, SplitEntries, join_videos
+from video_triplet.clips.videos import ClipDataset
 from video_triplet.data import problems as kinds
 from video_triplet.data.videos import Problem
 
@@ -39,24 +39,16 @@ def read_ucf101(root: Path, annotations: Path) -> ClipDataset:
     numbers = {name: number for number, name in enumerate(classes)}
     listed: dict[str, str] = {}
     splits = _read_splits(annotations, numbers, listed, found)
-    files = find_videos(find_class_root(root), found)
-    names = names_of_videos(files, listed)
-    videos = {}
-    for key, path in files.items():
-        label = numbers.get(path.parent.name)
-        if label is None:
-            detail = f"{path.parent.name} is not in {CLASS_FILE}; its videos are left out"
-            found.append(Problem(kinds.CLASS_FOLDER_UNKNOWN, names[key], detail))
-            continue
-        match = FILE_NAME.fullmatch(path.stem)
-        if match and match["class"].lower() != path.parent.name.lower():
-            detail = f"it lies in the folder {path.parent.name} and is named after {match['class']}; the folder counts"
-            found.append(Problem(kinds.NAMED_OTHERWISE, names[key], detail))
-        videos[names[key]] = ClipVideo(names[key], path, label)
-    known = {key: name for key, name in names.items() if name in videos}
-    official = official_lists(splits, known, listed, found)
-    found += unlisted(splits.values(), known)
-    return ClipDataset(root, LAYOUT, classes, dict(sorted(videos.items())), tuple(found), official)
+    lists = AnnotatedLists(
+        LAYOUT, classes, splits, listed, unknown_class=f"is not in {CLASS_FILE}", named_otherwise=named_otherwise
+    )
+    return join_videos(root, lists, found)
+
+
+def named_otherwise(video: Path) -> str | None:
+    """Return the class in a file's name where it is not that of its folder; capitals do not count."""
+    match = FILE_NAME.fullmatch(video.stem)
+    return match["class"] if match and match["class"].lower() != video.parent.name.lower() else None
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ written last, so a video with a record is whole. `video_triplet.data.cache_writi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import PARTIAL_PREFIX
-from video_triplet.data.array_files import map_array, pixel_checksum
+from video_triplet.data.array_files import load_record, map_array, pixel_checksum
 from video_triplet.data.frame_sources import sizes_hash
 from video_triplet.data.images import RESIZE_FILTER
 from video_triplet.data.videos import TripletDataset, Video
@@ -70,19 +69,15 @@ class CachedVideo:
         Raises:
             DataError: if it is not one, or of another schema.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["schema"] != SCHEMA:
-                raise DataError(f"{path} is of schema {content['schema']}, this version reads {SCHEMA}; {REMAKE}")
-            values = {spec.name: content[spec.name] for spec in fields(cls)}
-            values["frames"] = tuple(values["frames"])
-            for part in ("sources", "broken"):
-                values[part] = {int(frame): value for frame, value in values[part].items()}
-            return cls(**values)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{path} is not the record of a cached video ({error!r}); {REMAKE}") from error
+        return load_record(path, cls._from_json, schema=SCHEMA, remake=REMAKE)
+
+    @classmethod
+    def _from_json(cls, content: dict[str, Any]) -> CachedVideo:
+        values = {spec.name: content[spec.name] for spec in fields(cls)}
+        values["frames"] = tuple(values["frames"])
+        for part in ("sources", "broken"):
+            values[part] = {int(frame): value for frame, value in values[part].items()}
+        return cls(**values)
 
 
 def source_fingerprint(video: Video) -> dict[int, int]:

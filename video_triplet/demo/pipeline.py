@@ -6,10 +6,12 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, Configuration, find_configurations
@@ -109,29 +111,36 @@ def claim(root: Path, settings: DemoSettings, *, restart: bool) -> None:
         SetupError: if it holds something else, or a demo of other settings.
         SettingsError: if the demo would be too small to run.
     """
-    from nnunet_dsd.files import write_json
-
-    problems = [
-        f"{name} is {value}, it must be at least {lowest}"
-        for name, value, lowest in (
-            ("videos", settings.videos, 2 * max(settings.folds, 2)),
-            ("frames", settings.frames, 16),
-            ("folds", settings.folds, 2),
-            ("teacher_epochs", settings.teacher_epochs, 1),
-            ("student_epochs", settings.student_epochs, 1),
-        )
-        if value < lowest
-    ]
+    folds = max(settings.folds, 2)
+    lowest = {"videos": 2 * folds, "frames": 16, "folds": 2, "teacher_epochs": 1, "student_epochs": 1}
+    problems = below_lowest(settings, lowest)
     if problems:
         raise SettingsError(problems, source="the demo")
-    marker = root / MARKER
+    claim_folder(root, MARKER, vars(settings), restart=restart)
+
+
+def claim_folder(root: Path, marker_name: str, settings: Mapping[str, Any], *, restart: bool) -> None:
+    """Mark a folder as that of a demo with these settings, or refuse it.
+
+    Args:
+        root: The folder; made if it is not there.
+        marker_name: Of the file that says whose it is.
+        settings: What JSON can hold; tuples are lists there.
+        restart: Whether to delete what an earlier run of the same demo left there.
+
+    Raises:
+        SetupError: if it holds something else, or a demo of other settings.
+    """
+    from nnunet_dsd.files import write_json
+
+    marker, wanted = root / marker_name, json.loads(json.dumps(settings))
     if root.is_dir() and any(root.iterdir()) and not marker.is_file():
         raise SetupError(f"{root} holds something that is not this demo's; choose another folder with -o")
     if restart and marker.is_file():
         shutil.rmtree(root)
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) != vars(settings):
+    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) != wanted:
         raise SetupError(f"{root} holds a demo of other settings; add --restart to delete it, or choose another folder")
-    write_json(marker, vars(settings))
+    write_json(marker, wanted)
 
 
 def commands(folder: DemoFolder, settings: DemoSettings) -> list[tuple[str, ...]]:

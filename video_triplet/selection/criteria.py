@@ -17,12 +17,12 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 from nnunet_dsd.errors import DataError
 from video_triplet.analysis.similarity import TOP, component_matches, top_others
+from video_triplet.pooling import SMALLEST
 from video_triplet.selection.evidence import EpochEvidence
 from video_triplet.selection.plugins import Things, with_plugins
 
 ENTRY_POINT_GROUP = "video_triplet.criteria"
 CALIBRATION_BINS = 15
-SMALLEST = 1e-7  # probabilities are kept this far from 0 and 1 where their logarithm is taken
 Values = NDArray[np.float64]
 
 
@@ -109,7 +109,12 @@ class Criterion:
 
 def reference_probability(evidence: EpochEvidence) -> float:
     """Return the mean probability that the teacher gives to the labels of its own training frames."""
-    given = evidence.training[evidence.training_labels == 1]
+    return mean_on_labels(evidence.training, evidence.training_labels)
+
+
+def mean_on_labels(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Return the mean of those probabilities whose label is 1; not-a-number without any. Both `(N, classes)`."""
+    given = probabilities[labels == 1]
     return float(given.mean(dtype=np.float64)) if given.size else float("nan")
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_dsd.errors import DataError
-from video_triplet.kept_epochs import epochs_as_text
+from video_triplet.kept_epochs import epoch_file, epochs_as_text
+from video_triplet.model_file import read_record
 from video_triplet.pooling import Mean
 from video_triplet.progress import track
 from video_triplet.selection.choice import Choice, ChosenEpoch, relative_folder
 from video_triplet.selection.criteria import Criterion, Values, region
-from video_triplet.selection.epoch_predictions import Reading, epoch_evidence, epoch_predictions
+from video_triplet.selection.epoch_predictions import Reading, epoch_evidence
 from video_triplet.selection.evidence import EpochEvidence
 from video_triplet.selection.strategies import Member, RunCurve, Strategy
 from video_triplet.selection.teachers import TeacherRun
@@ -120,9 +121,7 @@ def pick(strategy: Strategy, criterion: Criterion, measured: Measured, most: int
     return Picked(strategy, members, tuple(_reasons(strategy, criterion, measured, curves, members)))
 
 
-def as_choice(
-    picked: Picked, criterion: Criterion, measured: Measured, reading: Reading, *, mean: Mean, path: Path
-) -> Choice:
+def as_choice(picked: Picked, criterion: Criterion, measured: Measured, *, mean: Mean, path: Path) -> Choice:
     """Return what is written to the choice file `path`."""
     by_validation = picked.strategy.uses_validation or (picked.strategy.uses_criterion and criterion.uses_validation)
     uses_criterion = picked.strategy.uses_criterion
@@ -130,7 +129,7 @@ def as_choice(
     members = []
     for member in picked.members:
         run = measured.runs[member.run]
-        record = epoch_predictions(run, member.epoch, "training", reading).models[0]
+        record = read_record(epoch_file(run.folder, member.epoch))
         members.append(ChosenEpoch(relative_folder(run.folder, path), member.epoch, run.seed, record.checkpoint))
     return Choice(
         strategy=picked.strategy.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_dsd.errors import SettingsError
 from video_triplet.data.split import Split
+from video_triplet.run_files import read_history
 from video_triplet.selection.epoch_predictions import Reading, epoch_predictions
 from video_triplet.selection.teachers import TeacherRun
 from video_triplet.trainers.base import VALIDATION_SCORE
@@ -74,7 +74,7 @@ def sweep_students(
             title = f"student {seed} of epoch {epoch} of the teacher with seed {run.seed}"
             print(f"[{done}/{len(places)}] {title}", flush=True)
             train(short_student(run, epoch, seed, sweep, reading), folder, machine)
-            scores.append(last_score(folder))
+            scores.append(read_history(folder, VALIDATION_SCORE)[-1])
         values[number, epoch] = statistics.fmean(scores)
     return values
 
@@ -91,9 +91,3 @@ def short_student(run: TeacherRun, epoch: int, seed: int, sweep: Sweep, reading:
     split = Split(run.split["name"], run.split["fold"], **names, protocol=run.split["protocol"])
     soft_labels = epoch_predictions(run, epoch, "training", reading)
     return Experiment(sweep.student, settings, reading.dataset, split, reading.source, soft_labels)
-
-
-def last_score(folder: Path) -> float:
-    """Return the validation mAP after the last epoch of a finished training, a fraction."""
-    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
-        return float(list(csv.DictReader(file))[-1][VALIDATION_SCORE])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from nnunet_dsd.errors import DataError
 from video_triplet.data.split import PARTS
 from video_triplet.kept_epochs import epoch_file, epochs_on_disk, read_epochs
 from video_triplet.provenance import LeakError
-from video_triplet.run_files import MODEL_FILE, RUN_FILE
+from video_triplet.run_files import MODEL_FILE, RUN_FILE, read_history
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,7 @@ def read_teacher(folder: Path) -> TeacherRun:
         )
     try:
         content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
-            losses = tuple(float(row["train_loss"]) for row in csv.DictReader(file))
+        losses = read_history(folder, "train_loss")
         run = TeacherRun(
             folder,
             content["trainer"],

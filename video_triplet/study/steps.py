@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,11 @@ class Step:
     title: str
     command: tuple[str, ...]
     outputs: tuple[Path, ...]
+
+    @property
+    def shell_line(self) -> str:
+        """The command as a line of a shell script."""
+        return shlex.join(["video-triplet", *self.command])
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.files import write_json, write_text
+from video_triplet.markdown import markdown_table
 from video_triplet.metrics import Evaluation, cross_validation
 from video_triplet.study.configurations import PUBLISHED
 from video_triplet.vocabulary import COMPONENTS
@@ -57,19 +58,18 @@ def as_markdown(rows: Sequence[Row], *, folds: int) -> str:
     shown = ["ivt"] if no_triplets else [component for component in COMPONENTS if component != "vt"]
     columns = ["mAP classes"] if no_triplets else [f"mAP {component}" for component in shown]
     header = ["configuration", "folds", *columns, "top-5", "published mAP / top-5"]
-    lines = [header, ["---"] * len(header)]
+    lines = [header]
     for row in rows:
         scores = [f"{row.mean_ap[component]:.1f}" for component in shown]
         if row.folds > 1:
             scores[0] += f" ± {row.deviation:.1f}"
         published = " / ".join(f"{value:.1f}" for value in PUBLISHED.get(row.name, ())) or "none"
         lines.append([row.name, f"{row.folds} of {folds}", *scores, f"{row.top_5:.1f}", published])
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     counted = "" if no_triplets else "null triplets counted, "
     notes = f"mAP in percent, {counted}mean over folds ± sample standard deviation."
     if any(row.selected_on_test for row in rows):
         notes += " Epochs were chosen on the videos that are scored (protocol test-fold): the numbers are too good."
-    return f"{text}\n\n{notes} The published numbers are of CholecT45 and comparable with it only.\n"
+    return f"{markdown_table(lines)}\n\n{notes} The published numbers are of CholecT45 and comparable with it only.\n"
 
 
 def write_table(rows: Sequence[Row], folder: Path, *, folds: int) -> None:

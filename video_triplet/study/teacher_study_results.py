@@ -15,20 +15,20 @@ from nnunet_dsd.files import write_rows, write_text
 from video_triplet.analysis.drawing import FAINT, INK, OTHER, REFERENCE, colour_of, new_figure, save_png, tidy
 from video_triplet.inference import predict_videos
 from video_triplet.kept_epochs import epoch_file
+from video_triplet.markdown import markdown_table, mean_and_deviation
 from video_triplet.metrics import evaluate
 from video_triplet.model_file import load_model, read_record
+from video_triplet.pooling import SMALLEST
 from video_triplet.predictions import Predictions, load_predictions
 from video_triplet.run_files import SOFT_LABELS_FILE, TEST_FILE
 from video_triplet.selection.choice import Choice, load_choice
-from video_triplet.selection.criteria import reference_probability
-from video_triplet.selection.epoch_predictions import Reading, epoch_evidence
+from video_triplet.selection.criteria import mean_on_labels
+from video_triplet.selection.epoch_predictions import Reading
 from video_triplet.selection.teachers import TeacherRun, read_teacher
 from video_triplet.study.teacher_study import TeacherStudy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-SMALLEST = 1e-7
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ def _of_epoch(
     study: TeacherStudy, run: TeacherRun, epoch: int, reading: Reading, truth: Predictions | None
 ) -> StudentResult:
     found = _of_folder(study, run.seed, epoch, f"seed {run.seed}: epochs {epoch}", reading, truth)
-    probability = reference_probability(epoch_evidence(run, epoch, reading))
-    return replace(found, teacher_map=_teacher_map(study, run, epoch, reading), reference_probability=probability)
+    return replace(found, teacher_map=_teacher_map(study, run, epoch, reading))
 
 
 def _of_folder(
@@ -108,22 +107,24 @@ def _of_folder(
     soft = load_predictions(folder / SOFT_LABELS_FILE)
     labels = np.concatenate([video.labels["triplet"] for video in reading.dataset.subset(soft.videos)])
     keys = [(name, int(frame)) for name in soft.videos for frame in reading.dataset.videos[name].frames]
-    given = soft.aligned_to(keys).probabilities["triplet"][labels == 1]
+    given = mean_on_labels(soft.aligned_to(keys).probabilities["triplet"], labels)
     score = _mean_ap(load_predictions(folder / TEST_FILE), reading)
     distance = distance_to_truth(soft, truth) if truth is not None else math.nan
     kind = "epoch" if isinstance(taught_by, int) else "strategy"
-    return StudentResult(kind, str(taught_by), seed, members, score, math.nan, float(given.mean()), distance)
+    return StudentResult(kind, str(taught_by), seed, members, score, math.nan, given, distance)
 
 
 def _teacher_map(study: TeacherStudy, run: TeacherRun, epoch: int, reading: Reading) -> float:
     """Return the teacher's own test mAP in percent, which no choice has seen; its predictions are kept."""
     path = study.folder / "teachers-on-test" / f"seed_{run.seed}_epoch_{epoch:03d}.npz"
     weights = epoch_file(run.folder, epoch)
-    if not path.is_file() or load_predictions(path).models != (read_record(weights),):
+    found = load_predictions(path) if path.is_file() else None
+    if found is None or found.models != (read_record(weights),):
         model = load_model(weights, device=reading.device)
         videos = reading.dataset.subset(run.videos("test"))
-        predict_videos(model, videos, reading.source, batch_size=reading.batch_size, workers=reading.workers).save(path)
-    return _mean_ap(load_predictions(path), reading)
+        found = predict_videos(model, videos, reading.source, batch_size=reading.batch_size, workers=reading.workers)
+        found.save(path)
+    return _mean_ap(found, reading)
 
 
 def _mean_ap(predictions: Predictions, reading: Reading) -> float:
@@ -169,7 +170,7 @@ def as_markdown(study: TeacherStudy, results: Sequence[StudentResult]) -> str:
         members = "; ".join(dict.fromkeys(row.members for row in rows))
         strategies.append([strategy, *_cells(rows, known=known)[1:], *(gain if gains else ["", ""]), members])
     note = f"mAP in percent on the test videos; mean ± sample standard deviation over {len(study.seeds)} seed(s)."
-    return "\n\n".join([_table(curve), _table(strategies), note]) + "\n"
+    return "\n\n".join([markdown_table(curve), markdown_table(strategies), note]) + "\n"
 
 
 def draw(study: TeacherStudy, results: Sequence[StudentResult], path: Path, *, criterion: str) -> None:
@@ -208,14 +209,7 @@ def _draw_curve(
 def _cells(rows: Sequence[StudentResult], *, known: bool) -> list[str]:
     """Return mAP of teachers and students, the reference probability and, where it is known, the KL to the truth."""
     columns = [("teacher_map", 1), ("student_map", 1), ("reference_probability", 2), ("distance_to_truth", 4)]
-    return [_spread([getattr(row, name) for row in rows], digits) for name, digits in columns[: 4 if known else 3]]
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{spread}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return [
+        mean_and_deviation([getattr(row, name) for row in rows], digits)
+        for name, digits in columns[: 4 if known else 3]
+    ]

@@ -17,6 +17,7 @@ from torch import Tensor
 from nnunet_dsd.errors import DivergenceError
 from nnunet_dsd.files import whole_file, write_text
 from nnunet_dsd.machine import progress_is_shown
+from video_triplet.run_files import HISTORY_FILE
 
 # What to do about a training that diverged.
 ADVICE = "Train again in another folder with a lower learning rate, or a lower --epoch-lambda if it has one"
@@ -54,7 +55,7 @@ class History(Callback):
     """
 
     def __init__(self, folder: Path, epochs: int, score: ValidationScore) -> None:
-        self.path = folder / "history.csv"
+        self.path = folder / HISTORY_FILE
         self.epochs, self.score = epochs, score
         self.rows: list[dict[str, float]] = []
 

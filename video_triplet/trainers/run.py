@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities import rank_zero_only
 
+from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive, write_json
 from nnunet_dsd.machine import progress_is_shown
@@ -68,13 +69,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        lowest = {"devices": 1, "nodes": 1, "workers": 0}
-        given = {name: getattr(self, name) for name in lowest}
-        problems = [
-            f"{name} is {value}, it must be at least {lowest[name]}"
-            for name, value in given.items()
-            if value < lowest[name]
-        ]
+        problems = below_lowest(self, {"devices": 1, "nodes": 1, "workers": 0})
         if problems:
             raise SettingsError(problems, source="the machine")
 

@@ -16,6 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.files import whole_folder
 from video_triplet.clips.demo.painting import SHAPES, Look, Pose, draw_background, paint_frame
@@ -66,12 +67,7 @@ class ClipSize:
     size: tuple[int, int] = (48, 64)
 
     def __post_init__(self) -> None:
-        lowest = {"groups": 4, "clips": 1, "frames": 2}
-        problems = [
-            f"{name} is {getattr(self, name)}, it must be at least {low}"
-            for name, low in lowest.items()
-            if getattr(self, name) < low
-        ]
+        problems = below_lowest(self, {"groups": 4, "clips": 1, "frames": 2})
         if any(side < 16 or side % 2 for side in self.size):
             problems.append(f"size is {self.size}, it must be even numbers of at least 16 pixels")
         if problems:

@@ -8,15 +8,14 @@ that a user could type, apart from rendering and the probe.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nnunet_dsd.errors import SettingsError, SetupError
-from nnunet_dsd.files import write_json
+from nnunet_dsd.declared_settings import below_lowest
+from nnunet_dsd.errors import SettingsError
 from video_triplet.clips.demo.rendering import ClipSize, render_clips
-from video_triplet.demo.pipeline import run_command
+from video_triplet.demo.pipeline import claim_folder, run_command
 from video_triplet.run_files import MODEL_FILE
 
 MARKER = "video-triplet-transfer.json"
@@ -54,11 +53,7 @@ class TransferSettings:
     def __post_init__(self) -> None:
         """Refuse impossible numbers, all at once."""
         lowest = {"source_epochs": 1, "target_epochs": 1, "groups": 4, "clips": 1, "width": 1}
-        problems = [
-            f"{name} is {getattr(self, name)}, it must be at least {low}"
-            for name, low in lowest.items()
-            if getattr(self, name) < low
-        ]
+        problems = below_lowest(self, lowest)
         lowest_seed = min((*self.seeds, self.data_seed), default=-1)
         if 0.0 not in self.lambdas or not all(0 <= value < float("inf") for value in self.lambdas):
             problems.append(f"lambdas are {self.lambdas}; they must be finite, not below 0, and 0 must be among them")
@@ -113,7 +108,7 @@ def run_transfer_demo(
     from video_triplet.clips.demo.transfer_results import collect, write_results
 
     folder = TransferFolder(root)
-    claim(root, settings, restart=restart)
+    claim_folder(root, MARKER, asdict(settings), restart=restart)
     size = ClipSize(groups=settings.groups, clips=settings.clips)
     for task, kind in (("source", "motions"), ("target", "shapes")):
         if not folder.data(task).is_dir():
@@ -123,22 +118,6 @@ def run_transfer_demo(
         if not done(command):
             run_command(command, say)
     return write_results(folder, settings, collect(folder, settings, say=say))
-
-
-def claim(root: Path, settings: TransferSettings, *, restart: bool) -> None:
-    """Mark the folder as this demo's, or refuse it.
-
-    Raises:
-        SetupError: if it holds something else, or a demo of other settings.
-    """
-    marker, wanted = root / MARKER, json.loads(json.dumps(asdict(settings)))
-    if root.is_dir() and any(root.iterdir()) and not marker.is_file():
-        raise SetupError(f"{root} holds something that is not this demo's; choose another folder with -o")
-    if restart and marker.is_file():
-        shutil.rmtree(root)
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) != wanted:
-        raise SetupError(f"{root} holds a demo of other settings; add --restart to delete it, or choose another folder")
-    write_json(marker, wanted)
 
 
 def commands(folder: TransferFolder, settings: TransferSettings) -> list[tuple[str, ...]]:

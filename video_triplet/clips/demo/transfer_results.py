@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from nnunet_dsd.files import write_json, write_rows, write_text
 from nnunet_dsd.report_page import code, page, paragraph, picture, section, table
@@ -28,6 +26,8 @@ from video_triplet.clips.model_file import ClipModel, load_clip_model
 from video_triplet.clips.probe import fresh_copy, linear_probe_accuracy, video_features
 from video_triplet.clips.reading import open_clips
 from video_triplet.clips.splits import official_split
+from video_triplet.markdown import markdown_table, mean_and_deviation
+from video_triplet.model_file import read_record
 from video_triplet.run_files import MODEL_FILE
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ class TransferResult:
 def collect(folder: TransferFolder, settings: TransferSettings, *, say: Callable[[str], None]) -> TransferResult:
     """Read every test and probe every encoder, each once."""
     probe = SourceProbe(folder)
-    source = load_clip_model(folder.source_run / MODEL_FILE)
     before = probe.of_run(folder.source_run, say)
     untrained = folder.source_run / "probe_untrained.json"
     if not untrained.is_file():
         say("probe encoders with random weights")
+        source = load_clip_model(folder.source_run / MODEL_FILE)
         found = [probe.accuracy(source, fresh_copy(source.network, seed)) for seed in range(FRESH_SEEDS)]
         write_json(untrained, {"accuracy": statistics.fmean(found), "of": found})
     rows = []
@@ -99,12 +99,13 @@ class SourceProbe:
 
     def of_run(self, run: Path, say: Callable[[str], None]) -> float:
         """Return the probe's accuracy for a run's model, a fraction; written beside the model the first time."""
-        path, model = run / PROBE_FILE, load_clip_model(run / MODEL_FILE)
+        path = run / PROBE_FILE
         if path.is_file():
             there = json.loads(path.read_text(encoding="utf-8"))
-            if there["checkpoint"] == model.record.checkpoint:
+            if there["checkpoint"] == read_record(run / MODEL_FILE).checkpoint:
                 return float(there["accuracy"])
         say(f"probe {run.name} for the source task")
+        model = load_clip_model(run / MODEL_FILE)
         accuracy = self.accuracy(model, model.network)
         write_json(path, {"accuracy": accuracy, "checkpoint": model.record.checkpoint})
         return accuracy
@@ -156,7 +157,7 @@ def table_rows(settings: TransferSettings, result: TransferResult) -> list[list[
         own = [row for row in result.rows if row.epoch_lambda == lambda_]
         kept = [kept_fraction(row.source_probe, result) for row in own]
         cells = [[row.target_acc1 for row in own], [row.source_probe for row in own], kept]
-        rows.append([f"{lambda_:g}", *(_spread(values) for values in cells)])
+        rows.append([f"{lambda_:g}", *(mean_and_deviation(values, 1) for values in cells)])
     return rows
 
 
@@ -171,10 +172,7 @@ def kept_fraction(probe: float, result: TransferResult) -> float:
 
 def as_markdown(settings: TransferSettings, result: TransferResult) -> str:
     """Return the table with its sentence."""
-    header, *rows = table_rows(settings, result)
-    lines = [header, ["---"] * len(header), *rows]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{text}\n\n{sentence(settings, result)}\n"
+    return f"{markdown_table(table_rows(settings, result))}\n\n{sentence(settings, result)}\n"
 
 
 def sentence(settings: TransferSettings, result: TransferResult) -> str:
@@ -211,8 +209,3 @@ def _draw_side(axis: Axes, settings: TransferSettings, result: TransferResult, a
     axis.set_xticks(places, [f"{lambda_:g}" for lambda_ in settings.lambdas])
     axis.set_xlabel("λ of the epoch-wise term")
     tidy(axis)
-
-
-def _spread(values: Sequence[float]) -> str:
-    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.1f}{spread}"

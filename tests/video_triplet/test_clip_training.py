@@ -1,12 +1,11 @@
 """Fine-tunings on tiny made-up clips: loss, choice of the epoch, resuming, files, refusals."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
 import torch
-from clip_workplace import CPU, SIZE, TINY, clip_experiment, save_encoder
+from clip_workplace import CPU, clip_experiment, history, save_encoder, train_command
 from made_up_clips import write_ucf101
 
 from nnunet_dsd.errors import CheckpointError, DataError, NetworkStructureError, SettingsError
@@ -39,19 +38,6 @@ def encoder_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "pretrained.pth"
     save_encoder(path)
     return path
-
-
-def history(folder):
-    with (folder / "history.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def train_command(data, folder, *more, trainer="ClipFineTuningEpochSD", **changes):
-    """The command line of a training on tiny clips."""
-    settings = {**TINY, **changes}
-    options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    command = ["train-clips", "-tr", trainer, "-o", str(folder), "--data", str(data), "--workers", "0"]
-    return [*command, "--size", *map(str, SIZE), "--accelerator", "cpu", *options, *map(str, more)]
 
 
 def test_the_loss_is_cross_entropy_plus_lambda_times_the_squared_norm_per_clip(

@@ -1,0 +1,101 @@
+"""Fine-tunings on clips in processes of their own: killed and continued, in two of them, in half precision."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from clip_workplace import CPU, clip_experiment, history, save_encoder, train_command
+from made_up_clips import write_ucf101
+
+from video_triplet.clips.model_file import load_clip_model
+from video_triplet.clips.splits import official_split
+from video_triplet.clips.testing import run_test
+from video_triplet.trainers.run import Machine, train
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "true"}
+NEAR = {"epoch_lambda": 1.0, "learning_rate": 1e-3, "choose_epoch": "last"}
+
+
+@pytest.fixture(scope="module")
+def ucf(tmp_path_factory):
+    """Three classes, six groups of one clip; groups 1 and 2 test in split 1."""
+    return write_ucf101(tmp_path_factory.mktemp("ucf") / "data", groups=6, clips=1, test_groups=2, frames=10)
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    """A pre-trained encoder."""
+    path = tmp_path_factory.mktemp("weights") / "pretrained.pth"
+    save_encoder(path)
+    return path
+
+
+def program(ucf, folder, encoder_file, *more, **changes):
+    """The command line of a training in a process of its own."""
+    words = train_command(ucf, folder, *more, weights=encoder_file, **{**NEAR, **changes})
+    return [sys.executable, "-m", "video_triplet", *words]
+
+
+def test_a_training_killed_in_its_third_epoch_ends_bitwise_as_the_uninterrupted_one(ucf, encoder_file, tmp_path):
+    whole = subprocess.run(
+        program(ucf, tmp_path / "whole", encoder_file, epochs=4), capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert whole.returncode == 0, whole.stderr
+    command = program(ucf, tmp_path / "killed", encoder_file, epochs=4)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    for line in process.stdout:
+        if line.startswith("epoch 2/4"):
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    assert not (tmp_path / "killed" / "model.pt").exists()
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/4" not in done.stdout
+    assert history(tmp_path / "killed") == history(tmp_path / "whole")
+    records = [load_clip_model(tmp_path / name / "model.pt").record for name in ("whole", "killed")]
+    assert records[0] == records[1]
+
+
+def test_two_processes_train_on_the_same_clips_and_validate_with_the_statistics_that_are_kept(
+    ucf, encoder_file, tmp_path
+):
+    """Each process normalises its own half of a batch: other weights than one process's. What is kept was scored."""
+    changes = {"validation_clips": 2, "epochs": 2}
+    done = subprocess.run(
+        program(ucf, tmp_path / "two", encoder_file, "--devices", 2, "--validation-fraction", 0.4, **changes),
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stderr
+    made = clip_experiment(ucf, fraction=0.4, weights=str(encoder_file), **NEAR, **changes)
+    one = train(made, tmp_path / "one", CPU)
+    found = history(tmp_path / "two")
+    assert len(found) == 2
+    for row, other in zip(found, history(tmp_path / "one"), strict=True):
+        assert row["train_cross_entropy"] == pytest.approx(other["train_cross_entropy"], rel=0.3)
+    model = load_clip_model(tmp_path / "two" / "model.pt")
+    assert model.record.trained_on == load_clip_model(one).record.trained_on
+    videos = made.dataset.subset(official_split(made.dataset, 1, validation_fraction=0.4).validation)
+    again = run_test(model, made.dataset, videos, made.source, clips=2)
+    assert {k: found[-1][f"validation_acc{k}"] for k in (1, 5)} == pytest.approx(again.accuracies)
+    assert "epoch_distance" in str(found[0])
+    assert found[1]["train_epoch_distance"] > 0
+
+
+def test_bfloat16_trains_as_float32_and_keeps_float32(ucf, encoder_file, tmp_path):
+    made = clip_experiment(ucf, weights=str(encoder_file), **NEAR)
+    train(made, tmp_path / "full", CPU)
+    model = load_clip_model(
+        train(made, tmp_path / "half", Machine(accelerator="cpu", workers=0, precision="bf16-mixed"))
+    )
+    assert all(values.dtype == torch.float32 for values in model.network.parameters())
+    first, whole = history(tmp_path / "half")[0], history(tmp_path / "full")[0]
+    assert first["train_cross_entropy"] == pytest.approx(whole["train_cross_entropy"], rel=0.05)
+    assert first["train_cross_entropy"] != whole["train_cross_entropy"]
+    assert np.isfinite([row["train_loss"] for row in history(tmp_path / "half")]).all()

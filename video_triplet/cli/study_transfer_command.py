@@ -1,4 +1,4 @@
-"""`video-triplet study-transfer`: Table 2 of the paper on fine-tuning, for the data and weights that are at hand."""
+"""`video-triplet study-transfer`: Tables 1 and 2 of the fine-tuning paper, for the data and weights at hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from video_triplet.trainers.clip_experiment import ClipExperiment
     from video_triplet.trainers.run import Machine
 
-SUMMARY = "the fine-tuning paper's Table 2: train and test what there is data and weights for, mark the rest"
+SUMMARY = "the fine-tuning paper's tables: train and test what there is data and weights for, mark the rest"
 SET_BY_THE_STUDY = ("encoder", "weights", "epoch_lambda", "choose_epoch", "patience", "seed")
 
 
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
                 run_cell(experiment, cell.folder(arguments.output, seed), machine)
                 text = write_rows_of(arguments.output, lambdas, seeds, setup)
     print(text)
-    print(f"table: {arguments.output / 'table.md'}")
+    print(f"tables: {arguments.output / 'table.md'}")
     return 0
 
 

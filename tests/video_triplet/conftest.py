@@ -1,4 +1,4 @@
-"""One rendered data set for all tests of a session, and a teacher trained on it."""
+"""What the tests share: rendered frames with a teacher trained on them, made-up clips with a pre-trained encoder."""
 
 import pytest
 
@@ -21,3 +21,21 @@ def teacher_file(rendered, tmp_path_factory):
     from video_triplet.trainers.run import train
 
     return train(experiment(rendered), tmp_path_factory.mktemp("teacher") / "run", CPU)
+
+
+@pytest.fixture(scope="module")
+def clip_data(tmp_path_factory):
+    """UCF101's layout: three classes, six groups of one clip; groups 1 and 2 test in split 1."""
+    from made_up_clips import write_ucf101
+
+    return write_ucf101(tmp_path_factory.mktemp("ucf") / "data", groups=6, clips=1, test_groups=2, frames=10)
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    """A pre-trained encoder that fits `clip_workplace.TINY`."""
+    from clip_workplace import save_encoder
+
+    path = tmp_path_factory.mktemp("weights") / "pretrained.pth"
+    save_encoder(path)
+    return path

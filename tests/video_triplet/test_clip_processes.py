@@ -1,79 +1,45 @@
 """Fine-tunings on clips in processes of their own: killed and continued, in two of them, in half precision."""
 
-import os
-import signal
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from clip_workplace import CPU, clip_experiment, history, save_encoder, train_command
-from made_up_clips import write_ucf101
+from clip_workplace import CPU, clip_experiment, history, train_command
+from killed_processes import finish, kill_and_continue
 
 from video_triplet.clips.model_file import load_clip_model
 from video_triplet.clips.splits import official_split
 from video_triplet.clips.testing import run_test
 from video_triplet.trainers.run import Machine, train
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "true"}
 NEAR = {"epoch_lambda": 1.0, "learning_rate": 1e-3, "choose_epoch": "last"}
 
 
-@pytest.fixture(scope="module")
-def ucf(tmp_path_factory):
-    """Three classes, six groups of one clip; groups 1 and 2 test in split 1."""
-    return write_ucf101(tmp_path_factory.mktemp("ucf") / "data", groups=6, clips=1, test_groups=2, frames=10)
-
-
-@pytest.fixture(scope="module")
-def encoder_file(tmp_path_factory):
-    """A pre-trained encoder."""
-    path = tmp_path_factory.mktemp("weights") / "pretrained.pth"
-    save_encoder(path)
-    return path
-
-
-def program(ucf, folder, encoder_file, *more, **changes):
+def program(clip_data, folder, encoder_file, *more, **changes):
     """The command line of a training in a process of its own."""
-    words = train_command(ucf, folder, *more, weights=encoder_file, **{**NEAR, **changes})
+    words = train_command(clip_data, folder, *more, weights=encoder_file, **{**NEAR, **changes})
     return [sys.executable, "-m", "video_triplet", *words]
 
 
-def test_a_training_killed_in_its_third_epoch_ends_bitwise_as_the_uninterrupted_one(ucf, encoder_file, tmp_path):
-    whole = subprocess.run(
-        program(ucf, tmp_path / "whole", encoder_file, epochs=4), capture_output=True, text=True, env=ENVIRONMENT
-    )
-    assert whole.returncode == 0, whole.stderr
-    command = program(ucf, tmp_path / "killed", encoder_file, epochs=4)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    for line in process.stdout:
-        if line.startswith("epoch 2/4"):
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.wait()
-    assert not (tmp_path / "killed" / "model.pt").exists()
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stderr
-    assert "epoch 1/4" not in done.stdout
+def test_a_training_killed_in_its_third_epoch_ends_bitwise_as_the_uninterrupted_one(clip_data, encoder_file, tmp_path):
+    finish(program(clip_data, tmp_path / "whole", encoder_file, epochs=4))
+    printed = kill_and_continue(program(clip_data, tmp_path / "killed", encoder_file, epochs=4), "epoch 2/4")
+    assert "epoch 1/4" not in printed
+    assert "epoch 4/4" in printed
     assert history(tmp_path / "killed") == history(tmp_path / "whole")
     records = [load_clip_model(tmp_path / name / "model.pt").record for name in ("whole", "killed")]
     assert records[0] == records[1]
 
 
 def test_two_processes_train_on_the_same_clips_and_validate_with_the_statistics_that_are_kept(
-    ucf, encoder_file, tmp_path
+    clip_data, encoder_file, tmp_path
 ):
     """Each process normalises its own half of a batch: other weights than one process's. What is kept was scored."""
     changes = {"validation_clips": 2, "epochs": 2}
-    done = subprocess.run(
-        program(ucf, tmp_path / "two", encoder_file, "--devices", 2, "--validation-fraction", 0.4, **changes),
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-    )
-    assert done.returncode == 0, done.stderr
-    made = clip_experiment(ucf, fraction=0.4, weights=str(encoder_file), **NEAR, **changes)
+    devices = ("--devices", 2, "--validation-fraction", 0.4)
+    finish(program(clip_data, tmp_path / "two", encoder_file, *devices, **changes))
+    made = clip_experiment(clip_data, fraction=0.4, weights=str(encoder_file), **NEAR, **changes)
     one = train(made, tmp_path / "one", CPU)
     found = history(tmp_path / "two")
     assert len(found) == 2
@@ -88,8 +54,8 @@ def test_two_processes_train_on_the_same_clips_and_validate_with_the_statistics_
     assert found[1]["train_epoch_distance"] > 0
 
 
-def test_bfloat16_trains_as_float32_and_keeps_float32(ucf, encoder_file, tmp_path):
-    made = clip_experiment(ucf, weights=str(encoder_file), **NEAR)
+def test_bfloat16_trains_as_float32_and_keeps_float32(clip_data, encoder_file, tmp_path):
+    made = clip_experiment(clip_data, weights=str(encoder_file), **NEAR)
     train(made, tmp_path / "full", CPU)
     model = load_clip_model(
         train(made, tmp_path / "half", Machine(accelerator="cpu", workers=0, precision="bf16-mixed"))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from clip_workplace import CPU, clip_experiment, history, save_encoder, train_command
-from made_up_clips import write_ucf101
 
 from nnunet_dsd.errors import CheckpointError, DataError, NetworkStructureError, SettingsError
 from video_triplet.cli.main import main
@@ -26,22 +25,8 @@ class Killed(Exception):
     pass
 
 
-@pytest.fixture(scope="module")
-def ucf(tmp_path_factory):
-    """Three classes, six groups of one clip; groups 1 and 2 test in split 1."""
-    return write_ucf101(tmp_path_factory.mktemp("ucf") / "data", groups=6, clips=1, test_groups=2, frames=10)
-
-
-@pytest.fixture(scope="module")
-def encoder_file(tmp_path_factory):
-    """A pre-trained encoder."""
-    path = tmp_path_factory.mktemp("weights") / "pretrained.pth"
-    save_encoder(path)
-    return path
-
-
 def test_the_loss_is_cross_entropy_plus_lambda_times_the_squared_norm_per_clip(
-    ucf, encoder_file, tmp_path, monkeypatch
+    clip_data, encoder_file, tmp_path, monkeypatch
 ):
     """Against a float64 computation; in the first step of all the teacher is the pre-trained encoder."""
     seen = []
@@ -62,7 +47,7 @@ def test_the_loss_is_cross_entropy_plus_lambda_times_the_squared_norm_per_clip(
     pretrained = save_encoder(tmp_path / "again.pth").state_dict()
     monkeypatch.setattr(run, "EpochwiseDistillation", Watched)
     monkeypatch.setattr(run, "remove_resume_files", lambda folder: None)
-    made = clip_experiment(ucf, weights=str(encoder_file), epoch_reduction="samples", learning_rate=1e-4)
+    made = clip_experiment(clip_data, weights=str(encoder_file), epoch_reduction="samples", learning_rate=1e-4)
     assert made.settings.epoch_lambda == 100
     model = load_clip_model(train(made, tmp_path / "run", CPU))
     for found, expected in seen:
@@ -88,9 +73,9 @@ def test_cross_entropy_is_the_mean_over_clips():
 
 
 def test_a_training_killed_in_its_second_epoch_ends_bitwise_as_the_uninterrupted_one(
-    ucf, encoder_file, tmp_path, monkeypatch
+    clip_data, encoder_file, tmp_path, monkeypatch
 ):
-    made = clip_experiment(ucf, weights=str(encoder_file), epochs=3, epoch_lambda=1.0, learning_rate=1e-3)
+    made = clip_experiment(clip_data, weights=str(encoder_file), epochs=3, epoch_lambda=1.0, learning_rate=1e-3)
     whole = load_clip_model(train(made, tmp_path / "whole", CPU))
     usual = ClipTrainer.training_step
 
@@ -110,8 +95,8 @@ def test_a_training_killed_in_its_second_epoch_ends_bitwise_as_the_uninterrupted
     assert all(np.isfinite(row["train_loss"]) for row in history(tmp_path / "whole"))
 
 
-def test_the_epoch_is_chosen_on_the_validation_part_and_the_test_list_is_never_read(ucf, tmp_path, monkeypatch):
-    made = clip_experiment(ucf, "ClipFineTuning", epochs=3)
+def test_the_epoch_is_chosen_on_the_validation_part_and_the_test_list_is_never_read(clip_data, tmp_path, monkeypatch):
+    made = clip_experiment(clip_data, "ClipFineTuning", epochs=3)
     read, usual = set(), type(made.source).read
     monkeypatch.setattr(
         type(made.source), "read", lambda self, name, indices: read.add(name) or usual(self, name, indices)
@@ -127,10 +112,10 @@ def test_the_epoch_is_chosen_on_the_validation_part_and_the_test_list_is_never_r
         load_model(tmp_path / "model.pt")
 
 
-def test_a_training_without_progress_ends_early_also_when_it_is_resumed(ucf, tmp_path, monkeypatch):
+def test_a_training_without_progress_ends_early_also_when_it_is_resumed(clip_data, tmp_path, monkeypatch):
     monkeypatch.setattr(clip_trainers, "validation_accuracies", lambda *given: {1: 0.5, 5: 1.0})
     monkeypatch.setattr(run, "remove_resume_files", lambda folder: None)
-    made = clip_experiment(ucf, "ClipFineTuning", epochs=5, patience=1)
+    made = clip_experiment(clip_data, "ClipFineTuning", epochs=5, patience=1)
     model = train(made, tmp_path, CPU)
     before = load_clip_model(model).record
     assert (len(history(tmp_path)), before.epoch) == (2, 1)
@@ -139,8 +124,9 @@ def test_a_training_without_progress_ends_early_also_when_it_is_resumed(ucf, tmp
     assert len(history(tmp_path)) == 2
 
 
-def test_the_last_epoch_of_all_training_videos_is_the_paper_s_algorithm(ucf, tmp_path):
-    assert main(train_command(ucf, tmp_path, "--preset", "paper-c3d-last", trainer="ClipFineTuning", epochs=1)) == 0
+def test_the_last_epoch_of_all_training_videos_is_the_paper_s_algorithm(clip_data, tmp_path):
+    words = train_command(clip_data, tmp_path, "--preset", "paper-c3d-last", trainer="ClipFineTuning", epochs=1)
+    assert main(words) == 0
     record = load_clip_model(tmp_path / "model.pt").record
     assert (record.epoch, record.fold, record.selected_on, len(record.trained_on)) == (1, 1, (), 12)
 
@@ -156,24 +142,24 @@ def test_each_validation_video_counts_once_whatever_the_order():
         assert value == pytest.approx(np.mean(right))
 
 
-def test_wrong_weights_encoders_splits_and_trainers_are_refused(ucf, tmp_path, capsys):
+def test_wrong_weights_encoders_splits_and_trainers_are_refused(clip_data, tmp_path, capsys):
     wider = tmp_path / "wider.pth"
     save_encoder(wider, width=3)
     with pytest.raises(CheckpointError, match="does not fit this encoder"):
-        clip_experiment(ucf, weights=str(wider)).build_module()
+        clip_experiment(clip_data, weights=str(wider)).build_module()
     with pytest.raises(SettingsError, match=r"(?s)no clip encoder 'c4d'; did you mean 'c3d'.*patience"):
-        clip_experiment(ucf, encoder="c4d", patience=2, choose_epoch="last")
+        clip_experiment(clip_data, encoder="c4d", patience=2, choose_epoch="last")
     with pytest.raises(SettingsError, match=r"epoch_lambda is 0\.0 in this trainer"):
-        clip_experiment(ucf, "ClipFineTuning", epoch_lambda=1.0)
+        clip_experiment(clip_data, "ClipFineTuning", epoch_lambda=1.0)
     with pytest.raises(DataError, match="no validation part"):
-        clip_experiment(ucf, fraction=0)
+        clip_experiment(clip_data, fraction=0)
     with pytest.raises(NetworkStructureError, match="cannot take clips"):
-        clip_experiment(ucf, frames=2).build_module()
+        clip_experiment(clip_data, frames=2).build_module()
     with pytest.raises(DataError, match="not a trainer for clips"):
         find_clip_trainer("SwinTripletTeacher")
     with pytest.raises(SettingsError, match="training videos do not fill one step of 64"):
-        train(clip_experiment(ucf, batch_size=64), tmp_path / "few", CPU)
-    assert main(train_command(ucf, tmp_path / "none", "--preset", "paper")) == 1
+        train(clip_experiment(clip_data, batch_size=64), tmp_path / "few", CPU)
+    assert main(train_command(clip_data, tmp_path / "none", "--preset", "paper")) == 1
     assert "unknown preset 'paper'; there are paper-c3d, " in capsys.readouterr().err
 
 
@@ -182,9 +168,9 @@ def test_a_video_in_two_parts_of_a_split_is_a_leak():
         refuse_overlap(ClipSplit("ucf101", 1, ("a", "b"), ("c",), ("b", "d")))
 
 
-def test_a_folder_of_another_training_is_refused_with_the_differences(ucf, encoder_file, tmp_path):
-    made = clip_experiment(ucf)
+def test_a_folder_of_another_training_is_refused_with_the_differences(clip_data, encoder_file, tmp_path):
+    made = clip_experiment(clip_data)
     (tmp_path / RUN_FILE).write_text(json.dumps({**made.describe(), "loading": {"fraction": 1.0}}))
     run.refuse_another_training(tmp_path, made)
     with pytest.raises(SettingsError, match=r"(?s)epochs is 2 there, now 9.*weights_file"):
-        run.refuse_another_training(tmp_path, clip_experiment(ucf, epochs=9, weights=str(encoder_file)))
+        run.refuse_another_training(tmp_path, clip_experiment(clip_data, epochs=9, weights=str(encoder_file)))

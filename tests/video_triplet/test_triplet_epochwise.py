@@ -1,14 +1,12 @@
 """Triplet trainings with epoch-wise self-distillation: nothing changes without it, and kills change nothing with it."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from killed_processes import kill_and_continue
 from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
@@ -18,7 +16,6 @@ from video_triplet.trainers import run
 from video_triplet.trainers.epochwise import EpochwiseDistillation
 from video_triplet.trainers.run import RUN_FILE, build_module, epochwise_callbacks, refuse_another_training, train
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 NEAR = {"epoch_lambda": 5.0, "choose_epoch": "last"}
 
 
@@ -99,16 +96,9 @@ def test_a_training_killed_in_an_epoch_ends_bitwise_as_the_uninterrupted_one(ren
     ]
     command += ["--data", str(rendered), "--split", "k-fold", "--folds", "2", "--validation-videos", "1"]
     command += ["--workers", "0", "--accelerator", "cpu", *options({**TINY, **NEAR, "epochs": 4})]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    for line in process.stdout:
-        if line.startswith("epoch 3/4"):
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.wait()
-    assert not (tmp_path / "killed" / "model.pt").exists()
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stderr
-    assert "epoch 1/4" not in done.stdout
+    printed = kill_and_continue(command, "epoch 3/4")
+    assert "epoch 1/4" not in printed
+    assert "epoch 4/4" in printed
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
     whole, killed = (load_model(tmp_path / name / "model.pt").record.checkpoint for name in ("whole", "killed"))
     assert killed == whole

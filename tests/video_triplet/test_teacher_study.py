@@ -13,7 +13,7 @@ from video_triplet.demo.scenes import VOCABULARY
 from video_triplet.model_file import load_model
 from video_triplet.predictions import Predictions
 from video_triplet.selection.choice import Choice, ChosenEpoch
-from video_triplet.study.teacher_study import curve_steps, strategy_steps, teacher_steps
+from video_triplet.study.teacher_study import HARD_LABELS, control_steps, curve_steps, strategy_steps, teacher_steps
 from video_triplet.study.teacher_study_results import StudentResult, as_markdown, distance_to_truth, single_epoch
 
 
@@ -47,8 +47,20 @@ def test_each_seed_has_a_teacher_a_choice_and_a_student_per_epoch_of_the_curve(s
     assert len(strategy_steps(study, [(2, "IESE")])) == 2
 
 
+def test_the_control_is_a_student_but_for_its_labels(study):
+    control = control_steps(study)[0]
+    student = next(step for step in curve_steps(study) if step.command[0] == "train")
+    labels = student.command.index("--soft-labels")
+    same = [*student.command[:labels], *student.command[labels + 2 :]]
+    differing = [pair for pair in zip(control.command, same, strict=True) if pair[0] != pair[1]]
+    folders = (option(control, "-o"), option(student, "-o"))
+    assert differing == [("SwinTripletTeacher", "SwinTripletStudent"), folders]
+    assert folders[0].endswith("hard_labels")
+
+
 def test_every_command_of_the_study_can_be_parsed(study):
-    for step in [*teacher_steps(study), *curve_steps(study), *strategy_steps(study, [(1, "IEE")])]:
+    steps = [*teacher_steps(study), *control_steps(study), *curve_steps(study), *strategy_steps(study, [(1, "IEE")])]
+    for step in steps:
         build_parser().parse_args(list(step.command))
 
 
@@ -101,6 +113,7 @@ def test_the_table_has_means_over_seeds_and_differences_within_a_seed(study):
     results = []
     for seed, shift in ((1, 0.0), (2, 10.0)):
         results += [result("epoch", "1", seed, 30 + shift, 20), result("epoch", "4", seed, 20 + shift, 40)]
+        results.append(StudentResult("control", HARD_LABELS, seed, "no teacher", 15 + shift, *[math.nan] * 3))
         for name in study.strategies:
             results.append(result("strategy", name, seed, {"last": 20, "IT": 30}.get(name, 21 + seed) + shift))
     text = as_markdown(study, results)
@@ -109,7 +122,9 @@ def test_the_table_has_means_over_seeds_and_differences_within_a_seed(study):
     assert lines["1"][:2] == ["20.0 ± 0.0", "35.0 ± 7.1"]
     assert lines["IT"][0] == "35.0 ± 7.1"
     assert lines["IT"][2:4] == ["+10.0", "2 of 2"]
+    assert lines["hard labels"] == ["20.0 ± 7.1", "-", "-5.0", "0 of 2", "no teacher"]
     assert "KL" not in text
+    assert "nan" not in text
 
 
 @pytest.mark.parametrize(
@@ -176,7 +191,7 @@ def test_another_data_set_does_not_go_on_with_a_study(rendered, tmp_path, capsys
 def test_printing_runs_nothing(tmp_path, capsys):
     assert main(["study-teachers", "-o", str(tmp_path / "out"), "--teacher-epochs", "2", "--print"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("video-triplet train") for line in lines) == 3 + 6
+    assert sum(line.startswith("video-triplet train") for line in lines) == 3 + 3 + 6
     assert not (tmp_path / "out" / "data").exists()
 
 
@@ -202,8 +217,8 @@ def test_a_whole_study_writes_its_results_and_goes_on_where_it_stopped(tmp_path,
     assert {"study.png", "table.md", "results.csv"} <= {path.name for path in out.iterdir()}
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * (2 + 6)
-    assert all(float(row["distance_to_truth"]) > 0 for row in rows)
+    assert len(rows) == 2 * (2 + 1 + 6)
+    assert all(float(row["distance_to_truth"]) > 0 for row in rows if row["kind"] != "control")
     last = next(row for row in rows if row["name"] == "last" and row["seed"] == "1")
     curve = next(row for row in rows if row["name"] == "2" and row["seed"] == "1")
     assert last["student_map"] == curve["student_map"]

@@ -32,7 +32,7 @@ from video_triplet.demo.pipeline import IMAGE_SIZE
 from video_triplet.kept_epochs import read_epochs
 from video_triplet.settings import TripletSettings
 from video_triplet.study.steps import Step
-from video_triplet.study.teacher_study import TeacherStudy, curve_steps, strategy_steps, teacher_steps
+from video_triplet.study.teacher_study import TeacherStudy, control_steps, curve_steps, strategy_steps, teacher_steps
 
 if TYPE_CHECKING:
     from video_triplet.predictions import Predictions
@@ -94,16 +94,21 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.print:
         claim(arguments.output, arguments, rendered=rendered)
     if arguments.print:
-        for step in [*teacher_steps(study), *curve_steps(study)]:
+        for step in before_the_choices(study):
             print(step.shell_line)
         print("# then one student per choice that is not on the curve")
         return 0
-    run_steps([*teacher_steps(study), *curve_steps(study)], arguments)
+    run_steps(before_the_choices(study), arguments)
     run_steps(strategy_steps(study, choices_of_their_own(study)), arguments)
     reading, truth = read_frames(study, arguments, rendered=rendered)
     print(write_results(study, collect(study, reading, truth), criterion=arguments.criterion))
     print(f"figure: {study.folder / 'study.png'}; every student: {study.folder / 'results.csv'}")
     return 0
+
+
+def before_the_choices(study: TeacherStudy) -> list[Step]:
+    """Return the steps that do not depend on what is chosen."""
+    return [*teacher_steps(study), *control_steps(study), *curve_steps(study)]
 
 
 def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:

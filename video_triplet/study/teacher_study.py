@@ -2,7 +2,7 @@
 
 For each seed: a teacher that keeps its epochs, a choice by every strategy (with this teacher as the first one), one
 student per epoch of the curve, and one per choice. A choice of a single epoch that is on the curve is that epoch's
-student; it is not trained twice.
+student; it is not trained twice. The control learns from the labels themselves, with a student's seed and epochs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from video_triplet.study.steps import Step
 
 Options = tuple[str, ...]
 STUDENT_SEED = 100  # a student's seed is this much above its teacher's
+HARD_LABELS = "hard labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,8 @@ class TeacherStudy:
         return self.selected(seed) / f"{strategy}.json"
 
     def student_run(self, seed: int, taught_by: int | str) -> Path:
-        """Return the folder of a student of an epoch (a number) or of a strategy's choice (its name)."""
-        name = f"epoch_{taught_by:03d}" if isinstance(taught_by, int) else taught_by
+        """Return the folder of a student of an epoch (a number), of a strategy's choice or of hard labels (a name)."""
+        name = f"epoch_{taught_by:03d}" if isinstance(taught_by, int) else taught_by.replace(" ", "_")
         return self.folder / "students" / f"seed_{seed}" / name
 
 
@@ -82,6 +83,16 @@ def teacher_steps(study: TeacherStudy) -> list[Step]:
         command += (*study.selection, *study.data)
         outputs = tuple(study.choice(seed, name) for name in study.strategies)
         steps.append(Step(f"choose with the teacher of seed {seed} first", command, outputs))
+    return steps
+
+
+def control_steps(study: TeacherStudy) -> list[Step]:
+    """Return a training on the labels themselves per seed: what a student would be without a teacher."""
+    steps = []
+    for seed in study.seeds:
+        run = study.student_run(seed, HARD_LABELS)
+        command = ("train", "-tr", study.teacher, "-o", str(run), *_student_options(study, seed))
+        steps.append(Step(f"train on {HARD_LABELS}, seed {seed}", command, (run / MODEL_FILE, run / TEST_FILE)))
     return steps
 
 
@@ -111,6 +122,11 @@ def _student_steps(study: TeacherStudy, seed: int, taught_by: int | str, labelli
     workers = ("--workers", str(study.workers))
     device = ("--device", "cpu") if "cpu" in study.training else ()
     soft = Step(f"soft labels of {title}", ("soft-labels", *labelling, "-o", str(labels), *device, *workers), (labels,))
-    command = ("train", "-tr", study.student, "-o", str(run), "--soft-labels", str(labels), *study.training)
-    command += (*study.of_role.get("student", ()), "--seed", str(seed + STUDENT_SEED), "--choose-epoch", "last")
+    start = ("train", "-tr", study.student, "-o", str(run), "--soft-labels", str(labels))
+    command = (*start, *_student_options(study, seed))
     return [soft, Step(f"train student of {title}", command, (run / MODEL_FILE, run / TEST_FILE))]
+
+
+def _student_options(study: TeacherStudy, seed: int) -> Options:
+    own = ("--seed", str(seed + STUDENT_SEED), "--choose-epoch", "last")
+    return (*study.training, *study.of_role.get("student", ()), *own)

@@ -25,7 +25,7 @@ from video_triplet.selection.choice import Choice, load_choice
 from video_triplet.selection.criteria import mean_on_labels
 from video_triplet.selection.epoch_predictions import Reading
 from video_triplet.selection.teachers import TeacherRun, read_teacher
-from video_triplet.study.teacher_study import TeacherStudy
+from video_triplet.study.teacher_study import HARD_LABELS, TeacherStudy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,13 +36,13 @@ class StudentResult:
     """One student and its teacher.
 
     Attributes:
-        kind: `"epoch"` or `"strategy"`.
-        name: The epoch's number or the strategy's name.
+        kind: `"epoch"`, `"strategy"` or `"control"`.
+        name: The epoch's number, the strategy's name, or "hard labels".
         seed: Of the (first) teacher.
         members: Which epochs taught it.
         student_map: Video mAP of the student on the test videos, percent.
-        teacher_map: Of the single epoch that taught it; not-a-number for ensembles.
-        reference_probability: Of the soft labels on the training frames.
+        teacher_map: Of the single epoch that taught it; not-a-number for ensembles and the control.
+        reference_probability: Of the soft labels on the training frames; not-a-number for the control, as is the last.
         distance_to_truth: Cross-entropy of the soft labels against the probabilities that the labels were drawn with,
             minus those probabilities' own entropy, nats per frame and class; not-a-number where they are not known.
     """
@@ -82,6 +82,8 @@ def collect(study: TeacherStudy, reading: Reading, truth: Predictions | None) ->
         run = read_teacher(study.teacher_run(seed))
         curve = {epoch: _of_epoch(study, run, epoch, reading, truth) for epoch in study.curve}
         results += list(curve.values())
+        hard = _mean_ap(load_predictions(study.student_run(seed, HARD_LABELS) / TEST_FILE), reading)
+        results.append(StudentResult("control", HARD_LABELS, seed, "no teacher", hard, math.nan, math.nan, math.nan))
         for strategy in study.strategies:
             choice = load_choice(study.choice(seed, strategy))
             epoch = single_epoch(choice, study, seed)
@@ -152,7 +154,7 @@ def write_results(study: TeacherStudy, results: Sequence[StudentResult], *, crit
 
 
 def as_markdown(study: TeacherStudy, results: Sequence[StudentResult]) -> str:
-    """Return two tables: the curve, and the strategies with their difference from the last epoch's student."""
+    """Return two tables: the curve; control and strategies with their difference from the last epoch's student."""
     known = any(not math.isnan(result.distance_to_truth) for result in results)
     columns = ["KL to truth"] if known else []
     curve = [["teacher's epoch", "teacher mAP", "student mAP", "reference probability", *columns]]
@@ -163,7 +165,7 @@ def as_markdown(study: TeacherStudy, results: Sequence[StudentResult]) -> str:
         ["strategy", "student mAP", "reference probability", *columns, "minus last", "higher in", "taught by"]
     ]
     last = {result.seed: result.student_map for result in results if result.name == "last"}
-    for strategy in study.strategies:
+    for strategy in (HARD_LABELS, *study.strategies):
         rows = [result for result in results if result.name == strategy]
         gains = [row.student_map - last[row.seed] for row in rows if row.seed in last]
         gain = [f"{statistics.fmean(gains):+.1f}", f"{sum(value > 0 for value in gains)} of {len(gains)}"]
@@ -180,15 +182,18 @@ def draw(study: TeacherStudy, results: Sequence[StudentResult], path: Path, *, c
     curve = [result for result in results if result.kind == "epoch"]
     for name, attribute, colour in (("student", "student_map", REFERENCE), ("teacher", "teacher_map", INK)):
         _draw_curve(left, study.curve, curve, attribute, name, colour)
+    hard = [result.student_map for result in results if result.kind == "control"]
+    left.axhline(statistics.fmean(hard), color=OTHER, ls="--", lw=1, label="student's budget on hard labels")
     left.set_xlabel("epoch of the teacher")
     left.set_ylabel("triplet mAP on the test videos (%)")
     left.legend(frameon=False, fontsize=9)
     tidy(left)
-    for place, strategy in enumerate(study.strategies):
-        scores = [result.student_map for result in results if result.kind == "strategy" and result.name == strategy]
+    compared = (HARD_LABELS, *study.strategies)
+    for place, name in enumerate(compared):
+        scores = [result.student_map for result in results if result.kind != "epoch" and result.name == name]
         right.plot(scores, [place] * len(scores), "o", color=colour_of(0), alpha=0.6)
         right.plot([statistics.fmean(scores)], [place], "|", color=OTHER, ms=18, mew=2.5)
-    right.set_yticks(range(len(study.strategies)), list(study.strategies))
+    right.set_yticks(range(len(compared)), list(compared))
     right.invert_yaxis()
     right.set_xlabel("triplet mAP of the student (%)")
     right.set_title(f"criterion: {criterion}; dots: seeds, line: mean", fontsize=9)
@@ -209,7 +214,5 @@ def _draw_curve(
 def _cells(rows: Sequence[StudentResult], *, known: bool) -> list[str]:
     """Return mAP of teachers and students, the reference probability and, where it is known, the KL to the truth."""
     columns = [("teacher_map", 1), ("student_map", 1), ("reference_probability", 2), ("distance_to_truth", 4)]
-    return [
-        mean_and_deviation([getattr(row, name) for row in rows], digits)
-        for name, digits in columns[: 4 if known else 3]
-    ]
+    values = [([getattr(row, name) for row in rows], digits) for name, digits in columns[: 4 if known else 3]]
+    return ["-" if any(map(math.isnan, found)) else mean_and_deviation(found, digits) for found, digits in values]

@@ -29,12 +29,16 @@ _PAPER_OPTIMISER: dict[str, Any] = {"optimiser": "adamw", "weight_decay": 1e-5}
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings of the plans block, and what the plans themselves should say, with one line on where they come from."""
+    """Settings of the plans block, what the plans themselves should say, and the trainer that they are meant for.
+
+    `summary` is one line on where they come from.
+    """
 
     summary: str
     settings: Mapping[str, Any]
     batch_size: int | None = None
     patch_size: tuple[int, ...] | None = field(default=None)
+    trainer: str = "nnUNetTrainerDSD"
 
 
 # The transformers on BraTS train at a constant 1e-4 for 325 epochs; UNETR on MMWHS as nnU-Net there, for 600.
@@ -46,9 +50,16 @@ _HLFD: dict[str, Any] = {"optimiser": "adamw", "weight_decay": 0.0, "learning_ra
 _SEPARATE: dict[str, Any] = {"bottlenecks": "separate"}  # the authors' UNETR and VNet share no heads
 
 
-def _paper(summary: str, patch: int, training: Mapping[str, Any], **network: Any) -> Preset:
-    """Return one of the paper's trainings: its loss, batch 1, a cubic patch in voxels."""
-    return Preset(summary, {**_PAPER_LOSS, **training, **network}, batch_size=1, patch_size=(patch,) * 3)
+def _paper(
+    summary: str, patch: int, training: Mapping[str, Any], *, network: str = "", feature_size: int | None = None
+) -> Preset:
+    """Return one of the paper's trainings: its loss, batch 1, a cubic patch in voxels.
+
+    `network` is one that is not nnU-Net's own, as it stands in the names of trainers.
+    """
+    settings = {**_PAPER_LOSS, **training, **({} if feature_size is None else {"feature_size": feature_size})}
+    trainer = f"nnUNetTrainer{network}_DSD" if network else Preset.trainer
+    return Preset(summary, settings, batch_size=1, patch_size=(patch,) * 3, trainer=trainer)
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -60,21 +71,31 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             _MMWHS,
         ),
         "paper-mmwhs-dynunet": _paper(
-            "as paper-mmwhs, for DynUNet with the paper's 32 to 320 filters", 96, _MMWHS, feature_size=32
+            "as paper-mmwhs, for DynUNet with the paper's 32 to 320 filters",
+            96,
+            _MMWHS,
+            network="DynUNet",
+            feature_size=32,
         ),
         "paper-mmwhs-dynunet-small": _paper(
-            "as paper-mmwhs, for DynUNet with the paper's 16 to 256 filters (Table 7)", 96, _MMWHS, feature_size=16
+            "as paper-mmwhs, for DynUNet with the paper's 16 to 256 filters (Table 7)",
+            96,
+            _MMWHS,
+            network="DynUNet",
+            feature_size=16,
         ),
         "paper-mmwhs-unetr": _paper(
             "as paper-mmwhs, for UNETR: feature size 32, 600 epochs, separate heads",
             96,
             {**_MMWHS, **_SEPARATE, "epochs": 600},
+            network="UNETR",
             feature_size=32,
         ),
         "paper-mmwhs-unetr-small": _paper(
             "as paper-mmwhs-unetr with feature size 16 (Table 7)",
             96,
             {**_MMWHS, **_SEPARATE, "epochs": 600},
+            network="UNETR",
             feature_size=16,
         ),
         "paper-brats": _paper("the paper's training on MSD BraTS: as MMWHS, patch 128^3", 128, _MMWHS),
@@ -82,18 +103,21 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "the paper's UNETR on BraTS: feature size 64, AdamW 1e-4 constant, 325 epochs, separate heads",
             128,
             {**_BRATS_TRANSFORMER, **_SEPARATE},
+            network="UNETR",
             feature_size=64,
         ),
         "paper-brats-unetr-light": _paper(
             "the paper's light UNETR on BraTS: as paper-brats-unetr with feature size 16",
             128,
             {**_BRATS_TRANSFORMER, **_SEPARATE},
+            network="UNETR",
             feature_size=16,
         ),
         "paper-brats-swin-light": _paper(
             "the paper's light Swin UNETR on BraTS: feature size 12, AdamW 1e-4 constant, 325 epochs",
             128,
             _BRATS_TRANSFORMER,
+            network="SwinUNETR",
             feature_size=12,
         ),
         "paper-hippocampus": _paper(
@@ -102,12 +126,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             _HIPPOCAMPUS,
         ),
         "paper-hippocampus-dynunet": _paper(
-            "as paper-hippocampus, for DynUNet with the paper's 16 to 256 filters", 32, _HIPPOCAMPUS, feature_size=16
+            "as paper-hippocampus, for DynUNet with the paper's 16 to 256 filters",
+            32,
+            _HIPPOCAMPUS,
+            network="DynUNet",
+            feature_size=16,
         ),
         "paper-hippocampus-unetr": _paper(
             "as paper-hippocampus, for UNETR and VNet: feature size 16, separate heads",
             32,
             {**_HIPPOCAMPUS, **_SEPARATE},
+            network="UNETR",
             feature_size=16,
         ),
         "paper-hlfd-teacher": Preset(
@@ -116,6 +145,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {**_HLFD, "epochs": 100, "feature_size": 64, "supervised_loss": "focal_dice", "feedback": "none"},
             batch_size=8,
             patch_size=(384, 384),
+            trainer="nnUNetTrainerUNetPlusPlus_HLFD",
         ),
         "paper-hlfd-student": Preset(
             "HLFD's student on tumour slices: as its teacher, 120 epochs; focal loss plus Dice, T 4, weights 0.9, 0.1",
@@ -130,6 +160,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             },
             batch_size=8,
             patch_size=(384, 384),
+            trainer="nnUNetTrainerResNet18FCN_HLFD",
         ),
     }
 )

@@ -5,6 +5,7 @@ import pytest
 from nnunet_dsd.config import read_settings
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.presets import PRESETS, find_preset
+from nnunet_dsd.registry import find_trainer
 
 PAPER_LOSS = {
     "temperature": 3.0,
@@ -108,3 +109,11 @@ def test_an_unknown_preset_is_refused_with_those_there_are():
 def test_presets_cannot_be_changed_by_accident():
     with pytest.raises(TypeError):
         PRESETS["mine"] = PRESETS["paper"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_presets_trainer_is_registered_and_takes_its_settings(name):
+    preset = find_preset(name)
+    trainer = find_trainer(preset.trainer).load()
+    assert trainer.takes_feature_size == ("feature_size" in preset.settings) or not preset.settings.get("feature_size")
+    read_settings(preset.settings, defaults=trainer.defaults, fixed=trainer.fixed)

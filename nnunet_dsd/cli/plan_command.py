@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +15,7 @@ from nnunet_dsd.config import Settings
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
-from nnunet_dsd.presets import PRESETS, find_preset
+from nnunet_dsd.presets import PRESETS, Preset, find_preset
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
 
@@ -50,13 +53,24 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f"what {configuration} got also holds for {', '.join(others)}, which inherits from it")
     console.print("train with:", style="bold")
     for configuration in arguments.configuration:
-        command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr nnUNetTrainerDSD -p {arguments.output}"
+        trainer = _trainer(arguments, derived["configurations"][configuration]["self_distillation"])
+        command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr {trainer} -p {arguments.output}"
         console.print(f"  {command}", soft_wrap=True, highlight=False)
     return 0
 
 
+def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
+    """Return a trainer that these plans are for: the preset's, one that is taught, or DSD."""
+    if arguments.preset:
+        return find_preset(arguments.preset).trainer
+    return "nnUNetTrainerHLFD" if block.get("feedback_teacher") else Preset.trainer
+
+
 def _changes(arguments: argparse.Namespace) -> PlanChanges:
     settings = given_options(arguments, Settings)
+    teacher = settings.get("feedback_teacher")
+    if teacher and os.sep in teacher.rstrip(os.sep):  # a path, which must hold wherever the training is started
+        settings["feedback_teacher"] = str(Path(teacher).expanduser().resolve())
     patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
     batch_size = arguments.batch_size
     if arguments.preset:

@@ -38,6 +38,30 @@ def test_the_command_of_the_readme_writes_its_settings(folder, capsys):
     assert "nnUNetv2_train 99 3d_fullres 0 -tr nnUNetTrainerDSD -p nnUNetPlans_T2" in printed
 
 
+@pytest.mark.parametrize(
+    ("options", "trainer"),
+    [
+        (["--feedback-teacher", "nnUNetTrainer__nnUNetPlans__3d_fullres"], "nnUNetTrainerHLFD"),
+        (["--preset", "paper-hippocampus"], "nnUNetTrainerDSD"),
+        (["--preset", "paper-brats-swin-light"], "nnUNetTrainerSwinUNETR_DSD"),
+        (["--preset", "paper-mmwhs-dynunet"], "nnUNetTrainerDynUNet_DSD"),
+        (["--preset", "paper-hippocampus-unetr"], "nnUNetTrainerUNETR_DSD"),
+    ],
+)
+def test_the_training_command_names_a_trainer_that_the_settings_are_for(folder, capsys, options, trainer):
+    assert plan(*options) == 0
+    assert f"0 -tr {trainer} -p Mine" in capsys.readouterr().out
+
+
+def test_a_teachers_path_holds_wherever_the_training_starts(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert plan("--feedback-teacher", "models/nnUNetTrainer__nnUNetPlans__3d_fullres") == 0
+    named = written(folder)["3d_fullres"][PLANS_KEY]["feedback_teacher"]
+    assert named == str(tmp_path / "models" / "nnUNetTrainer__nnUNetPlans__3d_fullres")
+    assert plan("--feedback-teacher", "nnUNetTrainer__nnUNetPlans__3d_fullres/", "--overwrite") == 0
+    assert written(folder)["3d_fullres"][PLANS_KEY]["feedback_teacher"] == "nnUNetTrainer__nnUNetPlans__3d_fullres/"
+
+
 def test_every_configuration_gets_its_training_command(folder, capsys):
     assert plan(configurations=("2d", "3d_cascade_fullres")) == 0
     printed = capsys.readouterr().out

@@ -169,7 +169,7 @@ def as_markdown(study: TeacherStudy, results: Sequence[StudentResult]) -> str:
         rows = [result for result in results if result.name == strategy]
         gains = [row.student_map - last[row.seed] for row in rows if row.seed in last]
         gain = [f"{statistics.fmean(gains):+.1f}", f"{sum(value > 0 for value in gains)} of {len(gains)}"]
-        members = "; ".join(dict.fromkeys(row.members for row in rows))
+        members = "; ".join(dict.fromkeys(part for row in rows for part in row.members.split("; ")))
         strategies.append([strategy, *_cells(rows, known=known)[1:], *(gain if gains else ["", ""]), members])
     note = f"mAP in percent on the test videos; mean ± sample standard deviation over {len(study.seeds)} seed(s)."
     return "\n\n".join([markdown_table(curve), markdown_table(strategies), note]) + "\n"

@@ -63,6 +63,12 @@ def with_preparation(plans: dict[str, Any], dimensions: int) -> dict[str, Any]:
     return plans
 
 
+def look_of_teacher(taught: Any, batch: dict[str, Any]) -> None:
+    """Let the teacher see a batch as the student's step does, in the same precision."""
+    with taught.autocast():
+        taught.teachers[0](batch["data"].to(taught.device))
+
+
 def work_of(work: Callable[[], Any], device: torch.device) -> float:
     """Return the processor's seconds of one call, which other programs disturb little; on a GPU the wall time."""
     if device.type != "cpu":
@@ -92,7 +98,7 @@ def measure(width: float, method: str, dimensions: int, arguments: argparse.Name
         batch = make_batch(taught, len(LABELS))
         works = {
             "student_step": lambda: alone.train_step(batch),
-            "teacher_forward": lambda: taught.teachers[0](batch["data"].to(taught.device)),
+            "teacher_forward": lambda: look_of_teacher(taught, batch),
             "step": lambda: taught.train_step(batch),
         }
         times: dict[str, list[float]] = {name: [] for name in works}

@@ -154,6 +154,11 @@ class Settings:
                 f"feedback_cache: got {self.feedback_cache} with augmentation, which makes every patch a new one; "
                 "leave the cache out, or train without augmentation (--no-augmentation)"
             )
+        if self.dice_background and self.supervised_loss == "focal_dice":
+            together.append(
+                "dice_background: the focal loss plus Dice (supervised_loss focal_dice) leaves the background out; "
+                "take one of the two"
+            )
         refuse_impossible(self, source="the self-distillation settings", further=together)
 
     @property

@@ -47,13 +47,13 @@ class FeedbackLevels:
 def feedback_levels(shape: NetworkLevels) -> FeedbackLevels:
     """Return a network's levels by rule: encoders and bottleneck; decoders above it, the last block included.
 
-    Without a decoder the encoder levels but the first are the maps, in the order in which they are computed.
+    Without a decoder the encoder levels but the last, which feeds the output, stand for its maps, from coarse to fine.
 
     Raises:
         NetworkStructureError: if the network's last decoder block is not known.
     """
     if isinstance(shape, EncoderLevels):
-        return FeedbackLevels(shape.encoders, shape.encoders[1:])
+        return FeedbackLevels(shape.encoders, shape.encoders[-2::-1])
     if shape.last is None:
         raise NetworkStructureError("feedback needs the last decoder block; give the levels by name")
     return FeedbackLevels((*shape.encoders, shape.decoders[-1]), (*reversed(shape.decoders[:-1]), shape.last))
@@ -89,10 +89,7 @@ def choose_levels(
         tuple(named[name] for name in maps) or (rest.maps if rest else ()),
     )
     problems = _order_problems("encoder", levels.features, "from fine (early) to coarse (final)")
-    if set(levels.maps) <= set(levels.features):  # a network without a decoder
-        problems += _order_problems("decoder", levels.maps, "from fine to coarse, as they are computed")
-    else:
-        problems += _order_problems("decoder", levels.maps[::-1], "from coarse (early) to fine (last)")
+    problems += _order_problems("decoder", levels.maps[::-1], "from coarse (early) to fine (last)")
     if problems:
         raise NetworkStructureError("; ".join(problems))
     return levels

@@ -18,6 +18,8 @@ from nnunet_dsd.files import whole_file
 
 HEADS_KEY = "distillation_heads"
 SETTINGS_KEY = "self_distillation_settings"
+TEACHERS_KEY = "feedback_teachers"
+OUR_KEYS = (HEADS_KEY, SETTINGS_KEY, TEACHERS_KEY)
 BUDGET_SETTINGS = (
     "epochs",
     "iterations_per_epoch",

@@ -22,7 +22,7 @@ from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.checkpoint import (
     HEADS_KEY,
-    SETTINGS_KEY,
+    OUR_KEYS,
     check_weights_fit,
     read_checkpoint,
     write_checkpoint,
@@ -96,7 +96,7 @@ def stock_only(checkpoint: Mapping[str, Any], stock: nn.Module) -> dict[str, Any
         checkpoint: The checkpoint as read.
         stock: The stock network, whose parameters come first in the optimiser's order.
     """
-    exported = {key: value for key, value in checkpoint.items() if key not in (HEADS_KEY, SETTINGS_KEY)}
+    exported = {key: value for key, value in checkpoint.items() if key not in OUR_KEYS}
     exported["network_weights"] = _without_heads(checkpoint["network_weights"])
     exported["trainer_name"] = STOCK_TRAINER
     exported["logging"] = {k: v for k, v in checkpoint["logging"].items() if not k.startswith(LOG_PREFIX)}

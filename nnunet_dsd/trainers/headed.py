@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.utilities.collate_outputs import collate_outputs
 from nnunetv2.utilities.helpers import dummy_context
 from torch import distributed, nn
@@ -72,7 +73,8 @@ class HeadedTrainer(PlannedTrainer):
         """Wrap nnU-Net's own loss at full resolution."""
         supervised = super()._build_loss()
         if self.settings.dice_background:
-            supervised.dc.do_bg = True
+            own = supervised.loss if isinstance(supervised, DeepSupervisionWrapper) else supervised
+            own.dc.do_bg = True
         loss = self.build_distillation_loss(supervised)
         self.print_to_log_file("Training loss:", formula(loss.weights))
         return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
 from nnunet_dsd.distillation.hierarchical import Feedback, feedback_of
-from nnunet_dsd.errors import NetworkStructureError, TeacherError
+from nnunet_dsd.errors import CheckpointError, NetworkStructureError, TeacherError
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.feedback import (
     FeedbackHeads,
@@ -21,6 +22,7 @@ from nnunet_dsd.networks.feedback import (
 )
 from nnunet_dsd.networks.feedback_cache import RememberingTeacher
 from nnunet_dsd.networks.ushape import NetworkLevels
+from nnunet_dsd.trainers.checkpoint import TEACHERS_KEY
 from nnunet_dsd.trainers.feedback_loss import FeedbackLoss, FocalDice
 from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.teacher import (
@@ -29,6 +31,7 @@ from nnunet_dsd.trainers.teacher import (
     known_validation_cases,
     load_networks,
     teacher_problems,
+    weights_hash,
 )
 
 
@@ -36,6 +39,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
     """Hierarchical layer-selective feedback distillation: a finished nnU-Net model teaches this one."""
 
     nnunet_deep_supervision = True
+    is_taught = True
     defaults = {"temperature": 4.0}
 
     def build_heads(self, network: nn.Module, shape: NetworkLevels, classes: int) -> FeedbackHeads:
@@ -53,6 +57,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
             example=self._empty_patch(),
         )
         self.teachers: list[TeacherNetwork] = []
+        self.teacher_hashes: dict[str, str] = {}
         self.guides: list[TeacherNetwork | RememberingTeacher] = []
         self.feedback: tuple[Feedback, ...] = ()
         if self.settings.feedback == "none":
@@ -77,11 +82,13 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         problems += [] if self.settings.feedback_known_cases else self._leaks(model)
         if problems:
             raise TeacherError.listing(str(model.folder), problems)
-        teachers = [TeacherNetwork(network, self._teacher_levels(network)) for network in load_networks(model)]
-        for teacher in teachers:
-            _check_on_a_patch(teacher, self._empty_patch(), classes=classes)
-            teacher.to(self.device)
-        self.print_to_log_file(f"teacher: {model.folder.name}, fold {', '.join(model.folds)} ({model.checkpoint})")
+        networks = [network.to(self.device) for network in load_networks(model)]
+        self.teacher_hashes = {fold: weights_hash(one) for fold, one in zip(model.folds, networks, strict=True)}
+        levels = self._teacher_levels(networks[0])  # all folds have one architecture
+        teachers = [TeacherNetwork(network, levels) for network in networks]
+        _check_on_a_patch(teachers[0], self._empty_patch().to(self.device), classes=classes)
+        which = f"fold {', '.join(model.folds)} ({model.checkpoint})"
+        self.print_to_log_file(f"teacher: {model.folder.name}, {which}, in {model.folder.resolve().parent}")
         return teachers
 
     def _teacher_levels(self, network: nn.Module) -> FeedbackLevels:
@@ -127,6 +134,25 @@ class nnUNetTrainerHLFD(HeadedTrainer):
                 focal = DeepSupervisionWrapper(focal, supervised.weight_factors)
             supervised = focal
         return FeedbackLoss(supervised, self.settings, feedback=self.feedback, regions=regions, ignore_label=ignore)
+
+    def extra_checkpoint_parts(self) -> dict[str, Any]:
+        """Return the projections' weights, and a hash of each teacher's."""
+        return {**super().extra_checkpoint_parts(), TEACHERS_KEY: self.teacher_hashes}
+
+    def restore_extra_parts(self, checkpoint: Mapping[str, Any], source: str) -> None:
+        """Restore the projections.
+
+        Raises:
+            CheckpointError: if the training began with other weights of a teacher, or the heads do not fit.
+        """
+        before = checkpoint.get(TEACHERS_KEY, {})
+        changed = [fold for fold, found in self.teacher_hashes.items() if before.get(fold, found) != found]
+        if changed:
+            raise CheckpointError(
+                f"{source} was taught by other weights of the teacher's fold {', '.join(changed)} than are there now. "
+                "Put them back, or start the student anew without --c"
+            )
+        super().restore_extra_parts(checkpoint, source)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Let the teachers look at the batch, then do the student's step."""

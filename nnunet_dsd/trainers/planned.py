@@ -44,6 +44,7 @@ class PlannedTrainer(nnUNetTrainer):
     needed: ClassVar[tuple[str, ...]] = ()
     nnunet_deep_supervision: ClassVar[bool] = True
     takes_feature_size: ClassVar[bool] = False
+    is_taught: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -86,6 +87,11 @@ class PlannedTrainer(nnUNetTrainer):
         if not self.settings.augmentation:
             self.__dict__["get_training_transforms"] = self._transforms_without_augmentation
         super().initialize()
+        if self.settings.feedback_teacher and not self.is_taught:
+            self.print_to_log_file(
+                f"The plans name a teacher, but {type(self).__name__} trains without one; to be taught, train with "
+                "nnUNetTrainerHLFD or another trainer whose name ends in HLFD"
+            )
         self.print_to_log_file("Self-distillation settings that differ from the defaults:", self.settings.differences())
 
     def _build_training_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.paths import nnUNet_results
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
@@ -23,6 +25,16 @@ from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_conf
 from nnunet_dsd.trainers.plain_network import build_plain_network
 
 FINAL = "checkpoint_final.pth"
+VALIDATED = "summary.json"  # nnU-Net writes it when every validation case is predicted
+PREPARATION = (
+    "preprocessor_name",
+    "normalization_schemes",
+    "use_mask_for_norm",
+    "resampling_fn_data",
+    "resampling_fn_data_kwargs",
+)
+# These normalisations look at the image alone; others also at the intensities of the data set.
+OF_ONE_IMAGE = ("ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization", "RGBTo01Normalization")
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
         fold: The student's fold, which is the teacher's where the settings name none.
 
     Raises:
-        TeacherError: if none is named, or it is no sound model folder; lists those there are.
+        TeacherError: if none is named, a fold has no name, or it is no sound model folder; lists those there are.
     """
     name = settings.feedback_teacher
     results = Path(nnUNet_results or ".") / dataset
@@ -69,6 +81,7 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
             "a student needs a teacher: name one with `nnunet-dsd plan --feedback-teacher "
             f"TRAINER__PLANS__CONFIGURATION`. Among {results} are: {_model_folders(results)}"
         )
+    name = name.rstrip(os.sep)
     folder = Path(name).expanduser() if os.sep in name else results / name
     try:
         plans, dataset_json = read_model_folder(folder)
@@ -76,6 +89,11 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
     except DataError as error:
         raise TeacherError(f"{error}. Among {results} are: {_model_folders(results)}") from error
     folds = tuple((settings.feedback_teacher_folds or str(fold)).replace(" ", "").split(","))
+    if "" in folds:
+        raise TeacherError(
+            f"feedback_teacher_folds: got '{settings.feedback_teacher_folds}', expected folds with commas between "
+            "them and nothing else, such as 0,1,2"
+        )
     return TeacherModel(folder, configuration, folds, settings.feedback_teacher_checkpoint, plans, dataset_json)
 
 
@@ -89,23 +107,63 @@ def teacher_problems(
 ) -> list[str]:
     """Return why a model cannot teach a student on these data and plans; nothing where it can."""
     problems = [problem for fold in teacher.folds for problem in _fold_problems(teacher, fold)]
-    for entry, what in (("labels", "labels"), ("channel_names", "image channels")):
-        theirs, ours = teacher.dataset_json.get(entry), dataset_json.get(entry)
-        if theirs != ours:
-            problems.append(f"its {what} are {theirs}, the student's {ours}: train a teacher on this data set")
+    problems += _dataset_problems(teacher, dataset_json, plans, manager)
     other = teacher.manager
     if len(other.spacing) != len(manager.spacing) or not np.allclose(other.spacing, manager.spacing, rtol=1e-4):
         problems.append(
             f"it works at a spacing of {list(other.spacing)} mm, the student at {list(manager.spacing)} mm: plan the "
             "student from the teacher's plans (`nnunet-dsd plan -p`)"
         )
-    prepared = ("normalization_schemes", "use_mask_for_norm", "preprocessor_name")
-    for name in (name for name in prepared if getattr(other, name) != getattr(manager, name)):
-        problems.append(f"its {name} is {getattr(other, name)}, the student's {getattr(manager, name)}")
+    for name in PREPARATION:
+        theirs, ours = other.configuration.get(name), manager.configuration.get(name)
+        if theirs != ours:
+            problems.append(f"its {name} is {theirs}, the student's {ours}")
     theirs, ours = teacher.plans_manager.transpose_forward, plans.transpose_forward
     if list(theirs) != list(ours):
         problems.append(f"its axes are ordered {list(theirs)}, the student's {list(ours)}")
     return problems
+
+
+def _dataset_problems(
+    teacher: TeacherModel, dataset_json: Mapping[str, Any], plans: PlansManager, manager: ConfigurationManager
+) -> list[str]:
+    """Return what of the data is not the same: the set, its labels and channels, what normalisation knows of it."""
+    problems = []
+    cure = "train a teacher on this data set"
+    theirs, ours = teacher.plans_manager.dataset_name, plans.dataset_name
+    if theirs != ours:
+        problems.append(f"it was trained on {theirs}, the student is on {ours}: {cure}")
+    for entry, what in (("labels", "labels"), ("channel_names", "image channels")):
+        theirs, ours = teacher.dataset_json.get(entry), dataset_json.get(entry)
+        if theirs != ours:
+            problems.append(f"its {what} are {theirs}, the student's {ours}: {cure}")
+    if problems:
+        return problems
+    theirs, ours = list(teacher.dataset_json["labels"]), list(dataset_json["labels"])
+    if theirs != ours and plans.get_label_manager(dict(dataset_json)).has_regions:  # their order is the outputs' order
+        problems.append(f"its regions come in the order {theirs}, the student's in the order {ours}: {cure}")
+    theirs = determine_num_input_channels(teacher.plans_manager, teacher.manager, teacher.dataset_json)
+    ours = determine_num_input_channels(plans, manager, dict(dataset_json))
+    if theirs != ours:
+        problems.append(
+            f"it takes {theirs} input channels, the student {ours}: one of them is the second stage of a cascade. Take "
+            "a teacher of a configuration of the same kind"
+        )
+    if not set(manager.normalization_schemes) <= set(OF_ONE_IMAGE):
+        theirs, ours = (
+            one.plans["foreground_intensity_properties_per_channel"] for one in (teacher.plans_manager, plans)
+        )
+        if not _close(theirs, ours):
+            problems.append(f"its normalisation knows intensities {theirs}, the student's {ours}: {cure}")
+    return problems
+
+
+def _close(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mapping[str, float]]) -> bool:
+    """Return whether intensity properties of channels are the same up to a hundredth."""
+    if first.keys() != second.keys():
+        return False
+    pairs = [(values[name], second[channel].get(name, np.nan)) for channel, values in first.items() for name in values]
+    return all(np.allclose(one, other, rtol=1e-2) for one, other in pairs)
 
 
 def _fold_problems(teacher: TeacherModel, fold: str) -> list[str]:
@@ -128,7 +186,8 @@ def _fold_problems(teacher: TeacherModel, fold: str) -> list[str]:
 def known_validation_cases(teacher: TeacherModel, validation: Sequence[str], splits: Path) -> dict[str, list[str]]:
     """Return, by fold of the teacher, which of the student's validation cases it was trained on.
 
-    What a fold held out is read from its own validation results; without those from the data set's splits.
+    What a fold held out is read from its own validation results, where they are complete; else from the data set's
+    splits.
 
     Args:
         teacher: The model.
@@ -149,9 +208,8 @@ def _held_out(teacher: TeacherModel, fold: str, splits: Path) -> set[str]:
         return set()
     ending = teacher.dataset_json["file_ending"]
     results = teacher.folder / f"fold_{fold}" / "validation"
-    predicted = {path.name.removesuffix(ending) for path in results.glob(f"*{ending}")}
-    if predicted:
-        return predicted
+    if (results / VALIDATED).is_file():
+        return {path.name.removesuffix(ending) for path in results.glob(f"*{ending}")}
     folds = json.loads(splits.read_text()) if splits.is_file() else []
     return set(folds[int(fold)]["val"]) if fold.isdecimal() and int(fold) < len(folds) else set()
 
@@ -176,3 +234,12 @@ def load_networks(teacher: TeacherModel) -> list[nn.Module]:
         network.load_state_dict(weights)
         networks.append(network)
     return networks
+
+
+def weights_hash(network: nn.Module) -> str:
+    """Return a hash of a network's weights and statistics, 32 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

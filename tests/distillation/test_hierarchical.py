@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import special
 from test_attention import literal_map
+from torch.nn import functional
 
 from nnunet_dsd.distillation.attention import resize, unify
 from nnunet_dsd.distillation.hierarchical import LevelCounts, Views, feedback_of, feedback_value, feedback_weights
@@ -138,6 +139,31 @@ def test_ufd_compares_the_early_feature_with_the_unified_middle_ones(dimensions)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
+def test_ufd_joins_several_middle_features_at_the_size_of_the_smallest(dimensions):
+    """Five levels: e1 follows e2, e3 and e4 of the teacher, each resized to e4's size, joined along the channels."""
+    generator = torch.Generator().manual_seed(0)
+
+    def network(widths):
+        features = tuple(
+            torch.randn(2, channels, *(16 // 2**level,) * dimensions, generator=generator)
+            for level, channels in enumerate(widths)
+        )
+        return Views(features=features, maps=(), output=torch.empty(0))
+
+    student, teacher = network((3, 4, 5, 6, 7)), network((2, 3, 4, 5, 6))
+    term = next(one for one in feedback_of("hlfd", student=FIVE, teacher=FIVE) if one.name == "ufd")
+    value = feedback_value(term, student, teacher, temperature=4.0)
+    mode = {2: "bilinear", 3: "trilinear"}[dimensions]
+
+    def resized(features, size):
+        return functional.interpolate(features, size=(size,) * dimensions, mode=mode, align_corners=False)
+
+    joined = torch.cat([resized(features, 2) for features in teacher.features[1:4]], dim=1)
+    assert joined.shape[1] == 3 + 4 + 5
+    assert value.item() == pytest.approx(literal_at(student.features[0], resized(joined, 16)), rel=1e-5)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
 def test_ifd_compares_a_middle_feature_with_the_final_one_at_its_size(dimensions):
     student, teacher = views(0, dimensions=dimensions), views(1, widths=(5, 7, 9), dimensions=dimensions)
     value = feedback_value(term_of("hlfd", "ifd_1"), student, teacher, temperature=4.0)
@@ -181,13 +207,13 @@ def test_regions_are_bernoulli_variables_and_masked_voxels_do_not_count():
     assert value.item() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("method", ["hlfd", "dkd", "hifd"])
-def test_a_student_that_is_its_teacher_has_nothing_to_learn_where_places_are_compared_directly(method):
+@pytest.mark.parametrize(("method", "direct"), [("skd", 2), ("dkd", 6), ("hifd", 2)])
+def test_a_student_that_is_its_teacher_has_nothing_to_learn_where_places_are_compared_directly(method, direct):
     same = views(0)
-    for term in feedback_of(method, student=COUNTS, teacher=COUNTS):
-        if not term.unified and term.teachers == (term.student,):
-            value = feedback_value(term, same, same, temperature=4.0)
-            assert value.item() == pytest.approx(0, abs=1e-6)
+    terms = [term for term in feedback_of(method, student=COUNTS, teacher=COUNTS) if term.teachers == (term.student,)]
+    assert len(terms) == direct
+    for term in terms:
+        assert feedback_value(term, same, same, temperature=4.0).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_gradients_reach_the_student():

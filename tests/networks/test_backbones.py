@@ -304,7 +304,12 @@ def test_the_levels_without_a_decoder_are_those_of_the_encoder(size):
         assert features.shape == (1, level.channels, *(s // f for s, f in zip(size, level.scale, strict=True)))
     feedback = feedback_levels(levels)
     assert feedback.features == levels.encoders
-    assert feedback.maps == levels.encoders[1:]
+    assert [level.name for level in feedback.maps] == [
+        "encoder.layer3",
+        "encoder.layer2",
+        "encoder.layer1",
+        "encoder.act",
+    ]
 
 
 def test_the_feedback_levels_of_the_unet_on_a_resnet18_have_a_last_block_of_full_resolution():

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 from torch._dynamo import OptimizedModule
-from trainer_workplace import PLAIN, RESIDUAL, made_up_batch, read, same_weights, stock_network
+from trainer_workplace import PLAIN, RESIDUAL, made_up_batch, read, same_weights, stock_network, write_model
 
 
 @pytest.fixture
@@ -36,6 +36,17 @@ def take_steps(trainer, count=2):
 def test_a_compiled_training_has_the_losses_of_an_uncompiled_one(nnunet, compiled, name):
     expected = take_steps(nnunet.initialized(name))
     assert take_steps(compiled(name, "aot_eager")) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_compiled_student_has_the_losses_of_an_uncompiled_one(nnunet, compiled):
+    teacher = nnunet.trainer("nnUNetTrainerStock", plans=nnunet.plans(name="teacher"))
+    teacher.initialize()
+    write_model(teacher)
+    settings = {"feedback_teacher": "nnUNetTrainerStock__teacher__3d_fullres"}
+    expected = take_steps(nnunet.initialized("nnUNetTrainerHLFD", settings=settings))
+    assert take_steps(compiled("nnUNetTrainerHLFD", "aot_eager", settings=settings)) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 @pytest.mark.slow

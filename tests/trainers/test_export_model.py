@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
-from trainer_workplace import RESIDUAL, made_up_batch, read, same_weights, small_network, stock_network
+from trainer_workplace import RESIDUAL, made_up_batch, read, same_weights, small_network, stock_network, write_model
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.errors import CheckpointError, DataError, RegistryError
 from nnunet_dsd.networks.taps import HEADS_NAME
-from nnunet_dsd.trainers.checkpoint import HEADS_KEY, SETTINGS_KEY
+from nnunet_dsd.trainers.checkpoint import HEADS_KEY, OUR_KEYS, TEACHERS_KEY
 from nnunet_dsd.trainers.export import export_model
 
 FINAL = "checkpoint_final.pth"
@@ -55,11 +55,26 @@ def test_the_copy_is_stock_only_and_predicts_the_same(trained, model, tmp_path, 
     assert copy["trainer_name"] == "nnUNetTrainer"
     stock = stock_network(trained)
     assert copy["network_weights"].keys() == stock.state_dict().keys()
-    assert {HEADS_KEY, SETTINGS_KEY}.isdisjoint(copy)
+    assert set(OUR_KEYS).isdisjoint(copy)
     assert [key for key in copy["logging"] if "distillation" in key] == []
     assert same_weights(copy["network_weights"], trained.bare_network().state_dict())
     for name in ("plans.json", "dataset.json", "dataset_fingerprint.json", "fold_0/debug.json"):
         assert (tmp_path / "copy" / name).read_bytes() == (model / name).read_bytes()
+
+
+def test_the_copy_of_a_student_knows_nothing_of_its_teacher(nnunet, tmp_path):
+    teacher = nnunet.trainer("nnUNetTrainerStock", plans=nnunet.plans(name="teacher"))
+    teacher.initialize()
+    write_model(teacher)
+    settings = {"epochs": 1, "feedback_teacher": "nnUNetTrainerStock__teacher__3d_fullres"}
+    student = nnunet.trainer("nnUNetTrainerHLFD", settings=settings)
+    student.run_training()
+    model = nnunet.model_folder("nnUNetTrainerHLFD")
+    assert read(model / "fold_0" / FINAL)[TEACHERS_KEY] == student.teacher_hashes
+    (written,) = export_model(model, tmp_path / "copy", checkpoint=FINAL)
+    copy = read(written)
+    assert set(OUR_KEYS).isdisjoint(copy)
+    assert same_weights(copy["network_weights"], student.bare_network().state_dict())
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])

@@ -19,7 +19,7 @@ from trainer_workplace import (
 
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import feedback_value
-from nnunet_dsd.errors import TeacherError
+from nnunet_dsd.errors import CheckpointError, TeacherError
 from nnunet_dsd.networks.taps import HEADS_NAME
 
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
@@ -173,7 +173,9 @@ def test_the_log_says_what_teaches_what(taught):
     _, student = taught()
     student.initialize()
     text = Path(student.log_file).read_text()
-    assert f"teacher: {TEACHER}, fold 0 (checkpoint_final.pth)" in text
+    assert (
+        f"teacher: {TEACHER}, fold 0 (checkpoint_final.pth), in {student.output_folder_base.rpartition('/')[0]}" in text
+    )
     assert "ufd: the student's encoder.stages.0 follows encoder.stages.1, encoder.stages.2" in text
     assert "ipd_1: the student's decoder.stages.1 follows output" in text
 
@@ -243,8 +245,124 @@ def test_what_a_fold_held_out_is_read_from_its_own_validation(taught):
     validation = Path(teacher.output_folder) / "validation"
     validation.mkdir()
     (validation / "ball_99.nii.gz").touch()
+    (validation / "summary.json").touch()
     with pytest.raises(TeacherError, match="its fold 0 was trained on 1 of the 1 validation cases"):
         student.initialize()
+
+
+def test_an_unfinished_validation_says_nothing_about_what_a_fold_held_out(taught):
+    teacher, student = taught()
+    validation = Path(teacher.output_folder) / "validation"
+    validation.mkdir()
+    (validation / "ball_99.nii.gz").touch()
+    student.initialize()
+
+
+def test_a_teacher_of_another_data_set_is_refused_though_labels_and_channels_are_the_same(taught):
+    teacher, student = taught()
+    folder = Path(teacher.output_folder_base)
+    changed_json(folder / "plans.json", dataset_name="Dataset777_Other")
+    with pytest.raises(
+        TeacherError, match=f"trained on Dataset777_Other, the student is on {CLASSES}: train a teacher"
+    ):
+        student.initialize()
+
+
+def with_ct_normalisation(plans):
+    plans["configurations"]["3d_fullres"]["normalization_schemes"] = ["CTNormalization"]
+    return plans
+
+
+def test_intensities_must_be_the_same_where_normalisation_uses_them(nnunet, taught):
+    teacher, student = taught()
+    folder = Path(teacher.output_folder_base)
+    plans = json.loads((folder / "plans.json").read_text())
+    plans["foreground_intensity_properties_per_channel"]["0"]["mean"] *= 1.1
+    (folder / "plans.json").write_text(json.dumps(plans))
+    student.initialize()  # normalises each image by itself
+    own = with_ct_normalisation(copy.deepcopy(student.plans_manager.plans))
+    (folder / "plans.json").write_text(json.dumps(with_ct_normalisation(plans)))
+    with pytest.raises(TeacherError, match="its normalisation knows intensities"):
+        nnunet.trainer(NAME, plans=own).initialize()
+    plans["foreground_intensity_properties_per_channel"]["0"]["mean"] /= 1.1
+    (folder / "plans.json").write_text(json.dumps(plans))
+    nnunet.trainer(NAME, plans=own).initialize()
+
+
+def test_regions_in_another_order_are_refused(taught):
+    teacher, student = taught(REGIONS)
+    path = Path(teacher.output_folder_base) / "dataset.json"
+    labels = json.loads(path.read_text())["labels"]
+    changed_json(path, labels={name: labels[name] for name in ("background", "core", "whole")})
+    with pytest.raises(TeacherError, match=r"its regions come in the order \['background', 'core', 'whole'\]"):
+        student.initialize()
+
+
+@pytest.mark.parametrize(("teaching", "learning"), [("3d_fullres", "3d_cascade_fullres"), ("3d_cascade_fullres",) * 2])
+def test_the_second_stage_of_a_cascade_is_taught_by_one_of_its_kind(nnunet, cascade_plans, teaching, learning):
+    teacher = nnunet.trainer(
+        "nnUNetTrainerStock", plans={**cascade_plans, "plans_name": "teacher"}, configuration=teaching
+    )
+    teacher.initialize()
+    write_model(teacher)
+    plans = copy.deepcopy(cascade_plans)
+    plans["configurations"]["3d_fullres"][PLANS_KEY]["feedback_teacher"] = f"nnUNetTrainerStock__teacher__{teaching}"
+    student = nnunet.trainer(NAME, plans=plans, configuration=learning)
+    if teaching == learning:
+        initialized(student)
+        assert torch.isfinite(torch.as_tensor(student.train_step(made_up_batch(student))["loss"]))
+    else:
+        with pytest.raises(
+            TeacherError, match="takes 1 input channels, the student 3: one of them is the second stage"
+        ):
+            student.initialize()
+
+
+def test_a_completed_name_with_a_separator_is_a_name_and_empty_folds_are_refused(taught):
+    _, student = taught(feedback_teacher=f"{TEACHER}/")
+    student.initialize()
+    _, student = taught(feedback_teacher_folds="0,")
+    with pytest.raises(TeacherError, match="got '0,', expected folds with commas between"):
+        student.initialize()
+
+
+def test_a_training_goes_on_under_the_teacher_it_had_only(taught, nnunet):
+    teacher, student = taught()
+    initialized(student)
+    path = f"{student.output_folder}/checkpoint_latest.pth"
+    student.save_checkpoint(path)
+    plans = copy.deepcopy(student.plans_manager.plans)
+    nnunet.trainer(NAME, plans=plans).load_checkpoint(path)
+    with torch.no_grad():
+        next(teacher.network.parameters()).add_(1)
+    write_model(teacher)
+    with pytest.raises(CheckpointError, match="was taught by other weights of the teacher's fold 0"):
+        nnunet.trainer(NAME, plans=plans).load_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", [NAME, "nnUNetTrainerEpochSD", "nnUNetTrainerDSD"])
+def test_the_background_counts_in_nnunets_dice_where_asked(taught, nnunet, name):
+    _, student = taught(dice_background=True)
+    trainer = student if name == NAME else nnunet.trainer(name, settings={"dice_background": True})
+    losses = []
+    for background in (True, False):
+        initialized(trainer)
+        supervised = trainer.loss.supervised
+        dice = getattr(supervised, "loss", supervised).dc
+        assert dice.do_bg
+        dice.do_bg = background
+        losses.append(float(trainer.train_step(made_up_batch(trainer))["loss"]))
+        trainer.was_initialized = False
+    assert losses[0] != losses[1]
+
+
+def test_a_trainer_without_a_teacher_says_so_where_the_plans_name_one(taught, nnunet):
+    _, student = taught()
+    alone = nnunet.trainer("nnUNetTrainerStock", plans=copy.deepcopy(student.plans_manager.plans))
+    alone.initialize()
+    assert "The plans name a teacher, but nnUNetTrainerStock trains without one" in Path(alone.log_file).read_text()
+    student.initialize()
+    assert "The plans name a teacher" not in Path(student.log_file).read_text()
 
 
 def test_a_teacher_that_cannot_take_the_students_patch_is_refused(taught, nnunet):
@@ -302,10 +420,18 @@ def test_half_precision_gives_finite_losses(taught, kind):
     _, student = taught()
     initialized(student)
     batch = made_up_batch(student)
+    with torch.no_grad():  # behind the norms, so that features are large whatever the image
+        for one in (student.network, student.teachers[0]):
+            for module in one.modules():
+                if isinstance(module, torch.nn.InstanceNorm3d):
+                    module.weight.mul_(30)
     with torch.autocast("cpu", dtype=kind):
-        guide = student.teachers[0](100 * batch["data"])
+        guide = student.teachers[0](batch["data"])
+        assert (
+            max(features.abs().max() for features in guide.features if features.numel()) > 16
+        )  # 16^4 overflows float16
         student.heads().teach([guide])
-        loss = student.loss(student.network.train()(100 * batch["data"]), batch["target"])
+        loss = student.loss(student.network.train()(batch["data"]), batch["target"])
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(parameter.grad).all() for parameter in student.heads().parameters())

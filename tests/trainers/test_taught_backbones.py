@@ -131,8 +131,9 @@ def test_who_follows_whom_without_a_decoder_is_in_the_log(taught):
     student = initialized(taught("nnUNetTrainerResNet18FCN_HLFD", patch=(64, 32), configuration="2d"))
     text = Path(student.log_file).read_text()
     assert "ufd: the student's encoder.act follows encoder.stages.1" in text
-    assert "upd: the student's encoder.layer1 follows decoder.stages.0" in text
-    assert "ipd_3: the student's encoder.layer4 follows output" in text
+    assert "upd: the student's encoder.layer3 follows decoder.stages.0" in text
+    assert "ipd_1: the student's encoder.layer2 follows output" in text
+    assert "ipd_3: the student's encoder.act follows output" in text
 
 
 @pytest.mark.parametrize("name", RESNETS)
@@ -187,6 +188,25 @@ def test_a_network_without_a_decoder_can_teach(nnunet):
     )
     initialized(student)
     assert torch.isfinite(torch.as_tensor(student.train_step(made_up_batch(student))["loss"]))
+
+
+@pytest.mark.parametrize("teaching", ["ResNet18UNet", "UNetPlusPlus"])
+def test_a_teacher_stays_in_eval_mode_with_the_statistics_it_had(nnunet, teaching):
+    plans = plans_on(nnunet, LARGE, "3d_fullres", name="teacher", feature_size=FEATURE_SIZES[teaching])
+    teacher = nnunet.trainer(f"nnUNetTrainer{teaching}", plans=plans)
+    teacher.initialize()
+    write_model(teacher)
+    name = f"nnUNetTrainer{teaching}__teacher__3d_fullres"
+    student = initialized(student_of(nnunet, "nnUNetTrainerDynUNet_HLFD", LARGE, feedback_teacher=name))
+    frozen = student.teachers[0]
+    before = {key: values.clone() for key, values in frozen.network.state_dict().items()}
+    assert any("running_mean" in key for key in before) == (teaching == "ResNet18UNet")
+    for mode in (True, False):
+        frozen.train(mode)
+        student.network.train()
+        student.train_step(made_up_batch(student))
+        assert not any(module.training for module in frozen.modules())
+        assert same_weights(before, frozen.network.state_dict())
 
 
 @pytest.mark.parametrize("name", RESNETS)

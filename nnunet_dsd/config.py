@@ -8,6 +8,7 @@ folder of its own.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -77,8 +78,8 @@ class Settings:
     )
     feature_size: int | None = setting(
         None,
-        "channels at full resolution of MONAI's networks, of ResNet18 at half; none: UNETR and VNet 16, Swin UNETR 12, "
-        "UNet++ 32, ResNet18 64, DynUNet as planned",
+        "channels at full resolution of MONAI's networks, of ResNet18 at half; none: UNETR 16, Swin UNETR 12, UNet++ "
+        "32, ResNet18 64, DynUNet as planned; VNet has 16 and no other",
         low=1,
     )
     missu_weight: float = setting(
@@ -90,7 +91,8 @@ class Settings:
     feedback_beta: float = setting(0.9, "weight beta of the feedback on features", low=0)
     feedback_lambda: float = setting(0.1, "weight lambda of the feedback on maps and output", low=0)
     feedback_teacher: str | None = setting(
-        None, "teacher: TRAINER__PLANS__CONFIGURATION among the data set's results, or a model folder's path"
+        None,
+        "teacher: TRAINER__PLANS__CONFIGURATION among the data set's results, or a model folder's path, kept whole",
     )
     feedback_teacher_folds: str | None = setting(
         None, "folds of the teacher, with commas between them; none: the student's own fold"
@@ -153,6 +155,12 @@ class Settings:
             together.append(
                 f"feedback_cache: got {self.feedback_cache} with augmentation, which makes every patch a new one; "
                 "leave the cache out, or train without augmentation (--no-augmentation)"
+            )
+        folds = self.feedback_teacher_folds
+        if folds is not None and not re.fullmatch(r"(\d+|all)(,(\d+|all))*", folds.replace(" ", "")):
+            together.append(
+                f"feedback_teacher_folds: got '{folds}', expected folds with commas between them and no more, such "
+                "as 0,1,2"
             )
         if self.dice_background and self.supervised_loss == "focal_dice":
             together.append(

@@ -23,5 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     written = export_model(arguments.model, arguments.output, folds=arguments.folds, checkpoint=arguments.checkpoint)
     for path in written:
         print(f"written, outputs equal: {path}")
-    print(f"predict with: nnUNetv2_predict_from_modelfolder -i IMAGES -o PREDICTIONS -m {arguments.output}")
+    folds = " ".join(path.parent.name.removeprefix("fold_") for path in written)
+    command = f"nnUNetv2_predict_from_modelfolder -i IMAGES -o PREDICTIONS -m {arguments.output} -f {folds}"
+    default = arguments.checkpoint == "checkpoint_final.pth"
+    print(f"predict with: {command}{'' if default else f' -chk {arguments.checkpoint}'}")
     return 0

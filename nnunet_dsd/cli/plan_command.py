@@ -54,6 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     console.print("train with:", style="bold")
     for configuration in arguments.configuration:
         trainer = _trainer(arguments, derived["configurations"][configuration]["self_distillation"])
+        warning = _missing_teacher(derived["configurations"][configuration]["self_distillation"], folder.name)
+        if warning:
+            console.print(f"  note: {warning}", soft_wrap=True, highlight=False)
         command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr {trainer} -p {arguments.output}"
         console.print(f"  {command}", soft_wrap=True, highlight=False)
     return 0
@@ -63,7 +66,21 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
     """Return a trainer that these plans are for: the preset's, one that is taught, or DSD."""
     if arguments.preset:
         return find_preset(arguments.preset).trainer
-    return "nnUNetTrainerHLFD" if block.get("feedback_teacher") else Preset.trainer
+    given = given_options(arguments, Settings)
+    taught = block.get("feedback_teacher") or any(name.startswith("feedback") for name in given)
+    return "nnUNetTrainerHLFD" if taught else Preset.trainer
+
+
+def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
+    """Return what to say of a teacher that is not there yet; None where it is, or results have no folder."""
+    name = block.get("feedback_teacher")
+    results = os.environ.get("nnUNet_results")
+    if not name or (os.sep not in name and not results):
+        return None
+    folder = Path(name) if os.sep in name.rstrip(os.sep) else Path(results or "") / dataset / name.rstrip(os.sep)
+    if (folder / "plans.json").is_file():
+        return None
+    return f"there is no teacher {folder} yet; it must be trained before the student"
 
 
 def _changes(arguments: argparse.Namespace) -> PlanChanges:
@@ -95,7 +112,7 @@ def _summary(plans: dict[str, Any], configurations: list[str]) -> Table:
     table = Table(title=f"plans '{plans['plans_name']}'", title_justify="left")
     table.add_column("configuration")
     table.add_column("setting")
-    table.add_column("value")
+    table.add_column("value", overflow="fold")
     for name in configurations:
         configuration = plans["configurations"][name]
         rows = {key: configuration[key] for key in ("batch_size", "patch_size") if key in configuration}

@@ -86,7 +86,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         self.teacher_hashes = {fold: weights_hash(one) for fold, one in zip(model.folds, networks, strict=True)}
         levels = self._teacher_levels(networks[0])  # all folds have one architecture
         teachers = [TeacherNetwork(network, levels) for network in networks]
-        _check_on_a_patch(teachers[0], self._empty_patch().to(self.device), classes=classes)
+        _check_on_a_patch(teachers[0], self._empty_patch().to(self.device), classes=classes, model=model)
         which = f"fold {', '.join(model.folds)} ({model.checkpoint})"
         self.print_to_log_file(f"teacher: {model.folder.name}, {which}, in {model.folder.resolve().parent}")
         return teachers
@@ -121,9 +121,12 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         ]
 
     def _print_who_teaches_what(self, student: FeedbackLevels, teacher: FeedbackLevels) -> None:
+        self.print_to_log_file(f"feedback: {self.settings.feedback}")
         for term in self.feedback:
             guides = ", ".join(teacher.name(place) for place in term.teachers)
-            self.print_to_log_file(f"{term.name}: the student's {student.name(term.student)} follows {guides}")
+            joined = ", joined" if len(term.teachers) > 1 else ""
+            own = student.name(term.student)
+            self.print_to_log_file(f"{term.name}: the student's {own} follows the teacher's {guides}{joined}")
 
     def build_distillation_loss(self, supervised: nn.Module) -> FeedbackLoss:
         """Return the loss with the settings' weights."""
@@ -176,18 +179,21 @@ def _paths(names: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (names or "").split(",") if name.strip())
 
 
-def _check_on_a_patch(teacher: TeacherNetwork, empty: Tensor, *, classes: int) -> None:
+def _check_on_a_patch(teacher: TeacherNetwork, empty: Tensor, *, classes: int, model: TeacherModel) -> None:
     """Let a teacher see one empty patch of the student's, to find what cannot work before training starts.
 
     Raises:
         TeacherError: if it fails, or its levels do not lie on the patch (a network that pads inside).
     """
     patch = tuple(empty.shape[2:])
-    cure = "plan the student with a patch size that fits the teacher (`nnunet-dsd plan --patch-size`)"
+    size = " ".join(map(str, model.manager.patch_size))
+    cure = f"plan the student with patches that fit, such as the teacher's own (`nnunet-dsd plan --patch-size {size}`)"
     try:
         views = teacher(empty)
     except (RuntimeError, ValueError) as error:
-        raise TeacherError(f"the teacher cannot take the student's patches of {patch}: {error}; {cure}") from error
+        raise TeacherError(
+            f"{model.folder.name} cannot take the student's patches of {patch}: {cure}. Its network said: {error}"
+        ) from error
     if views.output.shape[1:] != (classes, *patch):
         raise TeacherError(
             f"the teacher gives {tuple(views.output.shape[1:])} for a patch, expected {(classes, *patch)}"

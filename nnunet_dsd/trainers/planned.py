@@ -16,7 +16,7 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 
 from nnunet_dsd.config import PLANS_KEY, Settings, read_settings
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.errors import DistillationError, NetworkStructureError, SettingsError
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (
     SETTINGS_KEY,
@@ -86,7 +86,11 @@ class PlannedTrainer(nnUNetTrainer):
         self.__dict__["build_network_architecture"] = self._build_training_network
         if not self.settings.augmentation:
             self.__dict__["get_training_transforms"] = self._transforms_without_augmentation
-        super().initialize()
+        try:
+            super().initialize()
+        except DistillationError as error:
+            self.print_to_log_file(f"refused: {error}", also_print_to_console=False)
+            raise
         if self.settings.feedback_teacher and not self.is_taught:
             self.print_to_log_file(
                 f"The plans name a teacher, but {type(self).__name__} trains without one; to be taught, train with "

@@ -72,7 +72,7 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
         fold: The student's fold, which is the teacher's where the settings name none.
 
     Raises:
-        TeacherError: if none is named, a fold has no name, or it is no sound model folder; lists those there are.
+        TeacherError: if none is named, or it is no sound model folder; lists those there are.
     """
     name = settings.feedback_teacher
     results = Path(nnUNet_results or ".") / dataset
@@ -89,11 +89,6 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
     except DataError as error:
         raise TeacherError(f"{error}. Among {results} are: {_model_folders(results)}") from error
     folds = tuple((settings.feedback_teacher_folds or str(fold)).replace(" ", "").split(","))
-    if "" in folds:
-        raise TeacherError(
-            f"feedback_teacher_folds: got '{settings.feedback_teacher_folds}', expected folds with commas between "
-            "them and nothing else, such as 0,1,2"
-        )
     return TeacherModel(folder, configuration, folds, settings.feedback_teacher_checkpoint, plans, dataset_json)
 
 
@@ -177,6 +172,11 @@ def _fold_problems(teacher: TeacherModel, fold: str) -> list[str]:
             f"the training of its fold {fold} is not finished: there is {names}, but no {FINAL}. Finish it with "
             "nnUNetv2_train ... --c, or name another with --feedback-teacher-checkpoint"
         ]
+    if present:
+        names = ", ".join(item.name for item in present)
+        return [
+            f"its fold {fold} has no {teacher.checkpoint}, but {names}: name one with --feedback-teacher-checkpoint"
+        ]
     folds = ", ".join(item.name for item in sorted(teacher.folder.glob("fold_*"))) or "none"
     return [
         f"there is no {path}; its folds are: {folds}. Train that fold, or name others with --feedback-teacher-folds"
@@ -184,7 +184,7 @@ def _fold_problems(teacher: TeacherModel, fold: str) -> list[str]:
 
 
 def known_validation_cases(teacher: TeacherModel, validation: Sequence[str], splits: Path) -> dict[str, list[str]]:
-    """Return, by fold of the teacher, which of the student's validation cases it was trained on.
+    """Return, by fold of the teacher that is there, which of the student's validation cases it was trained on.
 
     What a fold held out is read from its own validation results, where they are complete; else from the data set's
     splits.
@@ -195,7 +195,7 @@ def known_validation_cases(teacher: TeacherModel, validation: Sequence[str], spl
         splits: nnU-Net's `splits_final.json`.
     """
     known = {}
-    for fold in teacher.folds:
+    for fold in (fold for fold in teacher.folds if teacher.path(fold).is_file()):
         held_out = _held_out(teacher, fold, splits)
         seen = [case for case in validation if case not in held_out]
         if seen:

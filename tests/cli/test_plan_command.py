@@ -42,6 +42,7 @@ def test_the_command_of_the_readme_writes_its_settings(folder, capsys):
     ("options", "trainer"),
     [
         (["--feedback-teacher", "nnUNetTrainer__nnUNetPlans__3d_fullres"], "nnUNetTrainerHLFD"),
+        (["--feedback", "none"], "nnUNetTrainerHLFD"),
         (["--preset", "paper-hippocampus"], "nnUNetTrainerDSD"),
         (["--preset", "paper-brats-swin-light"], "nnUNetTrainerSwinUNETR_DSD"),
         (["--preset", "paper-mmwhs-dynunet"], "nnUNetTrainerDynUNet_DSD"),
@@ -51,6 +52,18 @@ def test_the_command_of_the_readme_writes_its_settings(folder, capsys):
 def test_the_training_command_names_a_trainer_that_the_settings_are_for(folder, capsys, options, trainer):
     assert plan(*options) == 0
     assert f"0 -tr {trainer} -p Mine" in capsys.readouterr().out
+
+
+def test_a_teacher_that_is_not_there_yet_is_noted(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("nnUNet_results", str(tmp_path / "results"))
+    name = "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    assert plan("--feedback-teacher", name) == 0
+    model = tmp_path / "results" / folder.name / name
+    assert f"there is no teacher {model} yet; it must be trained before the student" in capsys.readouterr().out
+    model.mkdir(parents=True)
+    (model / "plans.json").write_text("{}")
+    assert plan("--feedback-teacher", name, "--overwrite") == 0
+    assert "no teacher" not in capsys.readouterr().out
 
 
 def test_a_teachers_path_holds_wherever_the_training_starts(folder, tmp_path, monkeypatch):
@@ -79,7 +92,7 @@ def another_value(spec):
     if setting_type(spec.name) is int:
         return (spec.default or 0) + 1
     if setting_type(spec.name) is str:
-        return "some_text"
+        return "0,1" if spec.name.endswith("folds") else "some_text"
     return spec.default / 2 if spec.default else 0.25
 
 

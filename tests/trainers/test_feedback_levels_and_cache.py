@@ -28,9 +28,9 @@ def test_named_levels_replace_those_found_by_rule(taught):  # noqa: F811
     )
     initialized(student)
     text = log_of(student)
-    assert "ufd: the student's encoder.stages.1 follows encoder.stages.2.0, encoder.stages.2" in text
-    assert "ifd_1: the student's encoder.stages.2 follows encoder.stages.3" in text
-    assert "upd: the student's decoder.stages.0 follows decoder.stages.0, decoder.stages.2" in text
+    assert "ufd: the student's encoder.stages.1 follows the teacher's encoder.stages.2.0, encoder.stages.2" in text
+    assert "ifd_1: the student's encoder.stages.2 follows the teacher's encoder.stages.3" in text
+    assert "upd: the student's decoder.stages.0 follows the teacher's decoder.stages.0, decoder.stages.2" in text
     assert torch.isfinite(torch.as_tensor(student.train_step(made_up_batch(student))["loss"]))
     batch = made_up_batch(student)
     guide = student.teachers[0](batch["data"])

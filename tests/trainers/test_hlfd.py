@@ -19,7 +19,7 @@ from trainer_workplace import (
 
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import feedback_value
-from nnunet_dsd.errors import CheckpointError, TeacherError
+from nnunet_dsd.errors import CheckpointError, SettingsError, TeacherError
 from nnunet_dsd.networks.taps import HEADS_NAME
 
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
@@ -176,8 +176,8 @@ def test_the_log_says_what_teaches_what(taught):
     assert (
         f"teacher: {TEACHER}, fold 0 (checkpoint_final.pth), in {student.output_folder_base.rpartition('/')[0]}" in text
     )
-    assert "ufd: the student's encoder.stages.0 follows encoder.stages.1, encoder.stages.2" in text
-    assert "ipd_1: the student's decoder.stages.1 follows output" in text
+    assert "ufd: the student's encoder.stages.0 follows the teacher's encoder.stages.1, encoder.stages.2" in text
+    assert "ipd_1: the student's decoder.stages.1 follows the teacher's output" in text
 
 
 def test_validation_needs_no_teacher_and_no_features_are_left(taught):
@@ -318,11 +318,28 @@ def test_the_second_stage_of_a_cascade_is_taught_by_one_of_its_kind(nnunet, casc
             student.initialize()
 
 
-def test_a_completed_name_with_a_separator_is_a_name_and_empty_folds_are_refused(taught):
+def test_a_completed_name_with_a_separator_is_a_name(taught):
     _, student = taught(feedback_teacher=f"{TEACHER}/")
     student.initialize()
-    _, student = taught(feedback_teacher_folds="0,")
-    with pytest.raises(TeacherError, match="got '0,', expected folds with commas between"):
+
+
+@pytest.mark.parametrize("folds", ["0,", "a", "0-2", ""])
+def test_folds_that_are_none_are_refused(taught, folds):
+    with pytest.raises(SettingsError, match=f"got '{folds}', expected folds with commas between"):
+        taught(feedback_teacher_folds=folds)
+
+
+def test_a_fold_or_checkpoint_that_is_not_there_is_no_leak(taught):
+    _, student = taught(feedback_teacher_folds="3")
+    with pytest.raises(TeacherError) as refusal:
+        student.initialize()
+    assert "fold_3/checkpoint_final.pth; its folds are: fold_0" in str(refusal.value)
+    assert "was trained on" not in str(refusal.value)
+    assert "refused: " in Path(student.log_file).read_text()
+    _, student = taught(feedback_teacher_checkpoint="checkpoint_bst.pth")
+    with pytest.raises(
+        TeacherError, match=r"fold 0 has no checkpoint_bst.pth, but checkpoint_final.pth: name one with"
+    ):
         student.initialize()
 
 

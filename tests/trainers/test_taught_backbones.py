@@ -130,10 +130,10 @@ def test_the_methods_train_in_two_dimensions(taught, name, method):
 def test_who_follows_whom_without_a_decoder_is_in_the_log(taught):
     student = initialized(taught("nnUNetTrainerResNet18FCN_HLFD", patch=(64, 32), configuration="2d"))
     text = Path(student.log_file).read_text()
-    assert "ufd: the student's encoder.act follows encoder.stages.1" in text
-    assert "upd: the student's encoder.layer3 follows decoder.stages.0" in text
-    assert "ipd_1: the student's encoder.layer2 follows output" in text
-    assert "ipd_3: the student's encoder.act follows output" in text
+    assert "ufd: the student's encoder.act follows the teacher's encoder.stages.1" in text
+    assert "upd: the student's encoder.layer3 follows the teacher's decoder.stages.0" in text
+    assert "ipd_1: the student's encoder.layer2 follows the teacher's output" in text
+    assert "ipd_3: the student's encoder.act follows the teacher's output" in text
 
 
 @pytest.mark.parametrize("name", RESNETS)

@@ -44,7 +44,9 @@ def read_epochs(text: str, epochs: int, *, source: str) -> tuple[int, ...]:
             problems.append(f"{part!r} is neither a number nor a range such as 2-8; or give {ALL}")
             continue
         first, last = int(match[1]), int(match[2] or match[1])
-        if not 1 <= first <= last <= epochs:
+        if first > last:
+            problems.append(f"{part.strip()} ends before it begins; give {last}-{first}")
+        elif not 1 <= first <= last <= epochs:
             problems.append(f"{part.strip()} is not within the epochs 1 to {epochs}")
         found |= set(range(first, min(last, epochs) + 1))
     if problems:

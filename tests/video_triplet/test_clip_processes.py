@@ -1,5 +1,6 @@
 """Fine-tunings on clips in processes of their own: killed and continued, in two of them, in half precision."""
 
+import shlex
 import sys
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from clip_workplace import CPU, clip_experiment, history, train_command
 from killed_processes import finish, kill_and_continue
 
+from video_triplet.cli.main import main
 from video_triplet.clips.model_file import load_clip_model
 from video_triplet.clips.splits import official_split
 from video_triplet.clips.testing import run_test
@@ -30,6 +32,16 @@ def test_a_training_killed_in_its_third_epoch_ends_bitwise_as_the_uninterrupted_
     assert history(tmp_path / "killed") == history(tmp_path / "whole")
     records = [load_clip_model(tmp_path / name / "model.pt").record for name in ("whole", "killed")]
     assert records[0] == records[1]
+
+
+def test_the_command_that_is_printed_reads_the_frames_of_the_training(clip_data, tmp_path, capsys):
+    words = train_command(clip_data, tmp_path / "run", "--fit", "crop", epochs=1)
+    assert main([str(word) for word in words]) == 0
+    said = capsys.readouterr().out
+    assert "without --weights there is no knowledge to keep" in said
+    line = next(line for line in said.splitlines() if line.startswith("test it with: "))
+    printed = shlex.split(line.removeprefix("test it with: "))[1:]
+    assert main([*printed, "--workers", "0", "--device", "cpu"]) == 0
 
 
 def test_two_processes_train_on_the_same_clips_and_validate_with_the_statistics_that_are_kept(

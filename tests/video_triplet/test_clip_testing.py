@@ -123,3 +123,13 @@ def test_logits_that_are_not_finite_are_refused(ucf, model_file):
     videos = dataset.subset(dataset.official[1].test)
     with pytest.raises(DataError, match="not finite"):
         run_test(broken, dataset, videos, VideoFiles(dataset, SIZE))
+
+
+def test_frames_of_another_size_than_the_training_s_are_refused(ucf, model_file, tmp_path, capsys):
+    model = load_clip_model(model_file)
+    assert model.frames == (SIZE, "stretch")
+    command = ["test-clips", str(model_file), "--data", str(ucf), "-o", str(tmp_path), "--workers", "0"]
+    assert main([*command, "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert f"trained on frames of {SIZE[0]} x {SIZE[1]} pixels (stretch), these have 128 x 171 (stretch)" in said
+    assert f"give --size {SIZE[0]} {SIZE[1]} --fit stretch" in said

@@ -213,3 +213,8 @@ def test_a_png_that_was_cut_off_is_not_offered(dataset):
     path = dataset.videos["VID02"].image_path(5)
     path.write_bytes(path.read_bytes()[:-1])
     assert not FolderFrames(again(dataset), SIZE).has("VID02", 5)
+
+
+def test_a_json_file_that_is_no_record_does_not_spoil_a_cache(folder):
+    (folder / "IEE.json").write_text('{"strategy": "IEE"}')
+    assert "IEE" not in FrameCache.open(folder).videos

@@ -20,6 +20,7 @@ from video_triplet.model_file import load_model
 from video_triplet.predictions import load_predictions
 from video_triplet.provenance import LeakError
 from video_triplet.selection.choice import chosen_soft_labels, load_choice
+from video_triplet.selection.criteria import Band, criteria
 from video_triplet.selection.epoch_predictions import predictions_path
 from video_triplet.selection.teachers import read_teachers
 from video_triplet.trainers.run import train
@@ -156,8 +157,32 @@ def test_epochs_are_predicted_once(selected, teachers, rendered, tmp_path):
 
 def test_some_epochs_and_one_teacher_are_enough(teachers, rendered, tmp_path, capsys):
     assert select(teachers, rendered, tmp_path, "--epochs", "1-2", runs=("seed1",)) == 0
-    assert "last is left out" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "last is left out" in said
+    assert "IESE is left out: it needs at least 2 teachers, got 1" in said
     assert {path.stem for path in tmp_path.glob("*.json")} == {"best-mAP", "IT", "IEE"}
+
+
+def test_a_hole_among_the_kept_epochs_is_named(teachers, rendered, tmp_path, capsys):
+    copied = tmp_path / "teachers"
+    shutil.copytree(teachers, copied)
+    epoch_file(copied / "seed1", 2).unlink()
+    assert select(copied, rendered, tmp_path / "out", runs=("seed1",)) == 0
+    assert f"{copied / 'seed1'} lacks the epochs 2; the choice is among 1, 3" in capsys.readouterr().out
+
+
+def test_where_no_epoch_is_good_the_table_says_nearest(teachers, rendered, tmp_path, monkeypatch):
+    known = dict(criteria())
+    never = dataclasses.replace(known["reference-probability"], rule=Band(target=5, low=4, high=6))
+    monkeypatch.setattr("video_triplet.selection.criteria.criteria", lambda: {**known, never.name: never})
+    assert select(teachers, rendered, tmp_path, runs=("seed1",)) == 0
+    with (tmp_path / "table.csv").open() as file:
+        assert sorted(row["good"] for row in csv.DictReader(file)) == [*[""] * (EPOCHS - 1), "nearest"]
+
+
+def test_choices_are_not_written_into_the_cache(teachers, rendered, tmp_path, capsys):
+    assert select(teachers, rendered, tmp_path, "--cache", str(tmp_path)) == 1
+    assert "--output is the folder of the --cache; choose another" in capsys.readouterr().err
 
 
 def test_a_sweep_scores_a_student_per_epoch_on_inner_validation(teachers, rendered, tmp_path):

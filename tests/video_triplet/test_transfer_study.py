@@ -65,6 +65,18 @@ def test_without_data_everything_is_marked_as_not_run(tmp_path):
     assert main([*command(tmp_path), "--epoch-lambda", "3"]) == 1
 
 
+def test_what_is_given_must_be_there_and_what_is_not_given_is_named(tmp_path, capsys):
+    assert main(command(tmp_path, "--ucf101", tmp_path / "none", "--c3d-weights", tmp_path / "no.pth")) == 1
+    said = capsys.readouterr().err
+    assert f"--ucf101 {tmp_path / 'none'}: there is no such folder" in said
+    assert f"--c3d-weights {tmp_path / 'no.pth'}: there is no such file" in said
+    assert main(command(tmp_path, "--c3d-weights", "none")) == 0
+    said = capsys.readouterr().out
+    assert "UCF101 is not run: no --ucf101" in said
+    assert "R(2+1)D is not run: no --r2plus1d-weights" in said
+    assert "C3D is not run" not in said
+
+
 def test_what_is_at_hand_is_run_once_and_stands_beside_the_published_numbers(tmp_path, capsys):
     data = write_ucf101(tmp_path / "data", groups=3, clips=1, test_groups=1, frames=10)
     save_encoder(tmp_path / "c3d.pth")

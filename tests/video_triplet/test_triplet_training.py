@@ -18,6 +18,7 @@ from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 from nnunet_dsd import files
 from nnunet_dsd.errors import CheckpointError, DivergenceError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive
+from video_triplet.cli.main import main
 from video_triplet.model_file import load_model
 from video_triplet.trainers import base, run
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth, validation_score
@@ -330,3 +331,21 @@ def test_divergence_names_the_epoch_and_the_losses_before(loss):
     with pytest.raises(DivergenceError, match=r"epoch 3 is (nan|inf) \(those before: 0.5, 0.25\)"):
         refuse_divergence([{"train_loss": value} for value in (0.5, 0.25, loss)])
     refuse_divergence([{"train_loss": 0.5}])
+
+
+def test_a_loss_that_explodes_is_a_divergence_and_a_small_one_that_comes_back_is_not():
+    with pytest.raises(DivergenceError, match=r"epoch 2 is 6\.644e\+05 \(those before: 10\.6\)"):
+        refuse_divergence([{"train_loss": value} for value in (10.6, 664385.0)])
+    refuse_divergence([{"train_loss": value} for value in (0.001, 0.2)])
+    refuse_divergence([{"train_loss": value} for value in (16.0, 1001.0)])
+
+
+def test_an_interrupted_training_ends_as_an_interruption(rendered, tmp_path, monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TripletTrainer, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment(rendered), tmp_path / "run", CPU)
+    command = train_command(rendered, tmp_path / "command", "--devices", "1")
+    assert main(command[command.index("train") :]) == 130

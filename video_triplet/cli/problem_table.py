@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from video_triplet.data.findings import Findings
 from video_triplet.data.problems import is_error
@@ -18,7 +18,7 @@ def problem_table(findings: Findings) -> Table:
     first: dict[tuple[str, str], Problem] = {}
     for problem in findings.problems:
         first.setdefault((problem.kind, problem.video), problem)
-    table = Table("", "kind", "video", "count", "first example")
+    table = Table("", "kind", Column("video", overflow="fold"), "count", Column("first example", overflow="fold"))
     for kind in findings.counts:
         for (own_kind, video), count in groups.items():
             if own_kind == kind:

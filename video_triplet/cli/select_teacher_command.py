@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure every epoch, print the table, draw the figure, write one choice per strategy."""
+    from video_triplet.kept_epochs import epochs_as_text
     from video_triplet.selection.criteria import STUDENT_SWEEP, criteria
     from video_triplet.selection.figure import draw_selection
     from video_triplet.selection.plugins import find_named
@@ -62,10 +63,18 @@ def run(arguments: argparse.Namespace) -> int:
     from video_triplet.selection.teachers import candidate_epochs, read_teachers
 
     refuse_impossible_numbers(arguments)
+    if arguments.cache and arguments.output.resolve() == arguments.cache.resolve():
+        raise SettingsError(["--output is the folder of the --cache; choose another"], source="select-teacher")
     criterion = find_named(criteria(), arguments.criterion, what="criterion")
     runs = read_teachers(arguments.runs)
     chosen = find_strategies(arguments.strategies, len(runs))
     epochs = [candidate_epochs(run, arguments.epochs) for run in runs]
+    for teacher, found in zip(runs, epochs, strict=True):
+        gaps = sorted(set(range(found[0], found[-1])) - set(found))
+        if gaps and arguments.epochs == "all":
+            print(
+                f"{teacher.folder} lacks the epochs {epochs_as_text(gaps)}; the choice is among {epochs_as_text(found)}"
+            )
     require_writable(arguments.output)
     reading = read_frames_of(runs, arguments)
     swept = sweep(runs, epochs, reading, arguments) if criterion.name == STUDENT_SWEEP else None
@@ -107,6 +116,8 @@ def find_strategies(names: Sequence[str] | None, teachers: int) -> list[Strategy
 
     known = strategies()
     if names is None:
+        for strategy in (one for one in known.values() if one.runs > teachers):
+            print(f"{strategy.name} is left out: it needs at least {strategy.runs} teachers, got {teachers}")
         return [strategy for strategy in known.values() if strategy.runs <= teachers]
     return [find_named(known, name, what="strategy") for name in dict.fromkeys(names)]
 
@@ -188,6 +199,8 @@ def write_choices(
             print(f"{stale} was of an earlier run and does not belong to this table; it was removed")
     for found in picked:
         path = arguments.output / f"{found.strategy.name}.json"
+        if path.is_file():
+            print(f"{path} was of an earlier run and is replaced")
         choice = as_choice(found, criterion, measured, mean=arguments.mean, path=path)
         choice.save(path)
         print(f"{found.strategy.name} ({found.strategy.summary}): {path}")

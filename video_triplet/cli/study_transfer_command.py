@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{layout}", type=Path, metavar="FOLDER", help=f"{name} as distributed")
         group.add_argument(f"--{layout}-cache", type=Path, metavar="FOLDER", help=f"cache of {name}'s frames")
     for encoder, name in ENCODERS.items():
-        group.add_argument(f"--{encoder}-weights", metavar="FILE", help=f"pre-trained {name}; none: starts fresh")
+        group.add_argument(
+            f"--{encoder}-weights", metavar="FILE", help=f"pre-trained {name}; the word none: from scratch"
+        )
     parser.add_argument("--lambdas", default=",".join(f"{value:g}" for value in LAMBDAS), help="(default: %(default)s)")
     parser.add_argument("--seeds", default="1", help="comma-separated (default: %(default)s)")
     parser.add_argument(
@@ -69,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = given_options(arguments, ClipSettings)
     lambdas, seeds, machine = read_lambdas(arguments.lambdas), read_seeds(arguments.seeds), read_machine(arguments)
     refuse_impossible_requests(given, machine)
+    refuse_missing_paths(arguments)
     require_writable(arguments.output)
     setup = {"split": 1, "protocol": arguments.protocol, **given}
     text = write_rows_of(arguments.output, lambdas, seeds, setup)
@@ -83,8 +86,38 @@ def run(arguments: argparse.Namespace) -> int:
                 run_cell(experiment, cell.folder(arguments.output, seed), machine)
                 text = write_rows_of(arguments.output, lambdas, seeds, setup)
     print(text)
+    say_what_is_missing(arguments)
     print(f"tables: {arguments.output / 'table.md'}")
     return 0
+
+
+def refuse_missing_paths(arguments: argparse.Namespace) -> None:
+    """Refuse folders and files that were given and are not there.
+
+    Raises:
+        DataError: with all of them.
+    """
+    folders = [f"{layout}{part}" for layout in DATA_SETS for part in ("", "_cache")]
+    files = [f"{encoder}_weights" for encoder in ENCODERS]
+    missing = [
+        f"--{name.replace('_', '-')} {given}: there is no such {'file' if name in files else 'folder'}"
+        for name in (*folders, *files)
+        if (given := getattr(arguments, name)) is not None
+        and str(given) != "none"
+        and not (Path(given).is_file() if name in files else Path(given).is_dir())
+    ]
+    if missing:
+        raise DataError("; ".join(missing))
+
+
+def say_what_is_missing(arguments: argparse.Namespace) -> None:
+    """Print why rows are not run."""
+    for layout, name in DATA_SETS.items():
+        if getattr(arguments, layout) is None:
+            print(f"{name} is not run: no --{layout}")
+    for encoder, name in ENCODERS.items():
+        if getattr(arguments, f"{encoder}_weights") is None:
+            print(f"{name} is not run: no --{encoder}-weights (the word none trains it from scratch)")
 
 
 def write_rows_of(study: Path, lambdas: tuple[float, ...], seeds: tuple[int, ...], setup: Mapping[str, Any]) -> str:

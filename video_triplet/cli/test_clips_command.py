@@ -36,13 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.files import require_writable
     from video_triplet.clips.model_file import load_clip_model
     from video_triplet.clips.splits import official_split
-    from video_triplet.clips.testing import refuse_other_classes, run_test, write_test
+    from video_triplet.clips.testing import refuse_other_classes, refuse_other_frames, run_test, write_test
 
     folder = arguments.output or arguments.model.parent / "test"
     require_writable(folder)
     model = load_clip_model(arguments.model, device=arguments.device)
     dataset, source = read_clips(arguments)
     refuse_other_classes(model, dataset)
+    refuse_other_frames(model, source)
     number = arguments.split_number or model.record.fold or 1
     videos = dataset.subset(official_split(dataset, number, validation_fraction=0).test)
     test = run_test(

@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     from video_triplet.trainers.run import is_first_process, train
 
     experiment, machine = read_clip_experiment(arguments), read_machine(arguments)
+    if experiment.settings.epoch_lambda and experiment.settings.weights == "none":
+        print("without --weights there is no knowledge to keep: the first teacher is a network with random weights")
     folder = arguments.output or clip_run_folder(experiment)
     if is_first_process():
         split = experiment.split
@@ -61,8 +63,19 @@ def run(arguments: argparse.Namespace) -> int:
     model = train(experiment, folder, machine)
     if is_first_process():
         print(f"model: {model}")
-        print(f"test it with: {shlex.join(['video-triplet', 'test-clips', str(model), '--data', str(arguments.data)])}")
+        print(f"test it with: {shlex.join(['video-triplet', 'test-clips', str(model), *same_frames(arguments)])}")
     return 0
+
+
+def same_frames(arguments: argparse.Namespace) -> list[str]:
+    """Return the options with which another command reads the frames that this one read."""
+    words = ["--data", str(arguments.data)]
+    words += ["--annotations", str(arguments.annotations)] if arguments.annotations else []
+    if arguments.cache:
+        words += ["--cache", str(arguments.cache)]
+    else:
+        words += ["--size", *map(str, arguments.size), "--fit", arguments.fit]
+    return [*words, "--sound-only"] if arguments.sound_only else words
 
 
 def clip_run_folder(experiment: ClipExperiment) -> Path:

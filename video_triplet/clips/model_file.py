@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from nnunet_dsd.errors import CheckpointError
+from video_triplet.clips.decoding import Fit, Size
 from video_triplet.clips.networks import ClipNetwork
 from video_triplet.clips.settings import ClipSettings, read_clip_settings
 from video_triplet.model_file import find_device, read_content, refuse_changed_weights, write_content
 from video_triplet.provenance import ModelRecord
 
 CLIPS = "clips"
+FrameKind = tuple[Size, Fit]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class ClipModel:
         classes: Names by number.
         layout: Of the data set it was trained on, `"ucf101"` or `"hmdb51"`.
         settings: Of its training.
+        frames: Height and width in pixels of the frames that clips were cut from, and how they were brought to it; None
+            in files of versions that did not keep it.
         record: Which videos it has seen; its fold is the number of the official split.
     """
 
@@ -34,6 +39,7 @@ class ClipModel:
     layout: str
     settings: ClipSettings
     record: ModelRecord
+    frames: FrameKind | None = None
 
 
 def build_clip_network(settings: ClipSettings, classes: int, *, weights: str | None = None) -> ClipNetwork:
@@ -57,9 +63,12 @@ def save_clip_weights(
     layout: str,
     settings: ClipSettings,
     record: ModelRecord,
+    frames: FrameKind,
 ) -> None:
     """Write a model file from weights that are not in a network."""
-    write_content(path, state, settings, record, kind=CLIPS, classes=list(classes), layout=layout)
+    size, fit = frames
+    shown = {"size": list(size), "fit": fit}
+    write_content(path, state, settings, record, kind=CLIPS, classes=list(classes), layout=layout, frames=shown)
 
 
 def load_clip_model(path: Path, *, device: str | None = "cpu") -> ClipModel:
@@ -81,9 +90,17 @@ def load_clip_model(path: Path, *, device: str | None = "cpu") -> ClipModel:
         classes, layout = tuple(content["classes"]), str(content["layout"])
         settings = read_clip_settings(content["settings"], source=str(path))
         record = ModelRecord.from_json(content["record"])
+        frames = _frame_kind(content.get("frames"))
         network = build_clip_network(settings, len(classes), weights="none")
         network.load_state_dict(content["weights"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path} does not fit this version: {error}") from error
     refuse_changed_weights(path, content["weights"], record)
-    return ClipModel(network.to(place).eval(), classes, layout, settings, record)
+    return ClipModel(network.to(place).eval(), classes, layout, settings, record, frames)
+
+
+def _frame_kind(content: Mapping[str, Any] | None) -> FrameKind | None:
+    if content is None:
+        return None
+    height, width = content["size"]
+    return (int(height), int(width)), content["fit"]

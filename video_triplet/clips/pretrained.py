@@ -151,7 +151,7 @@ def load_state(encoder: nn.Module, checkpoint: Any, *, source: str, least: float
     if not fitting or fraction < least:
         raise CheckpointError(
             f"{source} does not fit this encoder: at least {100 * least:.2f} % of its values must be there\n{report}\n"
-            "Give the weights of this very encoder, or a lower least fraction if the rest may start fresh"
+            "Give the weights of this very encoder, or a lower --least-loaded if the rest may start fresh"
         )
     encoder.load_state_dict({**state, **fitting})
     return report

@@ -129,9 +129,11 @@ def run_test(
 
     Raises:
         LeakError: if the model was trained on one of the videos, or its epoch was chosen on one.
-        DataError: if the data set has other classes than the model, or a video cannot be read.
+        DataError: if the data set has other classes than the model, or its frames another size, or a video cannot be
+            read.
     """
     refuse_other_classes(model, dataset)
+    refuse_other_frames(model, source)
     refuse_seen(model, videos)
     settings = model.settings
     count = settings.test_clips if clips is None else clips
@@ -142,6 +144,21 @@ def run_test(
     labels = np.array([video.label for video in videos], dtype=np.int64)
     names = tuple(video.name for video in videos)
     return ClipTest(model.record, model.layout, count, model.classes, names, labels, logits)
+
+
+def refuse_other_frames(model: ClipModel, source: ClipSource) -> None:
+    """Refuse frames that a model's clips were not cut from: what is cut would show another part of the picture.
+
+    Raises:
+        DataError: with both sizes, and the options that give the right ones.
+    """
+    found = (tuple(source.size), source.fit)
+    if model.frames is not None and model.frames != found:
+        (height, width), fit = model.frames
+        raise DataError(
+            f"the model was trained on frames of {height} x {width} pixels ({fit}), these have {found[0][0]} x "
+            f"{found[0][1]} ({found[1]}); give --size {height} {width} --fit {fit}, or a --cache of that kind"
+        )
 
 
 def predict_logits(model: ClipModel, rows: TestClips, *, batch_size: int = 2, workers: int = 0) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ written last, so a video with a record is whole. `video_triplet.data.cache_writi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -98,6 +99,15 @@ def image_sizes(paths: Mapping[int, Path]) -> dict[int, int]:
         raise DataError(f"an image cannot be looked at ({error}); check the data set's folder") from error
 
 
+def _is_foreign(path: Path) -> bool:
+    """Return whether a JSON file is sound and no record: something that was written into the cache's folder."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return not (isinstance(content, dict) and "checksum" in content)
+
+
 class FrameCache:
     """Reads frames from a cache. Files are mapped when first needed, and again in each worker of a data loader."""
 
@@ -115,6 +125,7 @@ class FrameCache:
             DataError: if there is no cached video, a record is broken, or the videos have different sizes.
         """
         paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith(PARTIAL_PREFIX))
+        paths = [path for path in paths if path.with_suffix(".npy").is_file() or not _is_foreign(path)]
         records = [CachedVideo.load(path) for path in paths]
         if not records:
             raise DataError(f"there is no cached video in {folder}; make them with `video-triplet prepare`")

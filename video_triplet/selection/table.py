@@ -16,13 +16,14 @@ Row = list[str]
 
 
 def table_rows(measured: Measured, criterion: Criterion, picked: Sequence[Picked]) -> tuple[Row, list[Row]]:
-    """Return the header and one row per teacher and epoch; `good` marks the region of the criterion."""
+    """Return the header and one row per teacher and epoch; `good` marks the criterion's region."""
     names = [name for name in measured.values if name != "validation-mAP"]
     header = ["seed", "epoch", "validation mAP (%)", *names, "good", "picked by"]
     rows = []
     for number, (run, epochs, curve) in enumerate(
         zip(measured.runs, measured.epochs, measured.curves(criterion), strict=True)
     ):
+        good = criterion.rule.inside(measured.values[criterion.name][number])
         for place, epoch in enumerate(epochs):
             takers = [
                 found.strategy.name
@@ -31,7 +32,7 @@ def table_rows(measured: Measured, criterion: Criterion, picked: Sequence[Picked
             ]
             values = [_number(measured.values[name][number][place]) for name in names]
             score = _number(100 * measured.validation_map[number][place], 1)
-            mark = "yes" if place in curve.region else ""
+            mark = ("yes" if good[place] else "nearest") if place in curve.region else ""
             rows.append([str(run.seed), str(epoch), score, *values, mark, " ".join(takers)])
     return header, rows
 

@@ -20,6 +20,7 @@ from nnunet_dsd.machine import progress_is_shown
 from video_triplet.run_files import HISTORY_FILE
 
 # What to do about a training that diverged.
+EXPLOSION = 100.0
 ADVICE = "Train again in another folder with a lower learning rate, or a lower --epoch-lambda if it has one"
 
 
@@ -95,7 +96,9 @@ class History(Callback):
 
 
 def refuse_divergence(rows: Sequence[Mapping[str, float]]) -> None:
-    """End a training whose loss is no longer a number, before its weights replace those of the last sound epoch.
+    """End a training whose loss explodes, before its weights replace those of the last sound epoch.
+
+    That is a loss which is no number, or `EXPLOSION` times the lowest of an earlier epoch, which counts as 1 at least.
 
     Args:
         rows: Of the history.
@@ -104,12 +107,11 @@ def refuse_divergence(rows: Sequence[Mapping[str, float]]) -> None:
         DivergenceError: with the losses before.
     """
     losses = [row["train_loss"] for row in rows]
-    if not math.isfinite(losses[-1]):
+    lowest = max(1.0, min(losses[:-1], default=math.inf))
+    if not math.isfinite(losses[-1]) or losses[-1] > EXPLOSION * lowest:
         before = ", ".join(f"{loss:.4g}" for loss in losses[-4:-1]) or "none"
-        raise DivergenceError(
-            f"the training diverged: the mean loss of epoch {len(losses)} is {losses[-1]} (those before: {before}). "
-            f"{ADVICE}"
-        )
+        found = f"the mean loss of epoch {len(losses)} is {losses[-1]:.4g}"
+        raise DivergenceError(f"the training diverged: {found} (those before: {before}). {ADVICE}")
 
 
 class BestWeights(Callback):

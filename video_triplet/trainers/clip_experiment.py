@@ -125,6 +125,7 @@ class ClipExperiment:
             layout=self.dataset.layout,
             settings=self.settings,
             record=self.record(checkpoint=weights_hash(weights), epoch=epoch, kept=kept),
+            frames=(self.source.size, self.source.fit),
         )
 
     def record(self, *, checkpoint: str, epoch: int, kept: bool = False) -> ModelRecord:

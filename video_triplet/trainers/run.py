@@ -40,6 +40,7 @@ EXPECTED_WARNINGS = (
     ".*does not have many workers.*",
     ".*treespec, LeafSpec.*",
     ".*all_gather is deprecated.*",
+    ".*Total length of .* across ranks is zero.*",  # no validation part
     ".*sync_dist=True.*",  # the validation score is the same in every process
 )
 RESUME_STEM = "last"
@@ -140,7 +141,10 @@ def _train(experiment: Trainable, folder: Path, machine: Machine, keep_epochs: S
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as error:  # how Lightning ends on Ctrl-C
+            raise KeyboardInterrupt from error
     if trainer.state.status != TrainerStatus.FINISHED:
         raise KeyboardInterrupt
     if trainer.is_global_zero:

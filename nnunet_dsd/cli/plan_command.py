@@ -73,11 +73,14 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
 
 def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
     """Return what to say of a teacher that is not there yet; None where it is, or results have no folder."""
-    name = block.get("feedback_teacher")
+    name = (block.get("feedback_teacher") or "").rstrip(os.sep)
     results = os.environ.get("nnUNet_results")
-    if not name or (os.sep not in name and not results):
+    if os.sep in name:
+        folder = Path(name)
+    elif name and results:
+        folder = Path(results) / dataset / name
+    else:
         return None
-    folder = Path(name) if os.sep in name.rstrip(os.sep) else Path(results or "") / dataset / name.rstrip(os.sep)
     if (folder / "plans.json").is_file():
         return None
     return f"there is no teacher {folder} yet; it must be trained before the student"

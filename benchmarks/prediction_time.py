@@ -11,37 +11,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
+from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
 from rich.progress import track
-from step_cost import show_and_write
+from step_cost import show_and_write, timed
 
 from nnunet_dsd.trainers.finished import FinishedModel
-
-Result = TypeVar("Result")
-
-
-def timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
-    """Return what a call returns, and its seconds."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    result = work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return result, time.perf_counter() - start
-
-
-def channels_of(images: Path, ending: str) -> list[list[Path]]:
-    """Return the files of each case in nnU-Net's raw format."""
-    cases: dict[str, list[Path]] = {}
-    for path in sorted(images.glob(f"*_[0-9][0-9][0-9][0-9]{ending}")):
-        cases.setdefault(path.name[: -len(ending) - 5], []).append(path)
-    return list(cases.values())
 
 
 def measure(folders: list[Path], cases: list[list[Path]], fold: str, device: torch.device) -> list[dict[str, Any]]:
@@ -57,10 +35,9 @@ def measure(folders: list[Path], cases: list[list[Path]], fold: str, device: tor
             before.append(seconds)
             _, seconds = timed(lambda model=model, prepared=prepared: model.predict(prepared), device)
             during.append(seconds)
+    wholes = [[sum(parts) for parts in zip(*both, strict=True)] for both in zip(preparing, predicting, strict=True)]
     rows = []
-    for folder, model, before, during in zip(folders, models, preparing, predicting, strict=True):
-        whole = [first + second for first, second in zip(before, during, strict=True)]
-        first_whole = [first + second for first, second in zip(preparing[0], predicting[0], strict=True)]
+    for folder, model, before, during, whole in zip(folders, models, preparing, predicting, wholes, strict=True):
         rows.append(
             {
                 "model": folder.resolve().name,
@@ -69,7 +46,7 @@ def measure(folders: list[Path], cases: list[list[Path]], fold: str, device: tor
                 "reading_s": round(statistics.median(before), 3),
                 "prediction_s": round(statistics.median(during), 3),
                 "prediction_ratio": round(ratio(during, predicting[0]), 3),
-                "whole_ratio": round(ratio(whole, first_whole), 3),
+                "whole_ratio": round(ratio(whole, wholes[0]), 3),
                 "device": device.type,
                 "torch": torch.__version__,
             }
@@ -98,7 +75,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure, print and write."""
     arguments = parse_arguments()
-    cases = channels_of(arguments.images, arguments.ending)[: arguments.cases]
+    named = create_lists_from_splitted_dataset_folder(str(arguments.images), arguments.ending)
+    cases = [[Path(file) for file in files] for files in named[: arguments.cases]]
     if not cases:
         raise SystemExit(f"no image like CASE_0000{arguments.ending} is in {arguments.images}")
     rows = measure(arguments.models, cases, arguments.fold, torch.device(arguments.device))

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -35,6 +35,7 @@ from nnunet_dsd.registry import all_trainers, find_trainer
 STAGES = {2: (32, 64, 128, 256, 512, 512), 3: (32, 64, 128, 256)}
 PATCHES = {2: (192, 192), 3: (40, 56, 40)}
 SKIPPED = ("nnUNetTrainerStock", "HLFD")  # the same steps as nnUNetTrainer; needs a teacher
+Result = TypeVar("Result")
 
 
 def plans_for(dimensions: int, patch_size: tuple[int, ...], batch_size: int, width: float) -> dict[str, Any]:
@@ -125,13 +126,18 @@ def sandbox() -> Iterator[None]:
 
 def seconds_of(work: Callable[[], Any], device: torch.device) -> float:
     """Return the wall time of one call, waiting for the GPU where there is one."""
+    return timed(work, device)[1]
+
+
+def timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
+    """Return what a call returns, and its seconds as of `seconds_of`."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
-    work()
+    result = work()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return result, time.perf_counter() - start
 
 
 def compare(trainer_class: type, arguments: argparse.Namespace, classes: int, dimensions: int) -> dict[str, Any]:

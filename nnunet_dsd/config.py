@@ -8,6 +8,7 @@ folder of its own.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -182,6 +183,11 @@ class Settings:
     def differences(self) -> dict[str, Any]:
         """Return the settings that differ from the defaults."""
         return differing_settings(self)
+
+
+def named_by_path(teacher: str) -> bool:
+    """Return whether a teacher is named by a model folder's path, not by its name among the results."""
+    return os.sep in teacher.rstrip(os.sep)
 
 
 def setting_names() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nnunet_dsd.config import Settings
+from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f"what {configuration} got also holds for {', '.join(others)}, which inherits from it")
     console.print("train with:", style="bold")
     for configuration in arguments.configuration:
-        trainer = _trainer(arguments, derived["configurations"][configuration]["self_distillation"])
-        warning = _missing_teacher(derived["configurations"][configuration]["self_distillation"], folder.name)
+        block = derived["configurations"][configuration]["self_distillation"]
+        trainer, warning = _trainer(arguments, block), _missing_teacher(block, folder.name)
         if warning:
             console.print(f"  note: {warning}", soft_wrap=True, highlight=False)
         command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr {trainer} -p {arguments.output}"
@@ -73,9 +73,9 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
 
 def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
     """Return what to say of a teacher that is not there yet; None where it is, or results have no folder."""
-    name = (block.get("feedback_teacher") or "").rstrip(os.sep)
+    name = block.get("feedback_teacher") or ""
     results = os.environ.get("nnUNet_results")
-    if os.sep in name:
+    if named_by_path(name):
         folder = Path(name)
     elif name and results:
         folder = Path(results) / dataset / name
@@ -89,7 +89,7 @@ def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
 def _changes(arguments: argparse.Namespace) -> PlanChanges:
     settings = given_options(arguments, Settings)
     teacher = settings.get("feedback_teacher")
-    if teacher and os.sep in teacher.rstrip(os.sep):  # a path, which must hold wherever the training is started
+    if teacher and named_by_path(teacher):  # which must hold wherever the training is started
         settings["feedback_teacher"] = str(Path(teacher).expanduser().resolve())
     patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
     batch_size = arguments.batch_size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_dsd.config import Settings
+from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.errors import DataError, TeacherError
 from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint
 from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
@@ -81,8 +80,7 @@ def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> Teache
             "a student needs a teacher: name one with `nnunet-dsd plan --feedback-teacher "
             f"TRAINER__PLANS__CONFIGURATION`. Among {results} are: {_model_folders(results)}"
         )
-    name = name.rstrip(os.sep)
-    folder = Path(name).expanduser() if os.sep in name else results / name
+    folder = Path(name).expanduser() if named_by_path(name) else results / name
     try:
         plans, dataset_json = read_model_folder(folder)
         _, configuration = trainer_and_configuration(folder, plans)

@@ -166,6 +166,7 @@ def presets_table() -> str:
         texts = [f"{key} {shown(value)}" for key, value in changed.items()]
         texts += [f"batch size `{preset.batch_size}`"] if preset.batch_size else []
         texts += [f"patch size `{' '.join(map(str, preset.patch_size))}`"] if preset.patch_size else []
+        texts += [f"width `{preset.width:g}`"] if preset.width else []
         rows.append((f"`{name}`", preset.summary, ", ".join(texts)))
     return table(("preset", "what it is", "differs from the defaults in"), rows)
 

@@ -15,6 +15,7 @@ from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, S
 from nnunet_dsd.files import write_text
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
 from nnunet_dsd.nnunet_folders import nnunet_folder
+from nnunet_dsd.presets import Preset
 
 MINIMUM_FEATURES = 4
 DERIVED_FROM_KEY = "self_distillation_derived_from"
@@ -31,6 +32,15 @@ class PlanChanges:
     batch_size: int | None = None
     patch_size: tuple[int, ...] | None = None
     width: float | None = None
+
+    def upon(self, preset: Preset) -> PlanChanges:
+        """Return these changes on top of a preset's: what is set here wins."""
+        return PlanChanges(
+            {**preset.settings, **self.settings},
+            batch_size=preset.batch_size if self.batch_size is None else self.batch_size,
+            patch_size=preset.patch_size if self.patch_size is None else self.patch_size,
+            width=preset.width if self.width is None else self.width,
+        )
 
 
 def dataset_folder(dataset: str) -> Path:

@@ -1,4 +1,4 @@
-"""Named sets of settings: the paper's loss, its whole training on each of its data sets, and the training of HLFD."""
+"""Named sets of settings: a trial, the paper's loss, its whole training on each of its data sets, HLFD's training."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ _PAPER_LOSS: dict[str, Any] = {
     "bottleneck_init": "random",
     "dice_background": True,
 }
+# What is quick in few steps on a CPU, and ends in something to look at: not a training to judge a method by.
+_TRIAL: dict[str, Any] = {
+    "epochs": 5,
+    "iterations_per_epoch": 40,
+    "validation_iterations_per_epoch": 4,
+    "save_every": 1,
+    "optimiser": "adamw",
+    "learning_rate": 2e-3,
+    "seed": 1,
+}
 _PAPER_OPTIMISER: dict[str, Any] = {"optimiser": "adamw", "weight_decay": 1e-5}
 
 
@@ -31,13 +41,14 @@ _PAPER_OPTIMISER: dict[str, Any] = {"optimiser": "adamw", "weight_decay": 1e-5}
 class Preset:
     """Settings of the plans block, what the plans themselves should say, and the trainer that they are meant for.
 
-    `summary` is one line on where they come from.
+    `summary` is one line on where they come from; `width` is a factor on the feature channels of every stage.
     """
 
     summary: str
     settings: Mapping[str, Any]
     batch_size: int | None = None
     patch_size: tuple[int, ...] | None = field(default=None)
+    width: float | None = None
     trainer: str = "nnUNetTrainerDSD"
 
 
@@ -64,6 +75,12 @@ def _paper(
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
+        "trial": Preset(
+            "a short look on a CPU: 5 epochs of 40 steps, half of the width, batch 2, AdamW 0.002, seed 1",
+            _TRIAL,
+            batch_size=2,
+            width=0.5,
+        ),
         "paper": Preset("the paper's unnormalised loss (Eq. 3 to 5); nnU-Net's optimiser", _PAPER_LOSS),
         "paper-mmwhs": _paper(
             "the paper's training on MMWHS: AdamW 1e-3, halved every sixth of 300 epochs, batch 1, patch 96^3",

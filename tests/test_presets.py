@@ -69,6 +69,15 @@ def test_the_papers_networks_have_their_sizes_and_trainings(name, expected):
     assert {key: preset.settings[key] for key in without_heads} == without_heads
 
 
+def test_the_trial_is_200_seeded_steps_of_a_narrow_network_that_save_every_epoch():
+    preset = find_preset("trial")
+    s = read_settings(preset.settings)
+    assert s.epochs * s.iterations_per_epoch == 200
+    assert (s.optimiser, s.learning_rate, s.seed, s.save_every) == ("adamw", 2e-3, 1, 1)
+    assert s.validation_iterations_per_epoch < 10
+    assert (preset.width, preset.batch_size, preset.patch_size) == (0.5, 2, None)
+
+
 @pytest.mark.parametrize("name", ["paper-hlfd-teacher", "paper-hlfd-student"])
 def test_hlfd_trains_on_eight_slices_of_384_pixels(name):
     preset = find_preset(name)

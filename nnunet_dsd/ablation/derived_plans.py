@@ -16,13 +16,13 @@ from nnunet_dsd.presets import PRESETS
 
 def plan_changes(choice: PlansChoice, seed: int) -> PlanChanges:
     """Return what is changed in nnU-Net's plans: the preset, what the study says on top of it, and the seed."""
-    preset = PRESETS[choice.preset] if choice.preset else None
-    return PlanChanges(
-        {**(preset.settings if preset else {}), **choice.settings, "seed": seed},
-        batch_size=choice.batch_size or (preset.batch_size if preset else None),
-        patch_size=choice.patch_size or (preset.patch_size if preset else None),
+    changes = PlanChanges(
+        {**choice.settings, "seed": seed},
+        batch_size=choice.batch_size,
+        patch_size=choice.patch_size,
         width=choice.width,
     )
+    return changes.upon(PRESETS[choice.preset]) if choice.preset else changes
 
 
 def plans_settings(choice: PlansChoice, seed: int) -> Settings:

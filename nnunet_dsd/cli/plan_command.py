@@ -64,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
     """Return a trainer that these plans are for: the preset's, one that is taught, or DSD."""
-    if arguments.preset:
-        return find_preset(arguments.preset).trainer
+    preset = find_preset(arguments.preset) if arguments.preset else None
+    if preset is not None and preset.trainer != Preset.trainer:
+        return preset.trainer
     given = given_options(arguments, Settings)
     taught = block.get("feedback_teacher") or any(name.startswith("feedback") for name in given)
     return "nnUNetTrainerHLFD" if taught else Preset.trainer
@@ -92,17 +93,12 @@ def _changes(arguments: argparse.Namespace) -> PlanChanges:
     if teacher and named_by_path(teacher):  # which must hold wherever the training is started
         settings["feedback_teacher"] = str(Path(teacher).expanduser().resolve())
     patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
-    batch_size = arguments.batch_size
-    if arguments.preset:
-        preset = find_preset(arguments.preset)
-        settings = {**preset.settings, **settings}
-        patch_size = patch_size or preset.patch_size
-        batch_size = preset.batch_size if batch_size is None else batch_size
     if patch_size is not None and len(patch_size) not in (2, 3):
         raise SettingsError(
             [f"patch size {patch_size} has {len(patch_size)} axes, expected 2 or 3"], source="--patch-size"
         )
-    return PlanChanges(settings, batch_size=batch_size, patch_size=patch_size, width=arguments.width)
+    changes = PlanChanges(settings, arguments.batch_size, patch_size, arguments.width)
+    return changes.upon(find_preset(arguments.preset)) if arguments.preset else changes
 
 
 def _features(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,8 @@ def test_the_command_of_the_readme_writes_its_settings(folder, capsys):
         (["--feedback-teacher", "nnUNetTrainer__nnUNetPlans__3d_fullres"], "nnUNetTrainerHLFD"),
         (["--feedback", "none"], "nnUNetTrainerHLFD"),
         (["--preset", "paper-hippocampus"], "nnUNetTrainerDSD"),
+        (["--preset", "trial"], "nnUNetTrainerDSD"),
+        (["--preset", "trial", "--feedback-teacher", "nnUNetTrainer__nnUNetPlans__3d_fullres"], "nnUNetTrainerHLFD"),
         (["--preset", "paper-brats-swin-light"], "nnUNetTrainerSwinUNETR_DSD"),
         (["--preset", "paper-mmwhs-dynunet"], "nnUNetTrainerDynUNet_DSD"),
         (["--preset", "paper-hippocampus-unetr"], "nnUNetTrainerUNETR_DSD"),
@@ -127,6 +129,13 @@ def test_a_preset_is_a_start_that_single_options_change(folder):
     settings = read_settings(configuration[PLANS_KEY])
     assert (settings.epochs, settings.optimiser, settings.learning_rate) == (5, "adamw", 1e-4)
     assert (configuration["batch_size"], configuration["patch_size"]) == (2, [32, 32, 32])
+
+
+@pytest.mark.parametrize(("options", "first"), [([], 16), (["--width", "0.25"], 8)])
+def test_a_presets_width_holds_where_none_is_asked_for(folder, options, first):
+    assert plan("--preset", "trial", *options) == 0
+    arch = written(folder)["3d_fullres"]["architecture"]["arch_kwargs"]
+    assert arch["features_per_stage"][0] == first
 
 
 def test_a_switch_of_a_preset_can_be_turned_off(folder):

@@ -196,11 +196,6 @@ def test_the_trainers_table_has_every_trainer(tables):
     assert {entry.name for entry in ENTRIES} <= names
 
 
-def test_the_readmes_trainers_are_those_of_the_catalogue():
-    rows = re.findall(r"^\| `(nnUNetTrainer\w+)` \| (.+) \|$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
-    assert dict(rows) == {entry.name: entry.summary for entry in ON_NNUNET_NETWORKS}
-
-
 def test_the_ablation_page_has_every_trainer():
     text = (DOCS / "how-to/run-the-ablations.md").read_text()
     assert set(re.findall(r"^\| `(nnUNetTrainer\w+)` \|", text, re.MULTILINE)) == {
@@ -265,11 +260,6 @@ def test_the_clip_tables_have_every_setting_and_every_preset(tables):
     assert list(rows) == [spec.name for spec in dataclasses.fields(ClipSettings)]
     assert rows["epoch_reduction"] == "`mean`"
     assert [row.split("`")[1] for row in tables.clip_presets_table().splitlines()[2:]] == list(CLIP_PRESETS)
-
-
-def test_the_readmes_triplet_trainers_are_those_of_the_catalogue():
-    rows = re.findall(r"^\| `(SwinTriplet\w+)` \| (.+) \|$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
-    assert dict(rows) == {entry.name: entry.summary for entry in TRIPLET_ENTRIES}
 
 
 def test_the_triplet_command_page_asks_for_the_help_of_every_subcommand(tables):

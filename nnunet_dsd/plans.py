@@ -13,6 +13,7 @@ from typing import Any
 from nnunet_dsd.config import PLANS_KEY, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.files import write_text
+from nnunet_dsd.misplaced_blocks import misplaced_blocks
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
 from nnunet_dsd.nnunet_folders import nnunet_folder
 
@@ -90,7 +91,7 @@ def derive_plans(
         SettingsError: listing everything that is wrong.
     """
     impossible = _change_problems(changes)
-    problems = _name_problems(plans, configurations, name) + impossible
+    problems = _name_problems(plans, configurations, name) + misplaced_blocks(plans) + impossible
     original = plans["configurations"]
     blocks: dict[str, dict[str, Any]] = {}
     for configuration in (c for c in configurations if c in original):

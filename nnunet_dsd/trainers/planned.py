@@ -17,6 +17,7 @@ from torch._dynamo import OptimizedModule
 
 from nnunet_dsd.config import PLANS_KEY, Settings, read_settings
 from nnunet_dsd.errors import CheckpointError, DistillationError, NetworkStructureError, SettingsError
+from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (
     HEADS_KEY,
@@ -59,6 +60,7 @@ class PlannedTrainer(nnUNetTrainer):
         dataset_json: dict[str, Any],
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature
     ) -> None:
+        refuse_misplaced_blocks(plans, source=f"the plans '{plans.get('plans_name')}'")
         block = PlansManager(plans).get_configuration(configuration).configuration.get(PLANS_KEY)
         settings = read_settings(block, defaults=self.defaults, fixed=self.fixed)
         problems = [

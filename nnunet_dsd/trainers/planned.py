@@ -15,7 +15,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
-from nnunet_dsd.config import PLANS_KEY, Settings, read_settings
+from nnunet_dsd.config import PLANS_KEY, Settings, mirror_axes_problems, read_settings
 from nnunet_dsd.errors import CheckpointError, DistillationError, NetworkStructureError, SettingsError
 from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
@@ -61,13 +61,14 @@ class PlannedTrainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature
     ) -> None:
         refuse_misplaced_blocks(plans, source=f"the plans '{plans.get('plans_name')}'")
-        block = PlansManager(plans).get_configuration(configuration).configuration.get(PLANS_KEY)
-        settings = read_settings(block, defaults=self.defaults, fixed=self.fixed)
+        planned = PlansManager(plans).get_configuration(configuration)
+        settings = read_settings(planned.configuration.get(PLANS_KEY), defaults=self.defaults, fixed=self.fixed)
         problems = [
             f"{name}: got 0, which {type(self).__name__} would be nothing without"
             for name in self.needed
             if not getattr(settings, name)
         ]
+        problems += mirror_axes_problems(settings.mirror_axes, planned.patch_size)
         if settings.feature_size is not None and not self.takes_feature_size:
             problems.append(
                 "feature_size: applies to UNETR, SwinUNETR, VNet, UNetPlusPlus, DynUNet, ResNet18UNet and ResNet18FCN "
@@ -142,13 +143,18 @@ class PlannedTrainer(nnUNetTrainer):
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, bool, Any, Any]:
         """Return how nnU-Net turns and mirrors; without augmentation patches are cut at their size, nothing mirrors."""
+        trained_with = self.inference_allowed_mirroring_axes
         rotation, dummy_2d, initial_patch_size, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
-        if self.settings.augmentation:
-            return rotation, dummy_2d, initial_patch_size, mirror_axes
-        self.inference_allowed_mirroring_axes = None  # what was not seen in training is not asked at prediction
-        return rotation, dummy_2d, self.configuration_manager.patch_size, None
+        if not self.settings.augmentation:
+            initial_patch_size, mirror_axes = self.configuration_manager.patch_size, None
+        elif self.settings.mirror_axes is not None:
+            mirror_axes = self.settings.mirror_axes or None  # nnU-Net's prediction cannot take an empty one
+        # What was not seen in training is not asked at prediction; a finished training is not trained anew.
+        finished = self.current_epoch >= self.num_epochs
+        self.inference_allowed_mirroring_axes = trained_with if finished else mirror_axes
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     def _transforms_without_augmentation(
         self,

@@ -193,9 +193,9 @@ class Settings:
         """The weight decay asked for, or the optimiser's own."""
         return WEIGHT_DECAYS[self.optimiser] if self.weight_decay is None else self.weight_decay
 
-    def differences(self) -> dict[str, Any]:
-        """Return the settings that differ from the defaults."""
-        return differing_settings(self)
+    def differences(self, base: Settings | None = None) -> dict[str, Any]:
+        """Return the settings that differ from others, or from the defaults."""
+        return differing_settings(self, base=base)
 
 
 def mirror_axes_problems(axes: Sequence[int] | None, patch_size: Sequence[int]) -> list[str]:

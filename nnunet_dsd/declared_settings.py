@@ -116,9 +116,9 @@ def declares_numbers(declared: Any) -> bool:
     return typing.get_origin(declared) is tuple
 
 
-def differing_settings(settings: Any) -> dict[str, Any]:
-    """Return the settings of an object that differ from the defaults of its class."""
-    defaults = {spec.name: spec.default for spec in dataclasses.fields(settings)}
+def differing_settings(settings: Any, *, base: Any = None) -> dict[str, Any]:
+    """Return the settings of an object that differ from those of another, or from the defaults of its class."""
+    defaults = {spec.name: getattr(base, spec.name, spec.default) for spec in dataclasses.fields(settings)}
     return {name: value for name, value in dataclasses.asdict(settings).items() if value != defaults[name]}
 
 

@@ -51,6 +51,7 @@ class PlannedTrainer(nnUNetTrainer):
     nnunet_deep_supervision: ClassVar[bool] = True
     takes_feature_size: ClassVar[bool] = False
     is_taught: ClassVar[bool] = False
+    inference_allowed_mirroring_axes: tuple[int, ...] | None
 
     def __init__(
         self,
@@ -104,7 +105,9 @@ class PlannedTrainer(nnUNetTrainer):
                 f"The plans name a teacher, but {type(self).__name__} trains without one; to be taught, train with "
                 "nnUNetTrainerHLFD or another trainer whose name ends in HLFD"
             )
-        self.print_to_log_file("Self-distillation settings that differ from the defaults:", self.settings.differences())
+        own = read_settings(None, defaults=self.defaults, fixed=self.fixed)
+        changed = self.settings.differences(own)
+        self.print_to_log_file("Self-distillation settings that differ from this trainer's defaults:", changed)
 
     def _build_training_network(
         self,

@@ -18,7 +18,7 @@ from typing import Any
 
 from nnunet_dsd.cli.main import SUBCOMMANDS, load_subcommand
 from nnunet_dsd.config import Settings, read_settings, setting_choices, setting_type
-from nnunet_dsd.declared_settings import declared_choices, declared_type
+from nnunet_dsd.declared_settings import declared_choices, declared_type, declares_numbers
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.registry import all_trainers
 from video_triplet.cli import main as triplet_cli
@@ -151,6 +151,7 @@ def settings_table() -> str:
     rows = []
     for spec in dataclasses.fields(Settings):
         kind = "word" if setting_choices(spec.name) else setting_type(spec.name).__name__
+        kind = "list of int" if declares_numbers(setting_type(spec.name)) else kind
         optional = " or none" if spec.default is None else ""
         meaning = spec.metadata["help"]
         symbol = SYMBOLS.get(spec.name, "")

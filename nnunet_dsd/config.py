@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -145,6 +145,14 @@ class Settings:
     augmentation: bool = setting(
         True, "nnU-Net's augmentation; without it patches stay as they are, and prediction does not mirror either"
     )
+    mirror_axes: tuple[int, ...] | None = setting(
+        None,
+        "axes along which patches may be mirrored, in training and at prediction, numbered from 0 as in the patch size "
+        "of the plans; [] in a file, none as an option: no mirroring, for structures with a left and a right one; "
+        "not set: all, as nnU-Net does",
+        low=0,
+        high=2,
+    )
     seed: int | None = setting(
         None, "seed of weights and sampling; none: as nnU-Net, not seeded", low=0, high=2**32 - 1
     )
@@ -156,6 +164,11 @@ class Settings:
             together.append(
                 f"feedback_cache: got {self.feedback_cache} with augmentation, which makes every patch a new one; "
                 "leave the cache out, or train without augmentation (--no-augmentation)"
+            )
+        if self.mirror_axes and not self.augmentation:
+            together.append(
+                f"mirror_axes: got {list(self.mirror_axes)} without augmentation, where nothing is mirrored; leave one "
+                "of the two out"
             )
         folds = self.feedback_teacher_folds
         if folds is not None and not re.fullmatch(r"(\d+|all)(,(\d+|all))*", folds.replace(" ", "")):
@@ -180,9 +193,22 @@ class Settings:
         """The weight decay asked for, or the optimiser's own."""
         return WEIGHT_DECAYS[self.optimiser] if self.weight_decay is None else self.weight_decay
 
-    def differences(self) -> dict[str, Any]:
-        """Return the settings that differ from the defaults."""
-        return differing_settings(self)
+    def differences(self, base: Settings | None = None) -> dict[str, Any]:
+        """Return the settings that differ from others, or from the defaults."""
+        return differing_settings(self, base=base)
+
+
+def mirror_axes_problems(axes: Sequence[int] | None, patch_size: Sequence[int]) -> list[str]:
+    """Return why patches cannot be mirrored along these axes: at most one sentence.
+
+    Args:
+        axes: The setting.
+        patch_size: Of the configuration, in voxels per axis.
+    """
+    if all(axis < len(patch_size) for axis in axes or ()):
+        return []
+    allowed = ", ".join(map(str, range(len(patch_size))))
+    return [f"mirror_axes: got {list(axes or ())}, but patches of {list(patch_size)} have the axes {allowed} only"]
 
 
 def named_by_path(teacher: str) -> bool:

@@ -1,7 +1,8 @@
 """Settings declared as frozen dataclasses: their ranges, their checks, and how text, JSON and options become settings.
 
 Both packages declare theirs with this: a field per setting, made by `setting`, of type bool, int, float, str, a
-`Literal` of words, or one of these or None. Everything wrong is reported at once.
+`Literal` of words, `tuple[int, ...]` (different numbers), or one of these or None. Everything wrong is reported at
+once.
 """
 
 from __future__ import annotations
@@ -110,9 +111,14 @@ def declared_choices(owner: type, name: str) -> tuple[str, ...] | None:
     return typing.get_args(declared) if typing.get_origin(declared) is Literal else None
 
 
-def differing_settings(settings: Any) -> dict[str, Any]:
-    """Return the settings of an object that differ from the defaults of its class."""
-    defaults = {spec.name: spec.default for spec in dataclasses.fields(settings)}
+def declares_numbers(declared: Any) -> bool:
+    """Tell whether a declared type is several whole numbers."""
+    return typing.get_origin(declared) is tuple
+
+
+def differing_settings(settings: Any, *, base: Any = None) -> dict[str, Any]:
+    """Return the settings of an object that differ from those of another, or from the defaults of its class."""
+    defaults = {spec.name: getattr(base, spec.name, spec.default) for spec in dataclasses.fields(settings)}
     return {name: value for name, value in dataclasses.asdict(settings).items() if value != defaults[name]}
 
 
@@ -126,8 +132,31 @@ def add_setting_options(group: argparse._ArgumentGroup, owner: type) -> None:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         elif choices:
             group.add_argument(flag, choices=choices, help=text)
+        elif declares_numbers(declared):
+            group.add_argument(flag, type=_numbers, nargs="*", action=_Joined, metavar="NUMBER", help=text)
         else:
             group.add_argument(flag, type=declared, metavar=declared.__name__.upper(), help=text)
+
+
+class _Joined(argparse.Action):
+    """Joins what each word of an option stands for into one tuple."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, tuple(number for numbers in values for number in numbers))
+
+
+def _numbers(word: str) -> tuple[int, ...]:
+    """Return the whole numbers of one word of an option, such as 0 or 0,1; "none" stands for no number.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is something else.
+    """
+    if word.strip().lower() in ("none", ""):
+        return ()
+    try:
+        return tuple(int(part) for part in word.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"got '{word}', expected whole numbers such as 0 1, or none") from error
 
 
 def given_options(arguments: argparse.Namespace, owner: type) -> dict[str, Any]:
@@ -147,8 +176,11 @@ def _unknown(name: object, known: tuple[str, ...]) -> str:
 
 
 def _as_declared(owner: type, name: str, value: Any) -> Any:
-    """Turn an integer from JSON into the float that was declared."""
-    return float(value) if declared_type(owner, name) is float and value is not None else value
+    """Turn an integer from JSON into the float that was declared, and a list into the tuple."""
+    declared = declared_type(owner, name)
+    if declares_numbers(declared) and value is not None:
+        return tuple(value)
+    return float(value) if declared is float and value is not None else value
 
 
 def _check(owner: type, spec: dataclasses.Field[Any], value: Any) -> list[str]:
@@ -163,7 +195,18 @@ def _check(owner: type, spec: dataclasses.Field[Any], value: Any) -> list[str]:
         return [] if isinstance(value, bool) else [f"{spec.name}: got {value!r}, allowed are true and false"]
     if declared is str:
         return [] if isinstance(value, str) else [f"{spec.name}: got {value!r}, expected text"]
+    if declares_numbers(declared):
+        return _check_numbers(spec, value)
     return _check_number(spec, declared, value)
+
+
+def _check_numbers(spec: dataclasses.Field[Any], value: Any) -> list[str]:
+    if not isinstance(value, list | tuple):
+        return [f"{spec.name}: got {value!r}, expected a list of whole numbers, [] for none"]
+    problems = [problem for number in value for problem in _check_number(spec, int, number)]
+    if not problems and len(set(value)) < len(value):
+        problems.append(f"{spec.name}: got {list(value)}, expected each number once")
+    return problems[:1]
 
 
 def _is_finite(value: float) -> bool:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.config import PLANS_KEY, read_settings
+from nnunet_dsd.config import PLANS_KEY, mirror_axes_problems, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.files import write_text
+from nnunet_dsd.misplaced_blocks import misplaced_blocks
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
 from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.presets import Preset
@@ -100,7 +101,7 @@ def derive_plans(
         SettingsError: listing everything that is wrong.
     """
     impossible = _change_problems(changes)
-    problems = _name_problems(plans, configurations, name) + impossible
+    problems = _name_problems(plans, configurations, name) + misplaced_blocks(plans) + impossible
     original = plans["configurations"]
     blocks: dict[str, dict[str, Any]] = {}
     for configuration in (c for c in configurations if c in original):
@@ -135,7 +136,11 @@ def _merged_block(configurations: Mapping[str, Any], configuration: str, given: 
     """Return what was asked for, defaults included, on top of the block that the plans hold already."""
     merged = {**(_inherited(configurations, configuration, PLANS_KEY) or {}), **given}
     settings = read_settings(merged)
-    return {name: getattr(settings, name) for name in merged}
+    problems = mirror_axes_problems(settings.mirror_axes, _inherited(configurations, configuration, "patch_size"))
+    if problems:
+        raise SettingsError([f"{configuration}: {problem}" for problem in problems], source=configuration)
+    values = {name: getattr(settings, name) for name in merged}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}  # as in JSON
 
 
 def write_plans(folder: Path, plans: Mapping[str, Any], *, overwrite: bool = False) -> Path:

@@ -14,15 +14,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="new folder for the copy")
     parser.add_argument("-f", "--folds", nargs="+", help="folds to copy (default: all that have the checkpoint)")
     parser.add_argument("-chk", "--checkpoint", default="checkpoint_final.pth", help="default: %(default)s")
+    parser.add_argument(
+        "--with-validation",
+        action="store_true",
+        help="also copy what is of single cases: predictions and scores of the validation cases, the fingerprint",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export the model and name what was written."""
     from nnunet_dsd.trainers.export import export_model
 
-    written = export_model(arguments.model, arguments.output, folds=arguments.folds, checkpoint=arguments.checkpoint)
+    written = export_model(
+        arguments.model,
+        arguments.output,
+        folds=arguments.folds,
+        checkpoint=arguments.checkpoint,
+        with_validation=arguments.with_validation,
+    )
     for path in written:
         print(f"written, outputs equal: {path}")
+    if arguments.with_validation:
+        print("it holds predictions, scores and sizes of single cases: look whether they may be published")
     folds = " ".join(path.parent.name.removeprefix("fold_") for path in written)
     command = f"nnUNetv2_predict_from_modelfolder -i IMAGES -o PREDICTIONS -m {arguments.output} -f {folds}"
     default = arguments.checkpoint == "checkpoint_final.pth"

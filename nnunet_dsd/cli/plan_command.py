@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nnunet_dsd.config import Settings, named_by_path
+from nnunet_dsd.datasets.sided_names import sided_pairs
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
@@ -51,9 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
         others = [name for name in heirs(derived, configuration) if name not in arguments.configuration]
         if others:
             console.print(f"what {configuration} got also holds for {', '.join(others)}, which inherits from it")
+    blocks = [
+        derived["configurations"][configuration]["self_distillation"] for configuration in arguments.configuration
+    ]
+    if note := _mirrored_sides(folder, blocks):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)
     console.print("train with:", style="bold")
-    for configuration in arguments.configuration:
-        block = derived["configurations"][configuration]["self_distillation"]
+    for configuration, block in zip(arguments.configuration, blocks, strict=True):
         trainer, warning = _trainer(arguments, block), _missing_teacher(block, folder.name)
         if warning:
             console.print(f"  note: {warning}", soft_wrap=True, highlight=False)
@@ -85,6 +91,26 @@ def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
     if (folder / "plans.json").is_file():
         return None
     return f"there is no teacher {folder} yet; it must be trained before the student"
+
+
+def _mirrored_sides(folder: Path, blocks: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what to say of labels with a left and a right one that mirroring confuses; None where nothing is."""
+    if all(not block.get("augmentation", True) or block.get("mirror_axes") is not None for block in blocks):
+        return None
+    try:
+        labels = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["labels"]
+    except (OSError, ValueError, KeyError, TypeError):  # not this command's to judge
+        return None
+    pairs = sided_pairs(labels)
+    if not pairs:
+        return None
+    left, right = pairs[0]
+    others = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
+    return (
+        f"'{left}' and '{right}'{others} look like a left and a right structure, and patches are mirrored along every "
+        "axis, which swaps the two. Leave the axis from left to right out with --mirror-axes, or mirror none with "
+        "--mirror-axes none"
+    )
 
 
 def _changes(arguments: argparse.Namespace) -> PlanChanges:

@@ -13,6 +13,7 @@ from nnunet_dsd.demo.display import clock
 from nnunet_dsd.demo.folder import DemoFolder
 from nnunet_dsd.demo.settings import TEST_CASES, DemoSettings
 from nnunet_dsd.demo.steps import Step
+from nnunet_dsd.encoder_teacher import describe_encoder_teacher, logged_encoder_dice
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.files import write_text
@@ -67,10 +68,14 @@ def _scores(evaluation: Evaluation) -> str:
 
 def _training(settings: DemoSettings, folder: DemoFolder) -> str:
     fold = folder.fold(settings.trainer)
-    return side_by_side(
+    pictures = side_by_side(
         picture(fold / "progress.png", "nnU-Net's own progress.png: losses, validation Dice, time and learning rate."),
         picture(fold / "loss_terms.png", "Every term of the loss by epoch, without its weight (loss_terms.png)."),
     )
+    logs = sorted(fold.glob("training_log_*.txt"), key=lambda path: path.stat().st_mtime)
+    lines = (line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines())
+    found = describe_encoder_teacher(logged_encoder_dice(lines))
+    return pictures + (paragraph(found) if found else "")
 
 
 def _commands(folder: DemoFolder, steps: Sequence[Step], seconds: Mapping[str, float]) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ import dataclasses
 import io
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,23 @@ from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.files import whole_file
 
 HEADS_KEY = "distillation_heads"
+OPTIMISER_KEY = "distillation_optimiser"
 SETTINGS_KEY = "self_distillation_settings"
 TEACHERS_KEY = "feedback_teachers"
-OUR_KEYS = (HEADS_KEY, SETTINGS_KEY, TEACHERS_KEY)
+OUR_KEYS = (HEADS_KEY, OPTIMISER_KEY, SETTINGS_KEY, TEACHERS_KEY)
+STOCK_KEYS = (
+    "network_weights",
+    "optimizer_state",
+    "grad_scaler_state",
+    "logging",
+    "_best_ema",
+    "current_epoch",
+    "init_args",
+    "trainer_name",
+    "inference_allowed_mirroring_axes",
+)
+NEEDED_TO_CONTINUE = ("optimizer_state", "grad_scaler_state", "logging", "_best_ema", "current_epoch", "init_args")
+CheckpointSource = str | os.PathLike[str] | Mapping[str, Any]
 BUDGET_SETTINGS = (
     "epochs",
     "iterations_per_epoch",
@@ -87,9 +103,49 @@ def read_checkpoint(filename: str | os.PathLike[str]) -> dict[str, Any]:
             f"{filename} cannot be read as a checkpoint ({type(error).__name__}: {error}); it may be cut short. "
             "Use another of the fold's checkpoints, for example checkpoint_best.pth"
         ) from error
-    if not isinstance(checkpoint, dict) or "network_weights" not in checkpoint:
-        raise CheckpointError(f"{filename} is not an nnU-Net checkpoint: it has no 'network_weights'")
-    return checkpoint
+    _require_weights(checkpoint, str(filename))
+    content: dict[str, Any] = checkpoint
+    return content
+
+
+def _require_weights(checkpoint: Any, source: str) -> None:
+    if not isinstance(checkpoint, Mapping) or "network_weights" not in checkpoint:
+        raise CheckpointError(f"{source} is not an nnU-Net checkpoint: it has no 'network_weights'")
+
+
+@contextmanager
+def as_checkpoint_file(given: CheckpointSource) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Yield a checkpoint's path, its content, and what to call it; one that was read already is written for a while.
+
+    nnU-Net 2.8 promises to load both, and fails with what is no file name.
+
+    Raises:
+        CheckpointError: if it is missing, truncated or no nnU-Net checkpoint.
+    """
+    if not isinstance(given, Mapping):
+        yield str(given), read_checkpoint(given), str(given)
+        return
+    source = "the checkpoint that was handed over"
+    _require_weights(given, source)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.pth"
+        torch.save(dict(given), path)
+        yield str(path), given, source
+
+
+def check_can_be_continued(checkpoint: Mapping[str, Any], *, source: str) -> None:
+    """Refuse a checkpoint from which no training can go on.
+
+    Raises:
+        CheckpointError: naming what it lacks.
+    """
+    lacking = [name for name in NEEDED_TO_CONTINUE if name not in checkpoint]
+    lacking += ["optimizer_state"] if checkpoint.get("optimizer_state", {}) is None else []
+    if lacking:
+        raise CheckpointError(
+            f"{source} holds weights but not all that a training needs to go on: it lacks {', '.join(lacking)}. To "
+            "start from its weights use -pretrained_weights; to predict use nnUNetv2_predict"
+        )
 
 
 def check_weights_fit(
@@ -134,7 +190,7 @@ def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, sou
     Raises:
         CheckpointError: listing the settings that must not change.
     """
-    before, now = checkpoint.get(SETTINGS_KEY, {}), dataclasses.asdict(settings)
+    before, now = _settings_before(checkpoint), dataclasses.asdict(settings)
     changed = [name for name in now if name in before and before[name] != now[name]]
     refused = [name for name in changed if name not in BUDGET_SETTINGS]
     if refused and checkpoint["current_epoch"] < before["epochs"]:
@@ -144,3 +200,9 @@ def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, sou
             "give them these settings with `nnunet-dsd plan`"
         )
     return "; ".join(f"{name} was {before[name]}, is {now[name]}" for name in changed)
+
+
+def _settings_before(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a checkpoint, none if it has none; one that came later was at its default."""
+    before = checkpoint.get(SETTINGS_KEY)
+    return {} if before is None else {**dataclasses.asdict(Settings()), **before}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
+from nnunet_dsd.encoder_teacher import DICE_TERM, describe_encoder_teacher
 from nnunet_dsd.networks.heads import DistillationHeads, heads_for
 from nnunet_dsd.networks.ushape import NetworkLevels, u_shape
-from nnunet_dsd.trainers.headed import HeadedTrainer
+from nnunet_dsd.trainers.headed import LOG_PREFIX, HeadedTrainer
 from nnunet_dsd.trainers.loss import DualDistillationLoss
 
 
@@ -26,3 +27,10 @@ class DistilledTrainer(HeadedTrainer):
             regions=self.label_manager.has_regions,
             ignore_label=self.label_manager.ignore_label,
         )
+
+    def on_train_end(self) -> None:
+        """Finish the training as nnU-Net does, and say what became of the encoder teacher."""
+        super().on_train_end()
+        dice = self.logger.local_logger.my_fantastic_logging.get(LOG_PREFIX + DICE_TERM, [])
+        if found := describe_encoder_teacher(dice):
+            self.print_to_log_file(found)

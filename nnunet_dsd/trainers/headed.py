@@ -154,7 +154,7 @@ class HeadedTrainer(PlannedTrainer):
                 "the training began with"
             ) from error
 
-    def load_checkpoint(self, filename_or_checkpoint: str | os.PathLike[str]) -> None:
-        """Continue from a checkpoint, with heads, optimiser, schedule and log as they were."""
-        super().load_checkpoint(filename_or_checkpoint)
+    def after_loading(self) -> None:
+        """Make room in the restored log for the loss terms."""
+        super().after_loading()
         self._open_log_entries()

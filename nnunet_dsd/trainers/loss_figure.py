@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from nnunet_dsd.encoder_teacher import DICE_TERM, is_inert
 from nnunet_dsd.files import whole_file
 
 OTHER = "other terms"
@@ -47,7 +48,8 @@ def _draw(panels: Sequence[tuple[str, Mapping[str, Sequence[float]], str]]) -> F
     for axis, (title, members, unit) in zip(axes, panels, strict=True):
         for name, values in members.items():
             axis.plot(range(len(values)), values, marker="." if len(values) < 3 else None, label=name)
-        axis.set(title=title, ylabel=unit)
+        inert = is_inert(members.get(DICE_TERM, ()))
+        axis.set(title=f"{title}: inert, its map shows no structure" if inert else title, ylabel=unit)
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small", ncols=2)
     axes[-1].set_xlabel("epoch")

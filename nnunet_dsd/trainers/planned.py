@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,17 +15,23 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
-from nnunet_dsd.config import PLANS_KEY, Settings, read_settings
-from nnunet_dsd.errors import DistillationError, NetworkStructureError, SettingsError
+from nnunet_dsd.config import PLANS_KEY, Settings, mirror_axes_problems, read_settings
+from nnunet_dsd.errors import CheckpointError, DistillationError, NetworkStructureError, SettingsError
+from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (
+    HEADS_KEY,
+    OPTIMISER_KEY,
     SETTINGS_KEY,
+    CheckpointSource,
+    as_checkpoint_file,
     capture_checkpoint,
+    check_can_be_continued,
     check_settings_fit,
     check_weights_fit,
-    read_checkpoint,
     write_checkpoint,
 )
+from nnunet_dsd.trainers.optimiser_state import head_numbers, join_states, split_state, state_to_load
 from nnunet_dsd.trainers.schedules import EpochSchedule, learning_rate
 
 STOCK_TRAINER = "nnUNetTrainer"
@@ -45,6 +51,7 @@ class PlannedTrainer(nnUNetTrainer):
     nnunet_deep_supervision: ClassVar[bool] = True
     takes_feature_size: ClassVar[bool] = False
     is_taught: ClassVar[bool] = False
+    inference_allowed_mirroring_axes: tuple[int, ...] | None
 
     def __init__(
         self,
@@ -54,13 +61,15 @@ class PlannedTrainer(nnUNetTrainer):
         dataset_json: dict[str, Any],
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature
     ) -> None:
-        block = PlansManager(plans).get_configuration(configuration).configuration.get(PLANS_KEY)
-        settings = read_settings(block, defaults=self.defaults, fixed=self.fixed)
+        refuse_misplaced_blocks(plans, source=f"the plans '{plans.get('plans_name')}'")
+        planned = PlansManager(plans).get_configuration(configuration)
+        settings = read_settings(planned.configuration.get(PLANS_KEY), defaults=self.defaults, fixed=self.fixed)
         problems = [
             f"{name}: got 0, which {type(self).__name__} would be nothing without"
             for name in self.needed
             if not getattr(settings, name)
         ]
+        problems += mirror_axes_problems(settings.mirror_axes, planned.patch_size)
         if settings.feature_size is not None and not self.takes_feature_size:
             problems.append(
                 "feature_size: applies to UNETR, SwinUNETR, VNet, UNetPlusPlus, DynUNet, ResNet18UNet and ResNet18FCN "
@@ -96,7 +105,9 @@ class PlannedTrainer(nnUNetTrainer):
                 f"The plans name a teacher, but {type(self).__name__} trains without one; to be taught, train with "
                 "nnUNetTrainerHLFD or another trainer whose name ends in HLFD"
             )
-        self.print_to_log_file("Self-distillation settings that differ from the defaults:", self.settings.differences())
+        own = read_settings(None, defaults=self.defaults, fixed=self.fixed)
+        changed = self.settings.differences(own)
+        self.print_to_log_file("Self-distillation settings that differ from this trainer's defaults:", changed)
 
     def _build_training_network(
         self,
@@ -135,13 +146,18 @@ class PlannedTrainer(nnUNetTrainer):
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, bool, Any, Any]:
         """Return how nnU-Net turns and mirrors; without augmentation patches are cut at their size, nothing mirrors."""
+        trained_with = self.inference_allowed_mirroring_axes
         rotation, dummy_2d, initial_patch_size, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
-        if self.settings.augmentation:
-            return rotation, dummy_2d, initial_patch_size, mirror_axes
-        self.inference_allowed_mirroring_axes = None  # what was not seen in training is not asked at prediction
-        return rotation, dummy_2d, self.configuration_manager.patch_size, None
+        if not self.settings.augmentation:
+            initial_patch_size, mirror_axes = self.configuration_manager.patch_size, None
+        elif self.settings.mirror_axes is not None:
+            mirror_axes = self.settings.mirror_axes or None  # nnU-Net's prediction cannot take an empty one
+        # What was not seen in training is not asked at prediction; a finished training is not trained anew.
+        finished = self.current_epoch >= self.num_epochs
+        self.inference_allowed_mirroring_axes = trained_with if finished else mirror_axes
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     def _transforms_without_augmentation(
         self,
@@ -181,8 +197,17 @@ class PlannedTrainer(nnUNetTrainer):
         if self.uses_stock_network():
             checkpoint["trainer_name"] = STOCK_TRAINER
         checkpoint[SETTINGS_KEY] = dataclasses.asdict(self.settings)
+        checkpoint["optimizer_state"], rest = self._split_optimiser_state(checkpoint["optimizer_state"])
+        if rest is not None:
+            checkpoint[OPTIMISER_KEY] = rest
         checkpoint.update(self.extra_checkpoint_parts())
         write_checkpoint(checkpoint, filename)
+
+    def _split_optimiser_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Return the optimiser's state as a stock trainer loads it, and the rest that only this trainer needs."""
+        network = self.bare_network()
+        heads = head_numbers(self.optimizer, network)
+        return split_state(state, heads, parameters=len(list(network.parameters())) - len(heads))
 
     def uses_stock_network(self) -> bool:
         """Tell whether stock nnU-Net can rebuild this trainer's network from the plans alone."""
@@ -192,27 +217,70 @@ class PlannedTrainer(nnUNetTrainer):
         """Return what this trainer's checkpoints hold beside nnU-Net's own parts."""
         return {}
 
-    def load_checkpoint(self, filename_or_checkpoint: str | os.PathLike[str]) -> None:
+    def load_checkpoint(
+        self, filename_or_checkpoint: CheckpointSource | None = None, *, checkpoint: CheckpointSource | None = None
+    ) -> None:
         """Continue from a checkpoint of this trainer.
 
+        Args:
+            filename_or_checkpoint: The file, or a checkpoint as read.
+            checkpoint: The same, under the name that nnU-Net's development version has for it.
+
         Raises:
-            CheckpointError: if it is broken, of another architecture, or lacks parts this trainer needs.
+            CheckpointError: if it is broken, of another trainer or architecture, or lacks parts this trainer needs; the
+                trainer is then as it was.
+            TypeError: if none is given, or both.
         """
+        given = filename_or_checkpoint if checkpoint is None else checkpoint
+        if given is None or None not in (filename_or_checkpoint, checkpoint):
+            raise TypeError("load_checkpoint() takes one checkpoint: a file name, or a checkpoint as read")
         if not self.was_initialized:
             self.initialize()
-        checkpoint = read_checkpoint(filename_or_checkpoint)
-        source = str(filename_or_checkpoint)
-        check_weights_fit(checkpoint["network_weights"], self.bare_network().state_dict(), source=source)
-        changed = check_settings_fit(checkpoint, self.settings, source=source)
+        with as_checkpoint_file(given) as (path, content, source):
+            self._load_checked(path, content, source)
+
+    def _load_checked(self, path: str, content: Mapping[str, Any], source: str) -> None:
+        """Load a checkpoint's content, which also lies under `path`, after everything about it was checked."""
+        check_can_be_continued(content, source=source)
+        check_weights_fit(content["network_weights"], self.bare_network().state_dict(), source=source)
+        changed = check_settings_fit(content, self.settings, source=source)
+        whole = join_states(content["optimizer_state"], content.get(OPTIMISER_KEY))
+        state = state_to_load(whole, self.optimizer, source=source)
+        self.restore_extra_parts(content, source)
         if changed:
             self.print_to_log_file("Settings that differ from the checkpoint's:", changed)
-        self.restore_extra_parts(checkpoint, source)
-        super().load_checkpoint(str(filename_or_checkpoint))
+        if state is not whole:
+            self.print_to_log_file("The checkpoint's optimiser is of another kind; this one begins anew")
+        with self._optimiser_loads(state):
+            super().load_checkpoint(path)
         if self.settings.seed is not None:  # not the numbers of the first epochs once more
             seed_everything(self.settings.seed + self.local_rank + 1000 * self.current_epoch)
+        self.after_loading()
+
+    @contextmanager
+    def _optimiser_loads(self, state: Mapping[str, Any]) -> Iterator[None]:
+        """Let the optimiser load this state in the place of the one that nnU-Net hands it."""
+        handle = self.optimizer.register_load_state_dict_pre_hook(lambda optimiser, handed: dict(state))
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def restore_extra_parts(self, checkpoint: Mapping[str, Any], source: str) -> None:
-        """Take back what `extra_checkpoint_parts` wrote."""
+        """Take back what `extra_checkpoint_parts` wrote.
+
+        Raises:
+            CheckpointError: if the checkpoint holds heads, which this trainer has none of.
+        """
+        if HEADS_KEY in checkpoint:
+            raise CheckpointError(
+                f"{source} holds distillation heads, so it was not written by {type(self).__name__}. Continue with the "
+                "trainer that its folder is named after; to start from its weights use -pretrained_weights; to predict "
+                "use nnUNetv2_predict"
+            )
+
+    def after_loading(self) -> None:
+        """Do what is left to do after a checkpoint was loaded."""
 
 
 def seed_everything(seed: int) -> None:

@@ -8,6 +8,7 @@ from example_plans import example_plans
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.config import PLANS_KEY, Settings, read_settings, setting_choices, setting_names, setting_type
+from nnunet_dsd.declared_settings import declares_numbers
 
 
 @pytest.fixture
@@ -93,6 +94,8 @@ def another_value(spec):
         return not spec.default
     if setting_type(spec.name) is int:
         return (spec.default or 0) + 1
+    if declares_numbers(setting_type(spec.name)):
+        return [0, 2]
     if setting_type(spec.name) is str:
         return "0,1" if spec.name.endswith("folds") else "some_text"
     return spec.default / 2 if spec.default else 0.25
@@ -104,7 +107,8 @@ NEEDED_WITH = {"feedback_cache": {"augmentation": False}}  # settings that are r
 @pytest.mark.parametrize("spec", dataclasses.fields(Settings), ids=lambda spec: spec.name)
 def test_every_setting_has_an_option_that_reaches_the_plans(folder, spec):
     value, flag = another_value(spec), spec.name.replace("_", "-")
-    given = [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    words = [str(number) for number in value] if isinstance(value, list) else [str(value)]
+    given = [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", *words]
     needed = NEEDED_WITH.get(spec.name, {})
     assert plan(*given, *(f"--no-{name}" for name in needed)) == 0
     assert written(folder)["3d_fullres"][PLANS_KEY] == {spec.name: value, **needed}
@@ -208,3 +212,66 @@ def test_help_shows_every_setting(capsys):
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert all(f"--{name.replace('_', '-')}" in text for name in setting_names())
+
+
+@pytest.mark.parametrize(
+    ("words", "axes"),
+    [(["0", "1"], [0, 1]), (["0,1"], [0, 1]), (["2"], [2]), (["none"], []), ([], []), (["None"], [])],
+)
+def test_mirror_axes_are_numbers_or_none(folder, words, axes):
+    assert plan("--mirror-axes", *words) == 0
+    assert written(folder)["3d_fullres"][PLANS_KEY] == {"mirror_axes": axes}
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).mirror_axes == tuple(axes)
+    assert plan("--mirror-axes", *words) == 0  # the same once more says nothing else
+
+
+@pytest.mark.parametrize(
+    ("words", "configurations", "said"),
+    [
+        (["3"], ["3d_fullres"], "mirror_axes: got 3, allowed is at least 0 and at most 2"),
+        (["-1"], ["3d_fullres"], "mirror_axes: got -1, allowed is at least 0"),
+        (["0", "0"], ["3d_fullres"], "mirror_axes: got [0, 0], expected each number once"),
+        (["2"], ["2d"], "2d: mirror_axes: got [2], but patches of [64, 48] have the axes 0, 1 only"),
+        (["0", "2"], ["3d_fullres", "2d"], "2d: mirror_axes: got [0, 2]"),
+        (["0", "--no-augmentation"], ["2d"], "mirror_axes: got [0] without augmentation"),
+    ],
+)
+def test_axes_that_are_not_there_are_refused_before_anything_is_written(folder, capsys, words, configurations, said):
+    assert plan("--mirror-axes", *words, configurations=configurations) == 1
+    assert said in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["nnUNetPlans.json"]
+
+
+def test_a_word_that_is_no_axis_is_a_usage_error(folder, capsys):
+    with pytest.raises(SystemExit):
+        plan("--mirror-axes", "x")
+    assert "expected whole numbers such as 0 1, or none" in capsys.readouterr().err
+
+
+SIDED = {"background": 0, "Left-Hippocampus": 1, "Right-Hippocampus": 2, "kidney_L": 3, "kidney_R": 4, "liver": 5}
+
+
+@pytest.mark.parametrize(
+    ("options", "noted"),
+    [
+        ([], True),
+        (["--temperature", "2"], True),
+        (["--mirror-axes", "none"], False),
+        (["--mirror-axes", "0", "1"], False),
+        (["--no-augmentation"], False),
+    ],
+)
+def test_labels_with_sides_are_noted_while_everything_is_mirrored(folder, capsys, options, noted):
+    (folder / "dataset.json").write_text(json.dumps({"labels": SIDED}))
+    assert plan(*options) == 0
+    said = capsys.readouterr().out
+    assert ("'Left-Hippocampus' and 'Right-Hippocampus' (and 1 more) look like a left and a right" in said) == noted
+    assert ("--mirror-axes none" in said) == noted
+
+
+@pytest.mark.parametrize("content", ['{"labels": {"background": 0, "left": 1}}', "{", "[]", None])
+def test_nothing_is_noted_without_pairs_or_without_a_sound_dataset_json(folder, capsys, content):
+    if content is not None:
+        (folder / "dataset.json").write_text(content)
+    assert plan() == 0
+    assert "note:" not in capsys.readouterr().out

@@ -58,6 +58,18 @@ def test_report_holds_scores_pictures_and_commands_and_refers_to_nothing_outside
     assert "5:05" in html
 
 
+@pytest.mark.parametrize(("dice", "words"), [("0.0", "encoder half of the method is inert"), ("0.41", "Dice of 0.410")])
+def test_report_says_in_words_what_became_of_the_encoder_teacher(folder: DemoFolder, dice: str, words: str) -> None:
+    settings = DemoSettings(folder=folder.root)
+    fold = folder.fold(settings.trainer)
+    fold.mkdir(parents=True, exist_ok=True)
+    line = f"2026-11-27 17:00:00.1: loss terms {{'output': 1.0, 'encoder_teacher_dice': {dice}}}\n"
+    (fold / "training_log_2026_11_27_17_00_00.txt").write_text(line * 3)
+    steps = nnunet_steps(settings, folder)
+    write_report(settings, folder, steps, {step.name: 61.0 for step in steps})
+    assert words in folder.report.read_text(encoding="utf-8")
+
+
 def test_a_picture_is_the_file_and_a_missing_one_is_left_out(folder: DemoFolder) -> None:
     html = picture(folder.overlays, "x < y")
     assert base64.b64encode(folder.overlays.read_bytes()).decode() in html

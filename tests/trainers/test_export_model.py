@@ -58,8 +58,8 @@ def test_the_copy_is_stock_only_and_predicts_the_same(trained, model, tmp_path, 
     assert set(OUR_KEYS).isdisjoint(copy)
     assert [key for key in copy["logging"] if "distillation" in key] == []
     assert same_weights(copy["network_weights"], trained.bare_network().state_dict())
-    for name in ("plans.json", "dataset.json", "dataset_fingerprint.json", "fold_0/debug.json"):
-        assert (tmp_path / "copy" / name).read_bytes() == (model / name).read_bytes()
+    for name in ("plans.json", "dataset.json"):
+        assert json.loads((tmp_path / "copy" / name).read_text()) == json.loads((model / name).read_text())
 
 
 def test_the_copy_of_a_student_knows_nothing_of_its_teacher(nnunet, tmp_path):

@@ -103,3 +103,8 @@ def test_a_failure_leaves_the_earlier_figure_whole(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         draw_loss_terms({"output": [2.0, 1.0]}, path)
     assert path.read_bytes() == before
+
+
+def test_an_encoder_teacher_that_never_shows_anything_is_called_inert(tmp_path, drawn):
+    draw_loss_terms(TERMS | {"encoder_teacher_dice": [0.0, math.nan, 0.01]}, tmp_path / "loss_terms.png")
+    assert "encoder teacher: inert, its map shows no structure" in drawn[0]

@@ -159,6 +159,24 @@ def test_a_zipped_model_installs_and_predicts_the_same_where_this_package_is_abs
     assert np.array_equal(voxels(tmp_path / "folder" / "ball_0.nii.gz"), voxels(expected))
 
 
+def test_stock_nnunet_validates_and_continues_the_training_where_this_package_is_absent(line, absent):
+    write_small_plans(line, "handed", epochs=1)
+    line.run(TRAIN, *command_line_arguments(DSD, "handed"))
+    folder = fold_folder(line.results, "nnUNetTrainer", "handed")
+    shutil.copytree(fold_folder(line.results, DSD, "handed").parent, folder.parent)
+    shutil.rmtree(folder / "validation")
+    final = read(folder / "checkpoint_final.pth")
+    line.run(TRAIN, *command_line_arguments("nnUNetTrainer", "handed"), "--val", **absent)
+    assert (folder / "validation" / "summary.json").exists()
+
+    torch.save({**final, "current_epoch": 1000}, folder / "checkpoint_final.pth")  # stock's budget is 1000 epochs
+    line.run(TRAIN, *command_line_arguments("nnUNetTrainer", "handed"), "--c", **absent)
+    after = read(folder / "checkpoint_final.pth")
+    assert all(torch.equal(after["network_weights"][k], v) for k, v in final["network_weights"].items())
+    assert after["optimizer_state"]["state"].keys() == final["optimizer_state"]["state"].keys()
+    assert not any(key.startswith("distillation") for key in after)
+
+
 def test_a_cascade_trains_and_predicts_through_the_commands(line, tmp_path, monkeypatch):
     folder = line.data / "preprocessed" / CLASSES
     set_nnunet_folders(monkeypatch, line.data, line.results)

@@ -117,6 +117,19 @@ def test_impossible_settings_are_refused_all_at_once_before_any_folder_is_made(n
     assert not nnunet.results.exists()
 
 
+@pytest.mark.parametrize("name", ["nnUNetTrainerDSD", "nnUNetTrainerStock", "nnUNetTrainerDynUNet_DSD"])
+@pytest.mark.parametrize("place", ["top", "own", "parent", "child"])
+def test_a_misspelt_block_is_refused_before_any_folder_is_made(nnunet, name, place):
+    plans = nnunet.plans()
+    configurations = plans["configurations"]
+    configurations["child"] = {"inherits_from": "3d_fullres"}
+    where = {"top": plans, "own": configurations["3d_fullres"], "parent": configurations["3d_fullres"]}
+    where.get(place, configurations["child"])["self_destillation"] = {"epochs": 3}
+    with pytest.raises(SettingsError, match="is called 'self_distillation'"):
+        nnunet.trainer(name, plans=plans, configuration="child" if place in ("parent", "child") else "3d_fullres")
+    assert not nnunet.results.exists()
+
+
 def test_a_patch_too_small_for_the_stages_is_refused_and_one_that_fits_is_named(nnunet):
     plans = nnunet.plans()
     plans["configurations"]["3d_fullres"]["patch_size"] = [4, 8, 8]

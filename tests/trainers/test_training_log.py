@@ -100,3 +100,56 @@ def test_the_baselines_log_nothing_of_ours(nnunet, without_progress_figure, name
     logging = read(f"{trainer.output_folder}/checkpoint_final.pth")["logging"]
     assert [key for key in logging if key.startswith(PREFIX)] == []
     assert not (Path(trainer.output_folder) / "loss_terms.png").exists()
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerDSD", "nnUNetTrainerSDE"])
+def test_the_text_log_says_in_words_what_became_of_the_encoder_teacher(nnunet, without_progress_figure, name):
+    trainer = nnunet.trainer(name, settings={"epochs": 1})
+    entries = trainer.logger.local_logger.my_fantastic_logging
+    trainer.initialize()
+    trainer.on_epoch_end = lambda: entries[f"{PREFIX}encoder_teacher_dice"].__setitem__(0, 0.004) or step()
+    step = type(trainer).on_epoch_end.__get__(trainer)
+    trainer.run_training()
+    text = Path(trainer.log_file).read_text()
+    assert "The encoder half of the method is inert" in text
+    assert "(Dice at most 0.004)" in text
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerSDD", "nnUNetTrainerStock"])
+def test_where_no_encoder_teaches_nothing_is_said_of_it(nnunet, without_progress_figure, name):
+    trainer = nnunet.trainer(name, settings={"epochs": 1})
+    trainer.run_training()
+    assert "deepest encoder" not in Path(trainer.log_file).read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("nnUNetTrainerDSDFeatureL2", {}, "{}"),
+        ("nnUNetTrainerDSDFeatureL2", {"feature_l2": 0.5}, "{'feature_l2': 0.5}"),
+        ("nnUNetTrainerMISSU", {}, "{}"),
+        ("nnUNetTrainerMISSU", {"detach_teacher": False}, "{'detach_teacher': False}"),
+        ("nnUNetTrainerDSDMean", {"teacher": "deepest"}, "{}"),
+        ("nnUNetTrainerDSD", {"temperature": 4.0}, "{'temperature': 4.0}"),
+    ],
+)
+def test_the_log_compares_the_settings_with_the_trainer_s_own_defaults(nnunet, name, settings, said):
+    plans = nnunet.plans()
+    plans["configurations"]["3d_fullres"]["self_distillation"] = settings
+    trainer = nnunet.trainer(name, plans=plans)
+    trainer.initialize()
+    assert f"that differ from this trainer's defaults: {said}" in Path(trainer.log_file).read_text()
+
+
+def test_a_student_s_own_temperature_is_no_difference(nnunet):
+    from trainer_workplace import write_model
+
+    teacher = nnunet.trainer("nnUNetTrainerStock", plans=nnunet.plans(name="teacher"))
+    teacher.initialize()
+    named = {"feedback_teacher": write_model(teacher).name}
+    plans = nnunet.plans()
+    plans["configurations"]["3d_fullres"]["self_distillation"] = named
+    student = nnunet.trainer("nnUNetTrainerHLFD", plans=plans)
+    student.initialize()
+    assert student.settings.temperature == 4.0
+    assert f"that differ from this trainer's defaults: {named}" in Path(student.log_file).read_text()

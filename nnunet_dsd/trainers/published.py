@@ -1,0 +1,74 @@
+"""What of a model may leave the house: its weights and how they were made, nothing of any case and no path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.trainers.checkpoint import STOCK_KEYS
+from nnunet_dsd.trainers.headed import LOG_PREFIX
+
+# What nnU-Net reads of a dataset.json, and what tells where the data come from; not its lists of cases and files.
+DATASET_KEYS = (
+    *("name", "description", "reference", "licence", "license", "release", "citation"),
+    *("channel_names", "modality", "labels", "regions_class_order", "numTraining", "file_ending"),
+    "overwrite_image_reader_writer",
+)
+INIT_ARGUMENTS = ("plans", "configuration", "fold", "dataset_json", "device")
+SCRUBBED = ("logging", "init_args", "trainer_name", "inference_allowed_mirroring_axes")
+WHOLE_PATH = re.compile(r"(file:)?\s*(~|[A-Za-z]:)?[\\/].*", re.DOTALL)
+PATH_IN_TEXT = re.compile(r"(?<![\w:/\\.~])(?:file://)?(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/\"'<>|,;()]+){2,}")
+
+
+def published_plans(plans: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of plans in which a teacher is named by its model folder's name, and no text holds a path."""
+    copied: dict[str, Any] = without_paths(plans)
+    for configuration in copied.get("configurations", {}).values():
+        block = configuration.get(PLANS_KEY) or {}
+        if block.get("feedback_teacher"):
+            block["feedback_teacher"] = _last_part(block["feedback_teacher"])
+    return copied
+
+
+def published_dataset(dataset_json: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a dataset.json without its lists of cases and files."""
+    copied: dict[str, Any] = without_paths({key: dataset_json[key] for key in DATASET_KEYS if key in dataset_json})
+    return copied
+
+
+def published_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a checkpoint with nothing but what stock nnU-Net reads, its weights untouched."""
+    copied = {key: without_paths(value) if key in SCRUBBED else value for key, value in checkpoint.items()}
+    copied = {key: value for key, value in copied.items() if key in STOCK_KEYS}
+    arguments = {key: value for key, value in checkpoint["init_args"].items() if key in INIT_ARGUMENTS}
+    copied["init_args"] = {
+        **without_paths(arguments),
+        "plans": published_plans(arguments.get("plans", {})),
+        "dataset_json": published_dataset(arguments.get("dataset_json", {})),
+    }
+    copied["logging"] = {key: value for key, value in copied["logging"].items() if not key.startswith(LOG_PREFIX)}
+    return copied
+
+
+def without_paths(value: Any) -> Any:
+    """Return a copy of nested tables and lists in which every path is only its last part; web addresses stay."""
+    if isinstance(value, Mapping):
+        return {key: without_paths(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(without_paths(entry) for entry in value)
+    if isinstance(value, PurePath):
+        return value.name
+    return _text_without_paths(value) if isinstance(value, str) else value
+
+
+def _text_without_paths(text: str) -> str:
+    if WHOLE_PATH.fullmatch(text) and "\n" not in text.strip():
+        return _last_part(text)
+    return PATH_IN_TEXT.sub(lambda found: _last_part(found[0]), text)
+
+
+def _last_part(path: str) -> str:
+    return re.split(r"[\\/]", path.strip().rstrip("\\/"))[-1]

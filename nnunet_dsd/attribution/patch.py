@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunet_dsd.datasets.volumes import Geometry
+from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.trainers.finished import PreparedImage
 
 

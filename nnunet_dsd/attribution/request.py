@@ -11,7 +11,7 @@ import torch
 
 from nnunet_dsd.attribution.gradcam import DEFAULT_LEVELS
 from nnunet_dsd.attribution.map_names import shared_name_problems
-from nnunet_dsd.datasets.volumes import geometry_difference, geometry_differences
+from nnunet_dsd.datasets.geometry import geometry_difference, geometry_differences
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.images import read_geometry, read_labels
 from nnunet_dsd.evaluation.structures import Structure, label_set

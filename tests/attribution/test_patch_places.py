@@ -12,7 +12,7 @@ from nnunet_dsd.attribution.patch import (
     place_patch,
     write_patch,
 )
-from nnunet_dsd.datasets.volumes import Geometry
+from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.trainers.finished import PreparedImage
 
 IDENTITY = (0, 1, 2)

@@ -15,7 +15,7 @@ from nnunet_dsd.datasets import nifti
 from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.readers import pictures
 from nnunet_dsd.datasets.readers.choice import PLANS_KEY, choose_reader, named_reader, reader_of_file
-from nnunet_dsd.datasets.readers.reader import Channels, Kind
+from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout
 from nnunet_dsd.datasets.readers.reader import Reader as Reader
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.structures import LabelSet
@@ -142,13 +142,22 @@ def _count_not_finite(volume: Volume) -> int:
     return int(np.count_nonzero(~np.isfinite(volume.array)))
 
 
-def read_geometry(path: Path, reader: Reader | None = None, kind: Kind = "image") -> Geometry:
-    """Read an image's geometry, from its header alone where the format allows it.
+def read_layout(path: Path, reader: Reader | None = None, kind: Kind = "image") -> Layout:
+    """Read an image's geometry and number of channels, from its header alone where the format allows it.
 
     Raises:
         DataError: if the file is missing or its header cannot be read.
     """
-    return (reader or reader_of_file(path, kind)).inspect(path, kind).geometry
+    return (reader or reader_of_file(path, kind)).inspect(path, kind)
+
+
+def read_geometry(path: Path, reader: Reader | None = None, kind: Kind = "image") -> Geometry:
+    """Read an image's geometry, as `read_layout` does.
+
+    Raises:
+        DataError: if the file is missing or its header cannot be read.
+    """
+    return read_layout(path, reader, kind).geometry
 
 
 def geometry_differences(prediction: Geometry, reference: Geometry) -> list[str]:

@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,19 +134,21 @@ def require_writable_file(path: Path) -> None:
         raise SetupError(f"The results cannot be written to {path}: {problem}. Give another file with -o.")
 
 
-def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
+def write_rows(path: Path, kind: type[Any], rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) -> None:
     """Write dataclass instances as a CSV file, as a whole; undefined values (not-a-number) are empty cells.
 
     Args:
         path: The file.
         kind: The dataclass, whose fields are the columns.
         rows: Its instances.
+        columns: Which fields are written, and what they are called; None writes all, by their names.
     """
+    named = columns or {field.name: field.name for field in dataclasses.fields(kind)}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(field.name for field in dataclasses.fields(kind))
+    writer.writerow(named.values())
     for row in rows:
-        values = dataclasses.astuple(row)
+        values = (getattr(row, name) for name in named)
         writer.writerow("" if isinstance(value, float) and math.isnan(value) else value for value in values)
     write_text(path, buffer.getvalue())
 

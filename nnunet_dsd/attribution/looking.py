@@ -14,7 +14,7 @@ from torch import Tensor
 from nnunet_dsd.attribution.gradcam import ClassHeat, class_heat, level_problems, predicted_voxels, resolve_level
 from nnunet_dsd.attribution.patch import Patch, image_voxel, middle_voxel, model_spacing_mm, place_patch
 from nnunet_dsd.attribution.request import SOURCE, CaseFiles, Inputs, Request
-from nnunet_dsd.datasets.volumes import Geometry
+from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError
 from nnunet_dsd.evaluation.images import read_geometry, read_labels
 from nnunet_dsd.trainers.finished import FinishedModel, PreparedImage
@@ -98,8 +98,8 @@ def load_models(request: Request) -> tuple[LookedModel, ...]:
 
 def look_at_case(case: CaseFiles, models: Sequence[LookedModel], inputs: Inputs) -> LookedCase:
     """Preprocess a case for every model, put patches around the structure, compute Grad-CAM."""
-    geometry = read_geometry(case.images[0])
-    reference = _as_volume(read_labels(case.reference).array) if case.reference else None
+    geometry = read_geometry(case.images[0], inputs.reader)
+    reference = _as_volume(read_labels(case.reference, inputs.reader).array) if case.reference else None
     prepared = [looked.model.preprocess(case.images) for looked in models]
     if reference is None:
         centre, centred_on = _predicted_centre(models, prepared, inputs.channel, geometry)

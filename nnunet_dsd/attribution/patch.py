@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunet_dsd.datasets.volumes import Geometry
+from nnunet_dsd.datasets.geometry import Geometry
+from nnunet_dsd.datasets.volumes import as_image, write_nifti
 from nnunet_dsd.trainers.finished import PreparedImage
 
 
@@ -132,11 +132,13 @@ def write_patch(path: Path, volume: NDArray[np.float32], patch: Patch, geometry:
     offset = np.reshape(whole.direction, (3, 3)) @ (first * np.array(whole.spacing_mm))
     axes = len(geometry.size)
     values = np.transpose(volume, back)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(values if axes == 3 else values[0]))
-    image.SetSpacing([float(value) for value in spacing[::-1][:axes]])
-    image.SetOrigin([float(value) for value in (np.array(whole.origin_mm) + offset)[:axes]])
-    image.SetDirection(geometry.direction)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    place = Geometry(
+        size=values.shape[::-1][:axes],
+        spacing_mm=tuple(float(value) for value in spacing[::-1][:axes]),
+        origin_mm=tuple(float(value) for value in (np.array(whole.origin_mm) + offset)[:axes]),
+        direction=geometry.direction,
+    )
+    write_nifti(path, as_image(values if axes == 3 else values[0], place))
 
 
 def _factors(prepared: PreparedImage) -> tuple[float, ...]:

@@ -11,16 +11,18 @@ import torch
 
 from nnunet_dsd.attribution.gradcam import DEFAULT_LEVELS
 from nnunet_dsd.attribution.map_names import shared_name_problems
-from nnunet_dsd.datasets.volumes import geometry_difference, geometry_differences
+from nnunet_dsd.datasets.geometry import geometry_difference, geometry_differences
+from nnunet_dsd.datasets.readers.choice import PLANS_KEY, named_reader
+from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.evaluation.images import read_geometry, read_labels
+from nnunet_dsd.evaluation.images import read_labels, read_layout
 from nnunet_dsd.evaluation.structures import Structure, label_set
 from nnunet_dsd.files import write_problem
 from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, trainer_and_configuration
 
 SOURCE = "what nnunet-dsd gradcam was asked for"
-# nnU-Net's readers that leave an image's axes as they are in the file, so that its geometry holds for their arrays.
-READERS = ("SimpleITKIO", "NibabelIO")
+# nnU-Net's readers leave an image's axes as they are in the file, so that its geometry holds for their arrays, but for
+TURNING = "WithReorient"  # how the names of the others end
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,27 @@ class CaseFiles:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A request whose files are there: the structure, its channel in the networks' output, and the cases."""
+    """A request whose files are there.
+
+    Attributes:
+        structure: what is looked at.
+        channel: of the structure in the networks' output.
+        cases: with their files.
+        reader: nnU-Net's reader of the files, by the first model's plans.
+    """
 
     structure: Structure
     channel: int
     cases: tuple[CaseFiles, ...]
+    reader: Reader
 
 
 @dataclass(frozen=True)
 class _Description:
-    """A model folder's plans and dataset.json."""
+    """A model folder's plans and dataset.json, and the reader that the plans name; None: none that can be used."""
 
     name: str
+    reader: Reader | None
     plans: dict[str, Any]
     dataset_json: dict[str, Any]
 
@@ -120,11 +131,11 @@ def check_request(request: Request) -> Inputs:
     problems += [problem for other in described[1:] for problem in _model_differences(first, other)]
     structure = _find_structure(request.label, first, problems)
     cases = tuple(_case_files(case, request, first.dataset_json) for case in request.cases)
-    for case in cases:
-        problems += _case_problems(case, structure)
-    if problems or structure is None:
+    for case in cases if first.reader else ():
+        problems += _case_problems(case, structure, first.reader, len(first.dataset_json["channel_names"]))
+    if problems or structure is None or first.reader is None:
         raise SettingsError(problems, source=SOURCE)
-    return Inputs(structure, _channel(structure, first.dataset_json), cases)
+    return Inputs(structure, _channel(structure, first.dataset_json), cases, first.reader)
 
 
 def _output_problems(output: Path) -> list[str]:
@@ -146,8 +157,8 @@ def _read_model(model: ModelChoice, request: Request, described: list[_Descripti
         plans, dataset_json = read_model_folder(model.folder)
     except DataError as error:
         return [str(error)]
-    described.append(_Description(model.name, plans, dataset_json))
-    problems = []
+    reader, problems = _find_reader(model.name, plans)
+    described.append(_Description(model.name, reader, plans, dataset_json))
     try:
         fold_checkpoints(model.folder, [request.fold], request.checkpoint)
     except DataError as error:
@@ -157,17 +168,27 @@ def _read_model(model: ModelChoice, request: Request, described: list[_Descripti
         planned = plans["configurations"][trainer_and_configuration(model.folder, plans)[1]]
     except DataError as error:
         problems.append(str(error))
-    if plans.get("image_reader_writer") not in READERS:
-        problems.append(
-            f"{model.name} reads images with nnU-Net's {plans.get('image_reader_writer')}; only "
-            f"{' and '.join(READERS)} keep the axes of the file, which the maps' place in space is computed from"
-        )
     if planned.get("previous_stage"):
         problems.append(
             f"{model.name} is the second stage of a cascade, which needs another model's prediction as input; look at "
             "a model that takes images alone"
         )
     return problems
+
+
+def _find_reader(name: str, plans: dict[str, Any]) -> tuple[Reader | None, list[str]]:
+    """Return the reader that a model's plans name, or what is wrong with it."""
+    try:
+        reader = named_reader(plans.get(PLANS_KEY))
+    except DataError as error:
+        return None, [f"{name}: {error}"]
+    if reader is None or reader.name.endswith(TURNING):
+        named = f"nnU-Net's {reader.name}, which turns their axes" if reader else "a reader that its plans do not name"
+        return None, [
+            f"{name} reads images with {named}; the maps' place in space is computed from the axes of the file, which "
+            f"the readers without {TURNING} keep"
+        ]
+    return reader, []
 
 
 def _model_differences(first: _Description, other: _Description) -> list[str]:
@@ -198,23 +219,28 @@ def _channel(structure: Structure, dataset_json: dict[str, Any]) -> int:
 
 def _case_files(case: str, request: Request, dataset_json: dict[str, Any]) -> CaseFiles:
     ending = dataset_json["file_ending"]
-    images = tuple(
+    expected = [
         request.images / f"{case}_{channel:04d}{ending}" for channel in range(len(dataset_json["channel_names"]))
-    )
+    ]
+    # Several channels in one file, such as colours, leave the other names unused; their number tells what is missing.
+    images = tuple(path for path in expected if path.is_file()) or tuple(expected)
     return CaseFiles(case, images, request.labels / f"{case}{ending}" if request.labels else None)
 
 
-def _case_problems(case: CaseFiles, structure: Structure | None) -> list[str]:
+def _case_problems(case: CaseFiles, structure: Structure | None, reader: Reader | None, channels: int) -> list[str]:
     missing = [path for path in (*case.images, *([case.reference] if case.reference else [])) if not path.is_file()]
     if missing:
         return [f"{path} does not exist; it belongs to the case {case.name}" for path in missing]
     try:
-        geometry, *others = (read_geometry(path) for path in case.images)
-        if len(geometry.size) not in (2, 3):
-            return [f"{case.images[0]} has {len(geometry.size)} axes; 2 or 3 are needed"]
-        reference = read_labels(case.reference) if case.reference else None
+        layouts = [read_layout(path, reader) for path in case.images]
+        reference = read_labels(case.reference, reader) if case.reference else None
     except DataError as error:
         return [str(error)]
+    found = sum(layout.channels for layout in layouts)
+    if found != channels:
+        named = ", ".join(path.name for path in case.images)
+        return [f"{case.name} has {found} channel(s) in {named}, and the models take {channels}"]
+    geometry, *others = (layout.geometry for layout in layouts)
     problems = [
         f"{path} does not lie on the voxels of {case.images[0]}: {differing}"
         for path, other in zip(case.images[1:], others, strict=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nnunet_dsd.comparison.runs import RunList
 
 SUMMARY = "compare runs on the same cases: tables, paired tests, figures, a report"
-DEFAULT_MEASURES = ("dice", "hd95_mm")
+DEFAULT_MEASURES = {"mm": ("dice", "hd95_mm"), "voxels": ("dice", "hd95_voxels")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measures",
         nargs="+",
-        default=list(DEFAULT_MEASURES),
         metavar="MEASURE",
-        help=f"measures of the evaluations (default: {' '.join(DEFAULT_MEASURES)})",
+        help=f"measures of the evaluations (default: {' '.join(DEFAULT_MEASURES['mm'])}, or "
+        f"{' '.join(DEFAULT_MEASURES['voxels'])} where lengths are in voxels)",
     )
     parser.add_argument("--baseline", metavar="METHOD", help="compare the others with it (default: the first method)")
     parser.add_argument(
@@ -56,17 +56,19 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.comparison.scores import read_scores
     from nnunet_dsd.comparison.statements import case_notes
     from nnunet_dsd.comparison.twins import require_own_scores
-    from nnunet_dsd.evaluation.measures import find_measure
+    from nnunet_dsd.evaluation.measures import find_measure, require_known
 
     if arguments.seed < 0:
         raise SettingsError([f"seed {arguments.seed}, allowed is at least 0"], source="--seed")
-    _require_measures_only(arguments.measures)
-    measures = [find_measure(name) for name in dict.fromkeys(arguments.measures)]
+    _require_measures_only(arguments.measures or [])
+    require_known(arguments.measures or [])
     folder = arguments.output.expanduser().resolve()
     require_free(folder, overwrite=arguments.overwrite)
     run_list = with_baseline(_run_list(arguments), arguments.baseline)
     scores = read_scores(run_list, common_cases=arguments.common_cases)
     require_own_scores(scores)
+    names = arguments.measures or DEFAULT_MEASURES[scores.length_unit]
+    measures = [find_measure(name, scores.length_unit) for name in dict.fromkeys(names)]
     comparison = compare(run_list, scores, measures, seed=arguments.seed)
     console = Console()
     _write(folder, comparison, overwrite=arguments.overwrite, console=console)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     most = f"cases at a time (default: one per core, at most {MOST_PROCESSES})"
     parser.add_argument("--processes", type=int, metavar="N", help=most)
     parser.add_argument("--check-only", action="store_true", help="check everything, write nothing")
+    parser.add_argument(
+        "--same-voxels",
+        action="store_true",
+        help="take every label of its image's size to lie on the image's voxels, whatever its header says",
+    )
     _add_mmwhs(parser.add_argument_group("mmwhs"))
     _add_msd(parser.add_argument_group("msd-brats, msd-hippocampus, msd"))
     _add_tumours(parser.add_argument_group("kits19, kits21, kits23, lits"))
@@ -117,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.datasets.targets import find_target, require_disk_space
 
     _refuse_what_does_not_fit(arguments)
-    conversion = _read(arguments)
+    conversion = replace(_read(arguments), same_voxels=arguments.same_voxels)
     target = find_target(
         arguments.dataset, conversion.name, conversion.folds, folds_of_cases=conversion.slicing is None
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SUMMARY = "evaluate predictions against references: Dice, surface distances, volumes, per case and structure"
 MOST_PROCESSES = 8
+SURFACE_TOLERANCE = "of the surface Dice, in voxels where the files have no spacing (default: %(default)s)"
+IN_VOXELS = "lengths are in voxels: the files do not say how large a voxel is, so there are no mm and no ml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="evaluate these instead of the dataset.json's: one value, or several for a region, such as whole=1,2",
     )
     parser.add_argument("-o", "--output", type=Path, help="folder for the results (default: PREDICTIONS/evaluation)")
-    parser.add_argument(
-        "--surface-tolerance", type=float, default=1.0, metavar="MM", help="of the surface Dice (default: %(default)s)"
-    )
+    parser.add_argument("--surface-tolerance", type=float, default=1.0, metavar="MM", help=SURFACE_TOLERANCE)
     parser.add_argument(
         "--both-empty",
         choices=("nan", "one"),
@@ -104,6 +104,7 @@ def _show(
     print_table(evaluation_table(evaluation), console)
     notes = [
         f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
+        *([IN_VOXELS] if evaluation.length_unit == "voxels" else []),
         *_listing(evaluation.missing, "reference(s) have no prediction and were left out"),
         *_listing(unreferenced, "prediction(s) have no reference and were left aside"),
         *(f"written: {path}" for path in written),

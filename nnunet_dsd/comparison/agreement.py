@@ -8,6 +8,12 @@ from nnunet_dsd.comparison.runs import Run
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.results import Evaluation
 
+CONVENTIONS = {
+    "length_unit": "lengths in",
+    "surface_tolerance_mm": "tolerance of the surface Dice",
+    "both_empty": "--both-empty",
+}
+
 
 def require_agreement(runs: Sequence[Run], evaluations: Sequence[Evaluation]) -> None:
     """Check that evaluations can be compared with the first one.
@@ -37,7 +43,7 @@ def _other_conventions(evaluation: Evaluation, first: Evaluation, first_run: Run
             for one in (evaluation, first)
         )
         yield f"structures {got}; {first_run.label} has {expected}"
-    for name, title in (("surface_tolerance_mm", "tolerance of the surface Dice"), ("both_empty", "--both-empty")):
+    for name, title in CONVENTIONS.items():
         if getattr(evaluation, name) != getattr(first, name):
             yield f"{title} {getattr(evaluation, name)}; {first_run.label} has {getattr(first, name)}"
 

@@ -38,10 +38,10 @@ def require_evaluated_images(shown: Sequence[ShownCase], structures: Sequence[St
 
 
 def _problems(case: ShownCase, structures: Sequence[Structure], files: ImageFiles) -> Iterator[str]:
-    reference = read_labels(files.references / f"{case.case}{files.file_ending}")
+    reference = read_labels(files.references / f"{case.case}{files.file_ending}", files.reader)
     for prediction in (case.baseline, case.method):
         try:
-            labels = read_labels(prediction.folder / f"{case.case}{files.file_ending}")
+            labels = read_labels(prediction.folder / f"{case.case}{files.file_ending}", files.reader)
             require_equal_geometry(labels, reference)
         except DataError as error:
             yield f"{prediction.run}: {error}"

@@ -76,5 +76,6 @@ def _case_tasks(comparison: Comparison) -> Iterator[FigureTask]:
     files = ImageFiles(run_list.images, run_list.references, FILE_ENDING)
     if run_list.dataset_json:
         labels = read_label_set(run_list.dataset_json)
-        files = replace(files, file_ending=labels.file_ending, ignore_label=labels.ignore_label, labels_are_known=True)
+        files = replace(files, file_ending=labels.file_ending, ignore_label=labels.ignore_label)
+        files = replace(files, reader=labels.reader, labels_are_known=True)
     yield FigureTask(CASES, partial(contour_figure, shown, comparison.scores.structures, files, **names))

@@ -49,7 +49,7 @@ class Format:
 
 
 def format_of(measure: Measure) -> Format:
-    """Return how a measure is printed: Dice in percent, HD95 in mm."""
+    """Return how a measure is printed: Dice in percent, HD95 in its unit."""
     if measure.unit == "fraction":
         return Format(f"{measure.title} (%)", "%", "percentage points", 100.0, 2)
     return Format(f"{measure.title} ({measure.unit})", measure.unit, measure.unit, 1.0, 2)

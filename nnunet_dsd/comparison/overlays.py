@@ -19,7 +19,7 @@ from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.panels import wrapped
 from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.figures import INK, best_slice, colour_of
-from nnunet_dsd.evaluation.images import read_labels, read_volume
+from nnunet_dsd.evaluation.images import read_labels, read_picture
 from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -35,7 +35,7 @@ def contour_figure(
 
     Raises:
         DataError: if an image is missing, or a prediction is not the one that was evaluated.
-        ShapeError: if an image has other axes than its reference, such as a colour image.
+        ShapeError: if an image has other axes than its reference.
     """
     require_evaluated_images(shown, structures, files)
     figure = Figure(figsize=(11.2, 2.9 * len(shown) + 0.8), layout="constrained", facecolor="white")
@@ -52,7 +52,7 @@ def contour_figure(
 
 @dataclass(frozen=True)
 class _Slices:
-    """One slice of a case; aspect is the height of a pixel by its width."""
+    """One slice of a case: the image is grey (Y, X), or in colours (Y, X, 3); aspect is a pixel's height by width."""
 
     image: NDArray[Any]
     reference: LabelSlice
@@ -62,10 +62,10 @@ class _Slices:
 
 def _read_slices(case: ShownCase, structures: Sequence[Structure], files: ImageFiles) -> _Slices:
     name = f"{case.case}{files.file_ending}"
-    image = read_volume(files.images / f"{case.case}_0000{files.file_ending}")
-    reference = read_labels(files.references / name)
-    before, after = read_labels(case.baseline.folder / name), read_labels(case.method.folder / name)
-    if image.array.shape != reference.array.shape:
+    image = read_picture(files.images / f"{case.case}_0000{files.file_ending}", files.reader)
+    reference = read_labels(files.references / name, files.reader)
+    before, after = (read_labels(one.folder / name, files.reader) for one in (case.baseline, case.method))
+    if image.array.shape[: reference.array.ndim] != reference.array.shape:
         raise ShapeError(
             f"{image.path} has the shape {image.array.shape} and its reference {reference.array.shape}; they must be "
             "equal. Leave `images` out of the list of runs to compare without pictures."

@@ -14,7 +14,7 @@ from nnunet_dsd.comparison.case_sets import RunCases, compared_cases
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.export import read_evaluation_json
-from nnunet_dsd.evaluation.measures import MEASURES
+from nnunet_dsd.evaluation.measures import LengthUnit
 from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -63,6 +63,7 @@ class Scores:
         runs: in the order of the run list.
         left_out: per run of which something is not compared, what that is.
         unused: runs that have none of the compared cases.
+        length_unit: of the measures that are lengths.
     """
 
     structures: tuple[Structure, ...]
@@ -70,6 +71,7 @@ class Scores:
     runs: tuple[RunScores, ...]
     left_out: tuple[LeftOut, ...] = ()
     unused: tuple[Run, ...] = ()
+    length_unit: LengthUnit = "mm"
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -141,6 +143,7 @@ def read_scores(run_list: RunList, *, common_cases: bool = False) -> Scores:
             if one.cases != cases or one.missing
         ),
         unused=tuple(scores.run for scores in every if not scores.cases),
+        length_unit=evaluations[0].length_unit,
     )
 
 
@@ -159,12 +162,12 @@ def _read_all(runs: Sequence[Run]) -> list[Evaluation]:
 def _run_scores(run: Run, evaluation: Evaluation, cases: Sequence[str]) -> RunScores:
     rows = {case: row for row, case in enumerate(cases)}
     columns = {structure.name: column for column, structure in enumerate(evaluation.structures)}
-    values = {measure.name: np.full((len(cases), len(columns)), math.nan) for measure in MEASURES}
+    values = {measure.name: np.full((len(cases), len(columns)), math.nan) for measure in evaluation.measures}
     sizes = np.zeros((len(cases), len(columns)), np.int64)
     for score in evaluation.scores:
         if score.case in rows:
             place = rows[score.case], columns[score.structure]
             sizes[place] = score.prediction_voxels
-            for name, array in values.items():
-                array[place] = getattr(score, name)
+            for measure in evaluation.measures:
+                values[measure.name][place] = getattr(score, measure.field)
     return RunScores(run, tuple(cases), values, sizes)

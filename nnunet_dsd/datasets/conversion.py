@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd import __version__
+from nnunet_dsd.datasets.geometry import geometry_difference
 from nnunet_dsd.datasets.labels import LabelValues, inspect_values, translate
+from nnunet_dsd.datasets.nifti import count_not_finite, require_whole_file
 from nnunet_dsd.datasets.parallel import for_each
 from nnunet_dsd.datasets.preparation import Preparation, prepare_image, prepare_label, prepared_voxels
 from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json
@@ -27,11 +29,9 @@ from nnunet_dsd.datasets.tumour_slices import (
 )
 from nnunet_dsd.datasets.volumes import (
     Header,
-    count_not_finite,
-    geometry_difference,
+    has_blank_header,
     read_header,
     read_image,
-    require_whole_file,
     split_channels,
     write_image,
 )
@@ -39,6 +39,8 @@ from nnunet_dsd.errors import DataError, SetupError
 from nnunet_dsd.files import whole_folder, write_json
 
 RECORD_FILE = "conversion.json"
+# For axes that are not at right angles; SimpleITK, which nnU-Net takes otherwise, does not read them.
+SHEARED_READER = "NibabelIO"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Conversion:
         test: cases to predict; with labels where there are any.
         folds: empty leaves the folds to nnU-Net.
         slicing: which slices to take; None takes volumes.
+        same_voxels: whether a label of its image's size lies on the image's voxels, whatever its header says.
         rules: how cases were divided and volumes changed, in sentences by topic.
         problems: what was wrong with the list of files.
         description: one sentence on the data set, with its source.
@@ -77,6 +80,7 @@ class Conversion:
     preparation: Preparation = field(default_factory=Preparation)
     folds: tuple[Fold, ...] = ()
     slicing: TumourSlices | None = None
+    same_voxels: bool = False
     rules: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
@@ -88,12 +92,21 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the check found: problems, notes, about how much will be written, and the slices to take, if any."""
+    """What the check found.
+
+    Attributes:
+        problems: what stops the conversion.
+        notes: what the user should know.
+        output_bytes: about how much will be written.
+        slices: the slices to take, if any.
+        sheared: whether an image's axes are not at right angles.
+    """
 
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     output_bytes: int = 0
     slices: tuple[SliceOrigin, ...] = ()
+    sheared: bool = False
 
 
 def check_sources(conversion: Conversion, *, processes: int) -> Findings:
@@ -108,6 +121,7 @@ def check_sources(conversion: Conversion, *, processes: int) -> Findings:
         values=conversion.values,
         preparation=conversion.preparation,
         slicing=conversion.slicing,
+        same_voxels=conversion.same_voxels,
     )
     found = for_each(check, conversion.cases, processes=processes, description="checking")
     problems = [*conversion.problems, *(problem for case in found for problem in case.problems)]
@@ -119,7 +133,12 @@ def check_sources(conversion: Conversion, *, processes: int) -> Findings:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise DataError(f"{len(problems)} problem(s) in {conversion.source}, nothing was written:\n{listed}")
     notes = tuple(note for case in found for note in case.notes)
-    return Findings(notes=notes, output_bytes=sum(case.output_bytes for case in found), slices=slices)
+    return Findings(
+        notes=notes,
+        output_bytes=sum(case.output_bytes for case in found),
+        slices=slices,
+        sheared=any(case.sheared for case in found),
+    )
 
 
 def check_case(
@@ -129,6 +148,7 @@ def check_case(
     values: LabelValues,
     preparation: Preparation,
     slicing: TumourSlices | None = None,
+    same_voxels: bool = False,
 ) -> Findings:
     """Read a case's files to their ends, check channels, numbers, label values and geometry, and find its slices."""
     problems: list[str] = []
@@ -138,14 +158,33 @@ def check_case(
     if case.label is not None and label is not None:
         wrong, notes = inspect_values(case.label, values)
         problems += wrong
-    if image is not None and label is not None:
-        difference = geometry_difference(image.geometry, label.geometry)
-        problems += [f"{case.label} does not lie on its image's voxels: {difference}"] if difference else []
+    if case.label is not None and image is not None and label is not None:
+        _check_place(case.label, image, label, same_voxels=same_voxels, problems=problems, notes=notes)
+    if image is not None and not image.geometry.is_orthogonal:
+        notes.append(f"{case.image.name}: its axes are not at right angles, and are kept so")
     if problems or image is None:
         return Findings(tuple(problems), tuple(notes))
     if slicing is not None and case.label is not None:
         return _check_slices(case, case.label, image, notes, values=values, slicing=slicing)
-    return Findings((), tuple(notes), _output_bytes(case, image, preparation))
+    sheared = not image.geometry.is_orthogonal
+    return Findings((), tuple(notes), _output_bytes(case, image, preparation), sheared=sheared)
+
+
+def _check_place(
+    path: Path, image: Header, label: Header, *, same_voxels: bool, problems: list[str], notes: list[str]
+) -> None:
+    """Add a problem where a label does not lie on its image's voxels, or a note where it is taken to do so."""
+    difference = geometry_difference(image.geometry, label.geometry)
+    if difference is None:
+        return
+    equal = label.geometry.size == image.geometry.size
+    if equal and has_blank_header(path, label, image):
+        notes.append(f"{path.name}: its header does not say where it lies; taken to lie on its image's voxels")
+    elif equal and same_voxels:
+        notes.append(f"{path.name}: taken to lie on its image's voxels (--same-voxels); its header says: {difference}")
+    else:
+        advice = ". --same-voxels takes it to lie there, since the sizes are equal" if equal else ""
+        problems.append(f"{path} does not lie on its image's voxels: {difference}{advice}")
 
 
 def _check_slices(
@@ -257,6 +296,7 @@ def _write_descriptions(conversion: Conversion, folder: Path, findings: Findings
         regions_class_order=conversion.regions_class_order,
         training_cases=len(training) if conversion.slicing is None else len(slices),
         description=conversion.description,
+        reader=SHEARED_READER if findings.sheared else None,
     )
     if folds:
         write_json(folder / SPLITS_FILE, as_nnunet_splits(folds))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_dsd.datasets.volumes import Geometry
+from nnunet_dsd.datasets.geometry import Geometry
 
 
 @dataclass(frozen=True)

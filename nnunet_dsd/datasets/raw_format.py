@@ -51,10 +51,12 @@ def write_dataset_json(
     training_cases: int,
     description: str,
     regions_class_order: Sequence[int] = (),
+    reader: str | None = None,
 ) -> None:
     """Write nnU-Net's dataset.json; `labels` maps names to label values, or to several for region-based training.
 
-    With regions, `regions_class_order` is the value that each region writes, the later over the earlier.
+    With regions, `regions_class_order` is the value that each region writes, the later over the earlier. `reader` is
+    nnU-Net's reader of the images, where it should not choose one itself.
     """
     content: dict[str, Any] = {
         "channel_names": {str(index): name for index, name in enumerate(channel_names)},
@@ -63,6 +65,8 @@ def write_dataset_json(
         "file_ending": FILE_ENDING,
         "description": description,
     }
+    if reader:
+        content["overwrite_image_reader_writer"] = reader
     if regions_class_order:
         content["regions_class_order"] = list(regions_class_order)
     write_json(folder / "dataset.json", content)

@@ -15,9 +15,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.raw_format import image_path, label_path
 from nnunet_dsd.datasets.splits import Fold
-from nnunet_dsd.datasets.volumes import Geometry, write_image
+from nnunet_dsd.datasets.volumes import as_image, write_image
 
 # Columns grow to the patient's left, rows to posterior, slices to superior: as a radiologist looks at them.
 ORIENTATION = "LPS"
@@ -89,11 +90,7 @@ def find_slices(case: str, label: sitk.Image, slicing: TumourSlices) -> tuple[Sl
 
 def place(label: sitk.Image, geometry: Geometry) -> sitk.Image:
     """Return a label with the geometry of its image; both have the same number of voxels."""
-    placed = sitk.Image(label)
-    placed.SetOrigin(geometry.origin_mm)
-    placed.SetSpacing(geometry.spacing_mm)
-    placed.SetDirection(geometry.direction)
-    return placed
+    return as_image(sitk.GetArrayViewFromImage(label), geometry)
 
 
 def write_slices(

@@ -1,59 +1,21 @@
-"""Volumes in files: their headers, whether the files are whole, and whether two lie on the same voxels."""
+"""Source volumes as SimpleITK's images: their headers, their channels, and writing them."""
 
 from __future__ import annotations
 
-import gzip
-import itertools
-import math
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunet_dsd.datasets.geometry import Geometry
+from nnunet_dsd.datasets.nifti import read_nifti_header, require_whole_file
+from nnunet_dsd.datasets.readers import nibabel_files, simpleitk
+from nnunet_dsd.datasets.readers.reader import Layout
 from nnunet_dsd.errors import DataError, SetupError
-
-CHUNK_BYTES = 2**22
-NIFTI_ENDINGS = (".nii", ".nii.gz")
-NIFTI_FLOATS = ("16", "64")  # data types of 32 and 64 bits
-NIFTI_HEADER_BYTES = (348, 540)  # the first number of a file, of version 1 and 2
-# Headers of one scan differ by rounding; a label shifted by less than this fraction of a voxel is the same label.
-CORNER_TOLERANCE_VOXELS = 0.1
-# A spacing or an origin that differs by more is named; with fewer than 1000 voxels per axis less does not add up.
-NAMED_DIFFERENCE_VOXELS = 1e-4
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Where an image lies in space. All in SimpleITK's order (x, y, z) and its LPS coordinates; lengths in mm.
-
-    An image has 3 axes, or 2.
-
-    Attributes:
-        size: voxels per axis.
-        spacing_mm: distance of neighbouring voxel centres per axis.
-        origin_mm: position of the first voxel's centre.
-        direction: row-major square matrix whose columns are the axes.
-    """
-
-    size: tuple[int, ...]
-    spacing_mm: tuple[float, ...]
-    origin_mm: tuple[float, ...]
-    direction: tuple[float, ...]
-
-    @property
-    def array_spacing_mm(self) -> tuple[float, ...]:
-        """Spacing along the axes of the array: (z, y, x), or (y, x)."""
-        return self.spacing_mm[::-1]
-
-    def corners_mm(self) -> NDArray[np.float64]:
-        """Positions of the corner voxels' centres, shape (8, 3), or (4, 2)."""
-        axes = np.reshape(self.direction, (len(self.size), len(self.size))) * np.array(self.spacing_mm)
-        last = [(0, count - 1) for count in self.size]
-        indices = np.array(list(itertools.product(*last)), dtype=np.float64)
-        return np.asarray(indices @ axes.T + np.array(self.origin_mm))
 
 
 @dataclass(frozen=True)
@@ -69,46 +31,41 @@ def read_header(path: Path) -> Header:
     """Read a header alone; the last axis of a four-dimensional image counts as channels.
 
     Raises:
-        DataError: if SimpleITK cannot read it, or it is neither a volume nor a series of volumes.
+        DataError: if neither SimpleITK nor nibabel can read it, or it is neither a volume nor a series of volumes.
     """
-    reader = _nifti_information(path)
-    axes = reader.GetDimension()
-    if axes not in (3, 4) or reader.GetNumberOfComponents() != 1:
-        raise DataError(
-            f"{path} has {axes} axes and {reader.GetNumberOfComponents()} numbers per voxel; "
-            "3 axes, or 4 with the channels last, and one number per voxel are expected"
-        )
-    direction = np.reshape(reader.GetDirection(), (axes, axes))[:3, :3]
-    geometry = Geometry(
-        size=tuple(reader.GetSize()[:3]),
-        spacing_mm=tuple(reader.GetSpacing()[:3]),
-        origin_mm=tuple(reader.GetOrigin()[:3]),
-        direction=tuple(float(value) for value in direction.ravel()),
-    )
-    floats = reader.GetMetaData("datatype") in NIFTI_FLOATS
-    return Header(geometry, channels=reader.GetSize()[3] if axes == 4 else 1, is_floating_point=floats)
+    kind = read_nifti_header(path).get_data_dtype()
+    layout = _inspect(path)
+    if len(layout.geometry.size) != 3:
+        raise DataError(f"{path} has {len(layout.geometry.size)} axes; 3, or 4 with the channels last, are expected")
+    return Header(layout.geometry, layout.channels, is_floating_point=kind.kind == "f")
 
 
-def read_geometry(path: Path) -> Geometry:
-    """Read the geometry of an image of any format, with all of its axes, from its header alone.
+def has_blank_header(path: Path, header: Header, image: Header) -> bool:
+    """Whether a label says nothing of where its voxels lie: no transform, or the identity with voxels of 1 mm.
 
-    Raises:
-        DataError: if SimpleITK cannot read it.
+    Without a transform the voxels may be of the image's size too. An origin of at most one voxel goes with the
+    identity: released labels have one of (1, 1, 1).
     """
-    reader = _information(path)
-    return Geometry(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    raw, geometry = read_nifti_header(path), header.geometry
+    if int(raw["qform_code"]) == 0 and int(raw["sform_code"]) == 0:
+        sizes = (np.ones(3), image.geometry.spacing_mm)
+        return any(np.allclose(geometry.spacing_mm, size, rtol=1e-3, atol=0) for size in sizes)
+    straight = np.allclose(np.abs(geometry.direction), np.eye(3).ravel(), rtol=0, atol=1e-6)
+    near = all(abs(value) <= 1 for value in geometry.origin_mm)
+    return bool(straight and near and np.allclose(geometry.spacing_mm, 1.0, rtol=0, atol=1e-6))
 
 
 def read_image(path: Path) -> sitk.Image:
     """Read an image without the header entries that are not its geometry.
 
     Raises:
-        DataError: if SimpleITK cannot read it.
+        DataError: if neither SimpleITK nor nibabel can read it.
     """
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise _unreadable(path, error) from error
+        image = simpleitk.read_image(path)
+    except simpleitk.ShearError:
+        channels = nibabel_files.read(path, "image")
+        return as_image(channels.array[0], channels.geometry)
     for key in image.GetMetaDataKeys():
         image.EraseMetaData(key)
     return image
@@ -121,6 +78,20 @@ def split_channels(image: sitk.Image) -> list[sitk.Image]:
     return [image[:, :, :, channel] for channel in range(image.GetSize()[3])]
 
 
+def as_image(array: NDArray[Any], geometry: Geometry) -> sitk.Image:
+    """Return an array of shape (Z, Y, X), or (Y, X), as SimpleITK's image, which in memory may have any axes."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing(geometry.spacing_mm)
+    image.SetOrigin(geometry.origin_mm)
+    image.SetDirection(geometry.direction)
+    return image
+
+
+def geometry_of_image(image: sitk.Image) -> Geometry:
+    """Return where SimpleITK's image lies."""
+    return Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+
 def write_image(path: Path, image: sitk.Image) -> None:
     """Write a compressed NIfTI file and read it back: SimpleITK reports no error where the disk is full.
 
@@ -129,105 +100,26 @@ def write_image(path: Path, image: sitk.Image) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        sitk.WriteImage(image, str(path), useCompression=True)
+        write_nifti(path, image)
         require_whole_file(path)
-    except (RuntimeError, DataError) as error:
+    except (RuntimeError, OSError, DataError) as error:
         raise SetupError(f"{path} could not be written whole, is the disk full? ({error})") from error
 
 
-def require_whole_file(path: Path) -> None:
-    """Check that a NIfTI file is complete: SimpleITK reads a cut-off one without complaint, the rest as zeros.
+def write_nifti(path: Path, image: sitk.Image) -> None:
+    """Write an image to a compressed NIfTI file, with the axes it has: SimpleITK would set them at right angles."""
+    geometry = geometry_of_image(image)
+    if geometry.is_orthogonal:
+        sitk.WriteImage(image, str(path), useCompression=True)
+        return
+    array = sitk.GetArrayFromImage(image)
+    written = nibabel.Nifti1Image(array.transpose(), geometry.affine())
+    written.header.set_xyzt_units("mm")
+    nibabel.save(written, path)
 
-    Raises:
-        DataError: if it ends early or, where it is compressed, its checksum is wrong.
-    """
+
+def _inspect(path: Path) -> Layout:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            found = sum(len(chunk) for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path} could not be read to its end; it is cut off or damaged ({error})") from error
-    expected = _expected_bytes(path)
-    if found < expected:
-        raise DataError(f"{path} holds {found} bytes of {expected}; it is cut off or damaged")
-
-
-def count_not_finite(path: Path) -> int:
-    """Return how many voxels of a NIfTI file are not-a-number or infinite; none where the numbers are whole ones.
-
-    The file is read here byte by byte: SimpleITK reads such voxels as 0 without a word.
-    """
-    reader = _nifti_information(path)
-    if reader.GetMetaData("datatype") not in NIFTI_FLOATS:
-        return 0
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        order = "<" if int.from_bytes(file.read(4), "little") in NIFTI_HEADER_BYTES else ">"
-        file.seek(int(float(reader.GetMetaData("vox_offset"))))
-        kind = np.dtype(f"{order}f{int(reader.GetMetaData('bitpix')) // 8}")
-        left = kind.itemsize * math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
-        found = 0
-        while left > 0 and (chunk := file.read(min(left, CHUNK_BYTES))):
-            found += int(np.count_nonzero(~np.isfinite(np.frombuffer(chunk, kind))))
-            left -= len(chunk)
-    return found
-
-
-def _expected_bytes(path: Path) -> int:
-    reader = _nifti_information(path)
-    bits = int(reader.GetMetaData("bitpix")) * math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
-    return int(float(reader.GetMetaData("vox_offset")) + bits / 8)
-
-
-def _information(path: Path) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _unreadable(path, error) from error
-    return reader
-
-
-def _nifti_information(path: Path) -> sitk.ImageFileReader:
-    reader = _information(path)
-    if not reader.HasMetaDataKey("vox_offset"):
-        raise DataError(f"{path} is no NIfTI file")
-    return reader
-
-
-def geometry_difference(image: Geometry, label: Geometry) -> str | None:
-    """Say how two volumes fail to lie on the same voxels; None if they do."""
-    return "; ".join(geometry_differences(image, label, names=("image", "label"))) or None
-
-
-def geometry_differences(first: Geometry, second: Geometry, *, names: tuple[str, str]) -> list[str]:
-    """Say in which properties, and by how much, the second image does not lie on the first one's voxels.
-
-    It does if the sizes are equal and no corner of one is further from the other's than `CORNER_TOLERANCE_VOXELS` of
-    the first one's smallest voxel side. That bounds spacing, origin and direction at once, by what they do to a voxel.
-    """
-    if first.size != second.size:
-        return [_both("size", first, second, names)]
-    distance = float(np.linalg.norm(first.corners_mm() - second.corners_mm(), axis=1).max())
-    allowed = CORNER_TOLERANCE_VOXELS * min(first.spacing_mm)
-    if distance <= allowed:
-        return []
-    length = NAMED_DIFFERENCE_VOXELS * min(first.spacing_mm)
-    limits = {"spacing_mm": length, "origin_mm": length, "direction": 1e-4}
-    return [f"corners are up to {distance:.3g} mm apart, allowed are {allowed:.3g} mm"] + [
-        _both(name, first, second, names)
-        for name, limit in limits.items()
-        if not np.allclose(getattr(first, name), getattr(second, name), rtol=0, atol=limit)
-    ]
-
-
-def _both(name: str, first: Geometry, second: Geometry, names: tuple[str, str]) -> str:
-    got, expected = (
-        tuple(float(f"{value:.6g}") if isinstance(value, float) else value for value in getattr(each, name))
-        for each in (second, first)
-    )
-    return f"{name} {got} in the {names[1]}, {expected} in the {names[0]}"
-
-
-def _unreadable(path: Path, error: RuntimeError) -> DataError:
-    said = (str(error).strip().splitlines() or ["nothing"])[-1]
-    return DataError(f"{path} could not be read as an image; it may be damaged. SimpleITK says: {said}")
+        return simpleitk.inspect(path, "image")
+    except simpleitk.ShearError:
+        return nibabel_files.inspect(path, "image")

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from nnunet_dsd.datasets.parallel import process_pool
+from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError, SetupError
-from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry
+from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry, resolve_reader
 from nnunet_dsd.evaluation.pairing import REPAIR, pair_folders, raise_problems, require_evaluable
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.scoring import DEFAULT, evaluate_arrays
@@ -27,6 +28,7 @@ class CaseJob:
     prediction: Path
     reference: Path
     label_set: LabelSet
+    reader: Reader
     settings: EvaluationSettings
 
 
@@ -75,9 +77,11 @@ def evaluate_folders(
     """
     ending = label_set.file_ending
     pairs = pair_folders(predictions, references, ending)
-    require_evaluable(pairs, predictions, references, ending, allow_missing=allow_missing)
+    example = references / f"{(pairs.cases or pairs.missing)[0]}{ending}"
+    reader = resolve_reader(predictions, label_set, example)
+    unit = require_evaluable(pairs, predictions, references, ending, reader=reader, allow_missing=allow_missing)
     jobs = [
-        CaseJob(case, predictions / f"{case}{ending}", references / f"{case}{ending}", label_set, settings)
+        CaseJob(case, predictions / f"{case}{ending}", references / f"{case}{ending}", label_set, reader, settings)
         for case in pairs.cases
     ]
     results = list(track(_run(jobs, processes), len(jobs)))
@@ -90,19 +94,27 @@ def evaluate_folders(
         surface_tolerance_mm=settings.surface_tolerance_mm,
         both_empty=settings.both_empty,
         missing=pairs.missing,
+        length_unit=unit,
     )
 
 
 def evaluate_files(
-    prediction: Path, reference: Path, label_set: LabelSet, *, case: str, settings: EvaluationSettings = DEFAULT
+    prediction: Path,
+    reference: Path,
+    label_set: LabelSet,
+    *,
+    case: str,
+    settings: EvaluationSettings = DEFAULT,
+    reader: Reader | None = None,
 ) -> tuple[Score, ...]:
-    """Evaluate one case from its two label images.
+    """Evaluate one case from its two label images; without a reader by the data set's, or the one that nnU-Net chooses.
 
     Raises:
         DataError: if a file cannot be read, holds values the data set does not have, or the two do not lie on the same
             voxels.
     """
-    predicted, expected = read_labels(prediction), read_labels(reference)
+    reader = reader or label_set.reader
+    predicted, expected = read_labels(prediction, reader), read_labels(reference, reader)
     require_equal_geometry(predicted, expected)
     for volume in (predicted, expected):
         require_known_values(volume, label_set.known_values)
@@ -111,6 +123,7 @@ def evaluate_files(
         expected.array,
         label_set.structures,
         spacing_mm=expected.geometry.array_spacing_mm,
+        is_physical=expected.geometry.is_physical,
         case=case,
         ignore_label=label_set.ignore_label,
         settings=settings,
@@ -151,7 +164,9 @@ def _take_one_core() -> None:
 
 def _run_job(job: CaseJob) -> CaseResult:
     try:
-        scores = evaluate_files(job.prediction, job.reference, job.label_set, case=job.case, settings=job.settings)
+        scores = evaluate_files(
+            job.prediction, job.reference, job.label_set, case=job.case, settings=job.settings, reader=job.reader
+        )
     except DataError as error:
         return CaseResult((), problem=str(error))
     return CaseResult(scores)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.errors import DataError
-from nnunet_dsd.evaluation.measures import MEASURES
+from nnunet_dsd.evaluation.measures import LengthUnit, measures_in
 from nnunet_dsd.evaluation.results import Evaluation, Score, Summary
 from nnunet_dsd.evaluation.structures import Structure
 from nnunet_dsd.files import whole_file, write_json, write_rows
+
+UNKNOWN_IN_VOXELS = ("prediction_ml", "reference_ml")  # undefined where an evaluation does not have them
 
 
 def write_results(folder: Path, evaluation: Evaluation) -> tuple[Path, Path]:
@@ -30,7 +32,18 @@ def write_results(folder: Path, evaluation: Evaluation) -> tuple[Path, Path]:
 
 def write_csv(path: Path, evaluation: Evaluation) -> None:
     """Write a row per case and structure; undefined values are empty cells."""
-    write_rows(path, Score, evaluation.scores)
+    write_rows(path, Score, evaluation.scores, columns=score_columns(evaluation.length_unit))
+
+
+def score_columns(length_unit: LengthUnit) -> dict[str, str]:
+    """Return which fields of a score are written, and under which names: those of the measures in this unit."""
+    names = {measure.field: measure.name for measure in measures_in(length_unit)}
+    measured = {measure.field for measure in measures_in("mm")}
+    return {
+        field.name: names.get(field.name, field.name)
+        for field in fields(Score)
+        if field.name in names or field.name not in measured
+    }
 
 
 def write_evaluation_json(path: Path, evaluation: Evaluation) -> None:
@@ -46,12 +59,15 @@ def read_evaluation_json(path: Path) -> Evaluation:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        unit: LengthUnit = content.get("length_unit", "mm")
+        columns = score_columns(unit)
         return Evaluation(
             structures=tuple(Structure(name, tuple(entry["labels"])) for name, entry in content["summary"].items()),
-            scores=tuple(_read_score(entry) for entry in content["scores"]),
-            surface_tolerance_mm=float(content["surface_tolerance_mm"]),
+            scores=tuple(_read_score(entry, columns) for entry in content["scores"]),
+            surface_tolerance_mm=float(content[f"surface_tolerance_{unit}"]),
             both_empty=content["both_empty"],
             missing=tuple(content["missing"]),
+            length_unit=unit,
         )
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(
@@ -67,23 +83,30 @@ def read_evaluation_json(path: Path) -> Evaluation:
 def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
     """Turn an evaluation into plain values that JSON can hold."""
     return {
-        "surface_tolerance_mm": evaluation.surface_tolerance_mm,
+        "length_unit": evaluation.length_unit,
+        f"surface_tolerance_{evaluation.length_unit}": evaluation.surface_tolerance_mm,
         "both_empty": evaluation.both_empty,
         "missing": list(evaluation.missing),
-        "measures": {measure.name: {"unit": measure.unit, "better": measure.better} for measure in MEASURES},
+        "measures": {measure.name: {"unit": measure.unit, "better": measure.better} for measure in evaluation.measures},
         "summary": {structure.name: _summaries(evaluation, structure) for structure in evaluation.structures},
-        "scores": [_plain(score) for score in evaluation.scores],
+        "scores": [_written(_plain(score), score_columns(evaluation.length_unit)) for score in evaluation.scores],
     }
 
 
 def _summaries(evaluation: Evaluation, structure: Structure) -> dict[str, Any]:
-    summaries = {measure.name: _plain(evaluation.summary(structure.name, measure.name)) for measure in MEASURES}
+    names = [measure.name for measure in evaluation.measures]
+    summaries = {name: _plain(evaluation.summary(structure.name, name)) for name in names}
     return {"labels": list(structure.labels), **summaries}
 
 
-def _read_score(entry: dict[str, Any]) -> Score:
-    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in entry.items()}
-    return Score(**values)
+def _read_score(entry: dict[str, Any], columns: dict[str, str]) -> Score:
+    read: dict[str, Any] = dict.fromkeys(UNKNOWN_IN_VOXELS, math.nan)
+    read |= {field: math.nan if entry[column] is None else entry[column] for field, column in columns.items()}
+    return Score(**read)
+
+
+def _written(values: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
+    return {column: values[field] for field, column in columns.items()}
 
 
 def _plain(record: Score | Summary) -> dict[str, Any]:

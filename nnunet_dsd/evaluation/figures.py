@@ -93,8 +93,8 @@ def scores_figure(evaluation: Evaluation) -> Figure:
     dice_axis.set_title("Dice (higher is better)", fontsize=11, color=INK)
     lowest = min((score.dice for score in evaluation.scores if not math.isnan(score.dice)), default=0.0)
     dice_axis.set_ylim(min(0.7, math.floor(lowest * 10) / 10), 1.0)
-    _draw_strip(distance_axis, evaluation, "hd95_mm", "{:.1f} mm")
-    distance_axis.set_title("HD95 in mm (lower is better)", fontsize=11, color=INK)
+    _draw_strip(distance_axis, evaluation, "hd95_mm", f"{{:.1f}} {evaluation.length_unit}")
+    distance_axis.set_title(f"HD95 in {evaluation.length_unit} (lower is better)", fontsize=11, color=INK)
     distance_axis.set_ylim(bottom=0.0)
     return figure
 

@@ -1,20 +1,28 @@
-"""Images and label images with their geometry, read by SimpleITK."""
+"""Images and label images with their geometry, read as nnU-Net's readers read them."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunet_dsd.datasets import volumes
-from nnunet_dsd.datasets.volumes import Geometry
+from nnunet_dsd.datasets import geometry as geometries
+from nnunet_dsd.datasets import nifti
+from nnunet_dsd.datasets.geometry import Geometry
+from nnunet_dsd.datasets.readers import pictures
+from nnunet_dsd.datasets.readers.choice import PLANS_KEY, choose_reader, named_reader, reader_of_file
+from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout
+from nnunet_dsd.datasets.readers.reader import Reader as Reader
 from nnunet_dsd.errors import DataError
+from nnunet_dsd.evaluation.structures import LabelSet
 
 LARGEST_LABEL = 65535
+PLANS_FILE = "plans.json"
+VALIDATION = "validation"  # nnU-Net's name of the folder in a fold's
 
 
 @dataclass(frozen=True)
@@ -26,33 +34,95 @@ class Volume:
     path: Path
 
 
-def read_volume(path: Path) -> Volume:
-    """Read an image.
+def resolve_reader(predictions: Path, label_set: LabelSet, example: Path) -> Reader:
+    """Return the reader of an evaluation, as nnU-Net does.
+
+    It is that of the plans that nnUNetv2_predict leaves in its predictions, or of the model folder that validation
+    predictions lie in; else the one that the dataset.json names; else the first for the ending that can read.
+
+    Args:
+        predictions: folder of the predictions.
+        label_set: of the data set.
+        example: a reference.
 
     Raises:
-        DataError: if the file is missing, cut off, or SimpleITK cannot read it.
+        DataError: if the plans are damaged or name an unknown reader, or there is none for the ending.
     """
-    _require_file(path)
-    if path.name.endswith(volumes.NIFTI_ENDINGS):
-        volumes.require_whole_file(path)
-    image = volumes.read_image(path)
-    geometry = Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-    return Volume(sitk.GetArrayFromImage(image), geometry, path)
+    whole = predictions.resolve()
+    folders = (predictions, whole.parent.parent) if whole.name == VALIDATION else (predictions,)
+    for path in (folder / PLANS_FILE for folder in folders):
+        if path.is_file() and (reader := _planned_reader(path)):
+            return reader
+    return label_set.reader or choose_reader(label_set.file_ending, example, "labels")
 
 
-def read_labels(path: Path) -> Volume:
+def _planned_reader(path: Path) -> Reader | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        name = content.get(PLANS_KEY)
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} is no plans file of nnU-Net ({error}); copy it again, or delete it.") from error
+    try:
+        return named_reader(name)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_channels(path: Path, reader: Reader | None = None) -> Channels:
+    """Read all channels of an image; None takes the reader that nnU-Net chooses for this file.
+
+    Raises:
+        DataError: if the file is missing or cut off, or nnU-Net's reader would not read it.
+    """
+    return (reader or reader_of_file(path)).read(path)
+
+
+def read_volume(path: Path, reader: Reader | None = None) -> Volume:
+    """Read an image, the first channel where it has several; None takes the reader that nnU-Net chooses for this file.
+
+    Raises:
+        DataError: if the file is missing or cut off, or nnU-Net's reader would not read it.
+    """
+    channels = read_channels(path, reader)
+    return Volume(channels.array[0], channels.geometry, path)
+
+
+def read_picture(path: Path, reader: Reader | None = None) -> Volume:
+    """Read what is drawn of an image: the colours of a picture as fractions (Y, X, 3), else the first channel.
+
+    Raises:
+        DataError: if the file is missing or cut off, or nnU-Net's reader would not read it.
+    """
+    reader = reader or reader_of_file(path)
+    channels = reader.read(path)
+    if reader.name != pictures.NAME or len(channels.array) not in pictures.COLOUR_CHANNELS:
+        return Volume(channels.array[0], channels.geometry, path)
+    colours = channels.array[:3].transpose(1, 2, 0)
+    whitest = np.iinfo(colours.dtype).max if np.issubdtype(colours.dtype, np.integer) else 1.0
+    return Volume(np.clip(colours / whitest, 0.0, 1.0), channels.geometry, path)
+
+
+def read_labels(path: Path, reader: Reader | None = None) -> Volume:
     """Read a label image; values stored as floating point are accepted if they are whole numbers.
+
+    Args:
+        path: the file.
+        reader: of the data set; None takes the one that nnU-Net chooses for this file.
 
     Raises:
         DataError: if the file cannot be read or holds values that are no labels.
     """
-    volume = read_volume(path)
-    if volume.array.ndim != len(volume.geometry.size) or volume.array.ndim not in (2, 3):
+    channels = (reader or reader_of_file(path, "labels")).read(path, "labels")
+    if len(channels.array) != 1:
         raise DataError(
-            f"{path} has the shape {volume.array.shape}; label images have one value per voxel in 2 or 3 dimensions."
+            f"{path} has {len(channels.array)} channels of the shape {channels.array.shape[1:]}; label images have one "
+            "value per voxel in 2 or 3 dimensions. A picture with a palette or in colours is to be saved in grey."
         )
+    volume = Volume(channels.array[0], channels.geometry, path)
     if voxels := _count_not_finite(volume):
         raise DataError(f"{path} holds numbers that are not finite in {voxels} voxel(s); labels are needed.")
+    if volume.array.dtype == np.bool_:
+        return Volume(volume.array.astype(np.uint8), volume.geometry, path)
     low, high = volume.array.min(), volume.array.max()
     if low < 0 or high > LARGEST_LABEL:
         raise DataError(
@@ -67,24 +137,27 @@ def read_labels(path: Path) -> Volume:
 
 
 def _count_not_finite(volume: Volume) -> int:
-    if volume.path.name.endswith(volumes.NIFTI_ENDINGS):
-        return volumes.count_not_finite(volume.path)
+    if nifti.is_nifti(volume.path):
+        return nifti.count_not_finite(volume.path)
     return int(np.count_nonzero(~np.isfinite(volume.array)))
 
 
-def read_geometry(path: Path) -> Geometry:
-    """Read an image's geometry from its header alone.
+def read_layout(path: Path, reader: Reader | None = None, kind: Kind = "image") -> Layout:
+    """Read an image's geometry and number of channels, from its header alone where the format allows it.
 
     Raises:
         DataError: if the file is missing or its header cannot be read.
     """
-    _require_file(path)
-    return volumes.read_geometry(path)
+    return (reader or reader_of_file(path, kind)).inspect(path, kind)
 
 
-def _require_file(path: Path) -> None:
-    if not path.is_file():
-        raise DataError(f"{path} does not exist.")
+def read_geometry(path: Path, reader: Reader | None = None, kind: Kind = "image") -> Geometry:
+    """Read an image's geometry, as `read_layout` does.
+
+    Raises:
+        DataError: if the file is missing or its header cannot be read.
+    """
+    return read_layout(path, reader, kind).geometry
 
 
 def geometry_differences(prediction: Geometry, reference: Geometry) -> list[str]:
@@ -92,7 +165,7 @@ def geometry_differences(prediction: Geometry, reference: Geometry) -> list[str]
 
     Differences that move no corner by a tenth of the reference's smallest voxel side are none.
     """
-    found = volumes.geometry_differences(reference, prediction, names=("reference", "prediction"))
+    found = geometries.geometry_differences(reference, prediction, names=("reference", "prediction"))
     return [f"  {difference}" for difference in found]
 
 

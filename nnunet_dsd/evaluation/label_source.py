@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.evaluation.structures import LabelSet, label_set, read_label_set
+from nnunet_dsd.evaluation.structures import LabelSet, Structure, label_set, read_label_set
 
 DATASET_JSON = "dataset.json"
 
@@ -26,9 +26,13 @@ def find_dataset_json(predictions: Path, references: Path) -> Path | None:
     """
     found = [path for path in places_of_dataset_json(predictions, references) if path.is_file()]
     for other in found[1:]:
-        if set(read_label_set(other).structures) != set(read_label_set(found[0]).structures):
+        if _named(read_label_set(other)) != _named(read_label_set(found[0])):
             raise DataError(f"{found[0]} and {other} name different labels; say which one holds with --dataset-json.")
     return found[0] if found else None
+
+
+def _named(labels: LabelSet) -> tuple[frozenset[Structure], int | None]:
+    return frozenset(labels.structures), labels.ignore_label
 
 
 def resolve_labels(
@@ -91,8 +95,15 @@ def parse_labels(words: Sequence[str]) -> dict[str, int | list[int]]:
 def _restrict(data_set: LabelSet, wanted: LabelSet, path: Path) -> LabelSet:
     """Take the structures that are wanted, and everything else from the data set."""
     known = data_set.known_values or frozenset()
-    unknown = sorted({label for structure in wanted.structures for label in structure.labels} - known)
+    named = {label for structure in wanted.structures for label in structure.labels}
+    unknown = sorted((named | ({wanted.ignore_label} if wanted.ignore_label is not None else set())) - known)
     if unknown:
         raise DataError(f"--labels names the values {unknown}, but {path} has {sorted(known)} only.")
     ignore = data_set.ignore_label if wanted.ignore_label is None else wanted.ignore_label
+    sharing = [structure.name for structure in wanted.structures if ignore in structure.labels]
+    if sharing:
+        raise DataError(
+            f"--labels names the value {ignore} for {', '.join(sharing)}, and {path} leaves it out as `ignore`; an "
+            "evaluation that leaves it out cannot measure it."
+        )
     return replace(data_set, structures=wanted.structures, ignore_label=ignore)

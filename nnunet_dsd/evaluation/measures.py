@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from nnunet_dsd.errors import DataError
+
+LengthUnit = Literal["mm", "voxels"]
 
 
 @dataclass(frozen=True)
@@ -13,9 +16,9 @@ class Measure:
     """One measure of agreement, or a size, per case and structure.
 
     Attributes:
-        name: as in files and in `Score`, with the unit at its end where it has one.
+        name: as in files, with the unit at its end where it has one.
         title: as in tables and figures.
-        unit: `fraction`, `mm` or `ml`.
+        unit: `fraction`, `mm`, `ml`, or `voxels` where the files do not say how large one is.
         better: which values are better; `zero`: those near zero; `none`: it is a size and no judgement.
     """
 
@@ -23,6 +26,11 @@ class Measure:
     title: str
     unit: str
     better: Literal["higher", "lower", "zero", "none"]
+
+    @property
+    def field(self) -> str:
+        """Its name in `Score`, whatever the unit."""
+        return self.name.removesuffix("_voxels") + "_mm" if self.unit == "voxels" else self.name
 
 
 MEASURES = (
@@ -37,14 +45,41 @@ MEASURES = (
 )
 
 
-def find_measure(name: str) -> Measure:
-    """Return the measure of this name.
+def measures_in(length_unit: LengthUnit) -> tuple[Measure, ...]:
+    """Return the measures of an evaluation whose lengths are in this unit; without mm there are no volumes in ml."""
+    if length_unit == "mm":
+        return MEASURES
+    kept = (measure for measure in MEASURES if measure.unit != "ml")
+    return tuple(
+        replace(measure, name=f"{measure.name.removesuffix('_mm')}_voxels", unit="voxels")
+        if measure.unit == "mm"
+        else measure
+        for measure in kept
+    )
+
+
+def require_known(names: Iterable[str]) -> None:
+    """Check that measures have these names in some unit of lengths, before the unit is known.
+
+    Raises:
+        DataError: for the first that has not.
+    """
+    known = {measure.name for unit in get_args(LengthUnit) for measure in measures_in(unit)}
+    for name in names:
+        if name not in known:
+            find_measure(name)
+
+
+def find_measure(name: str, length_unit: LengthUnit = "mm") -> Measure:
+    """Return the measure of this name in evaluations whose lengths are in this unit.
 
     Raises:
         DataError: if there is none.
     """
-    for measure in MEASURES:
+    for measure in measures_in(length_unit):
         if measure.name == name:
             return measure
-    known = ", ".join(measure.name for measure in MEASURES)
-    raise DataError(f"There is no measure {name!r}; there are {known}.")
+    known = ", ".join(measure.name for measure in measures_in(length_unit))
+    other = any(measure.name == name for unit in get_args(LengthUnit) for measure in measures_in(unit))
+    why = f" The evaluations have lengths in {length_unit}." if other else ""
+    raise DataError(f"There is no measure {name!r}; there are {known}.{why}")

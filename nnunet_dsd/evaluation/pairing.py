@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.datasets.geometry import Geometry
+from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
+from nnunet_dsd.evaluation.measures import LengthUnit
 
 MOST_IN_FULL = 5
 PREDICTED_WITH = "predict_from_raw_data_args.json"  # nnUNetv2_predict leaves it beside its predictions
@@ -62,9 +65,17 @@ def pair_folders(predictions: Path, references: Path, file_ending: str) -> Pairs
 
 
 def require_evaluable(
-    pairs: Pairs, predictions: Path, references: Path, file_ending: str, *, allow_missing: bool
-) -> None:
+    pairs: Pairs,
+    predictions: Path,
+    references: Path,
+    file_ending: str,
+    *,
+    allow_missing: bool,
+    reader: Reader | None = None,
+) -> LengthUnit:
     """Check, before any image is read, that predictions are there and have their references' geometry.
+
+    Lengths are in mm where all references say how large a voxel is, and in voxels where none does.
 
     Args:
         pairs: of the two folders.
@@ -72,6 +83,7 @@ def require_evaluable(
         references: folder.
         file_ending: of both.
         allow_missing: accept references without a prediction, as long as one has one.
+        reader: of both; None takes the one that nnU-Net chooses for a file.
 
     Raises:
         DataError: with everything that was found.
@@ -81,30 +93,47 @@ def require_evaluable(
     missing = () if allow_missing else pairs.missing
     problems = [f"{name}{file_ending} has no prediction in {predictions}" for name in missing]
     advice = ["Predict the missing cases, or leave them out with --allow-missing."] if missing else []
-    unreadable, elsewhere = _header_problems(pairs.cases, predictions, references, file_ending)
+    physical: dict[bool, list[str]] = {True: [], False: []}
+    unreadable, elsewhere = _header_problems(pairs.cases, predictions, references, file_ending, reader, physical)
     if unreadable:
         advice.append(REPAIR)
     if elsewhere:
         advice.append("Predict from the images the references were drawn on, or resample the predictions onto them.")
     if problems or unreadable or elsewhere:
         raise_problems([*problems, *unreadable, *_shortened(elsewhere)], " ".join(advice))
+    if physical[True] and physical[False]:
+        raise DataError(
+            f"{len(physical[True])} references have a spacing, such as {physical[True][0]}{file_ending}, and "
+            f"{len(physical[False])} have none, such as {physical[False][0]}{file_ending}: lengths in mm and in voxels "
+            'make no mean. Put a spacing file {"spacing": [z, y, x]} beside each reference, or beside none.'
+        )
+    return "voxels" if physical[False] else "mm"
 
 
 def _header_problems(
-    cases: Sequence[str], predictions: Path, references: Path, file_ending: str
+    cases: Sequence[str],
+    predictions: Path,
+    references: Path,
+    file_ending: str,
+    reader: Reader | None,
+    physical: dict[bool, list[str]],
 ) -> tuple[list[str], list[str]]:
-    """Return which headers cannot be read, and which predictions do not lie on their references' voxels."""
+    """Return which headers cannot be read, and which predictions do not lie on their references' voxels.
+
+    References are filed in `physical` by whether they say how large a voxel is.
+    """
     unreadable: list[str] = []
     elsewhere: list[str] = []
     for case in cases:
-        geometries = {}
+        geometries: dict[Path, Geometry] = {}
         for path in (predictions / f"{case}{file_ending}", references / f"{case}{file_ending}"):
             try:
-                geometries[path] = read_geometry(path)
+                geometries[path] = read_geometry(path, reader, "labels")
             except DataError as error:
                 unreadable.append(str(error))
         if len(geometries) == 2:
-            prediction = next(iter(geometries))
+            prediction, reference = geometries
+            physical[geometries[reference].is_physical].append(case)
             differences = geometry_differences(*geometries.values())
             head = f"{prediction} does not lie on its reference's voxels:"
             elsewhere += ["\n".join([head, *differences])] if differences else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_dsd.evaluation.measures import find_measure
+from nnunet_dsd.evaluation.measures import LengthUnit, Measure, find_measure, measures_in
 from nnunet_dsd.evaluation.settings import BothEmpty, EvaluationSettings
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -16,6 +16,9 @@ from nnunet_dsd.evaluation.structures import Structure
 @dataclass(frozen=True)
 class Score:
     """Agreement of one structure in one case; NaN where a measure is undefined.
+
+    Where the files do not say how large a voxel is, lengths are in voxels (`Evaluation.length_unit`), and there are no
+    volumes in ml.
 
     Attributes:
         case: name of the case.
@@ -70,9 +73,10 @@ class Evaluation:
     Attributes:
         structures: what was evaluated.
         scores: per case and structure.
-        surface_tolerance_mm: the tolerance of the surface Dice.
+        surface_tolerance_mm: the tolerance of the surface Dice, in the unit of lengths.
         both_empty: what Dice and surface Dice are where a structure is absent in both prediction and reference.
         missing: references without a prediction, which were left out.
+        length_unit: of HD95, ASD and the tolerance: mm, or voxels where the files do not say how large one is.
     """
 
     structures: tuple[Structure, ...]
@@ -80,6 +84,12 @@ class Evaluation:
     surface_tolerance_mm: float = EvaluationSettings.surface_tolerance_mm
     both_empty: BothEmpty = EvaluationSettings.both_empty
     missing: tuple[str, ...] = ()
+    length_unit: LengthUnit = "mm"
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures, in the evaluation's unit of lengths."""
+        return measures_in(self.length_unit)
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -96,16 +106,16 @@ class Evaluation:
         Raises:
             DataError: if there is no such measure.
         """
-        name = find_measure(measure).name
-        return summarise([getattr(score, name) for score in self.of(structure)])
+        field = find_measure(measure, self.length_unit).field
+        return summarise([getattr(score, field) for score in self.of(structure)])
 
     def dice_summary(self, structure: str) -> Summary:
         """Summary of a structure's Dice (fractions)."""
         return self.summary(structure, "dice")
 
     def hd95_summary(self, structure: str) -> Summary:
-        """Summary of a structure's HD95 (mm)."""
-        return self.summary(structure, "hd95_mm")
+        """Summary of a structure's HD95, in the unit of lengths."""
+        return summarise([score.hd95_mm for score in self.of(structure)])
 
 
 def summarise(values: Sequence[float]) -> Summary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ def evaluate_arrays(
     *,
     spacing_mm: Sequence[float],
     case: str,
+    is_physical: bool = True,
     ignore_label: int | None = None,
     settings: EvaluationSettings = DEFAULT,
 ) -> tuple[Score, ...]:
@@ -40,6 +42,7 @@ def evaluate_arrays(
         structures: what to evaluate.
         spacing_mm: along the axes of the arrays.
         case: name of the case.
+        is_physical: whether the spacing is one in mm; otherwise it is in voxels, and there are no volumes in ml.
         ignore_label: voxels with this value in the reference belong to no structure, in prediction and reference.
         settings: of the evaluation.
 
@@ -65,6 +68,7 @@ def evaluate_arrays(
                 case=case,
                 structure=structure.name,
                 axes=axes,
+                is_physical=is_physical,
                 settings=settings,
             )
         )
@@ -79,6 +83,7 @@ def evaluate_masks(
     case: str,
     structure: str,
     axes: Sequence[int] | None = None,
+    is_physical: bool = True,
     settings: EvaluationSettings = DEFAULT,
 ) -> Score:
     """Evaluate one structure from its two masks.
@@ -90,6 +95,7 @@ def evaluate_masks(
         case: name of the case.
         structure: name of the structure.
         axes: along which the image has more than one voxel; None: all. Surfaces and distances are those along them.
+        is_physical: whether the spacing is one in mm; otherwise it is in voxels, and there are no volumes in ml.
         settings: of the evaluation.
 
     Raises:
@@ -111,8 +117,8 @@ def evaluate_masks(
         surface_dice=1.0 if agree else distances.surface_dice(settings.surface_tolerance_mm),
         rvd=difference,
         abs_rvd=abs(difference),
-        prediction_ml=volume_ml(sizes[0], spacing_mm),
-        reference_ml=volume_ml(sizes[1], spacing_mm),
+        prediction_ml=volume_ml(sizes[0], spacing_mm) if is_physical else math.nan,
+        reference_ml=volume_ml(sizes[1], spacing_mm) if is_physical else math.nan,
         prediction_voxels=sizes[0],
         reference_voxels=sizes[1],
     )

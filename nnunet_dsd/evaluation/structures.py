@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.datasets.readers.choice import OVERWRITE_KEY, named_reader
+from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError
 
-NOT_EVALUATED = ("background", "ignore")
+BACKGROUND, IGNORE = "background", "ignore"  # no structures
 
 
 @dataclass(frozen=True)
@@ -47,45 +49,100 @@ class LabelSet:
         ignore_label: the label value for `ignore`, if the data set has one.
         file_ending: of predictions and references.
         known_values: every label value the data set has; None: not known, so any value is accepted.
+        reader: nnU-Net's reader that the data set names; None: nnU-Net chooses by the ending and tries.
     """
 
     structures: tuple[Structure, ...]
     ignore_label: int | None = None
     file_ending: str = ".nii.gz"
     known_values: frozenset[int] | None = None
+    reader: Reader | None = None
 
 
 def read_label_set(path: Path) -> LabelSet:
     """Read the structures from nnU-Net's dataset.json; background and `ignore` are no structures.
 
     Raises:
-        DataError: if the file is missing or is not a dataset.json.
+        DataError: if the file is missing, is not a dataset.json, is one of nnU-Net v1, or names an unknown reader.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        labels, ending = content["labels"], content["file_ending"]
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; it is nnU-Net's dataset.json and names the labels.") from error
     except ValueError as error:
         raise DataError(f"{path} is no JSON file ({error}); nnU-Net's dataset.json is needed.") from error
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path} is no dataset.json with `labels` and `file_ending`: {error!r}.") from error
-    return label_set(labels, file_ending=ending)
+    if _is_of_version_1(content):
+        raise DataError(
+            f"{path} is of nnU-Net v1 or of the Medical Segmentation Decathlon: its labels go from values to names. "
+            "Convert the data set with nnUNetv2_convert_old_nnUNet_dataset or nnUNetv2_convert_MSD_dataset, and give "
+            "the dataset.json that this writes."
+        )
+    lacking = [key for key in ("labels", "file_ending") if not isinstance(content, dict) or key not in content]
+    if lacking:
+        raise DataError(f"{path} is no dataset.json of nnU-Net: it has no {' and no '.join(map(repr, lacking))}.")
+    try:
+        found = label_set(content["labels"], file_ending=content["file_ending"])
+        return replace(found, reader=named_reader(content.get(OVERWRITE_KEY)))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _is_of_version_1(content: Any) -> bool:
+    """Whether labels go from values to names, or channels are called `modality`, as before nnU-Net 2."""
+    if not isinstance(content, dict):
+        return False
+    labels = content.get("labels")
+    turned = isinstance(labels, dict) and bool(labels) and all(_is_turned(*entry) for entry in labels.items())
+    return turned or ("modality" in content and "channel_names" not in content and "file_ending" not in content)
+
+
+def _is_turned(key: str, entry: Any) -> bool:
+    return key.isdecimal() and isinstance(entry, str) and not entry.isdecimal()
 
 
 def label_set(labels: Mapping[str, int | list[int]], *, file_ending: str = ".nii.gz") -> LabelSet:
     """Build a label set from the `labels` of a dataset.json: names to one value, or to several for regions.
 
     Raises:
-        DataError: if there is no structure, or a structure's values are impossible.
+        DataError: if there is no structure, a structure's values are impossible, or `ignore` is not one value above 0
+            that no structure has.
     """
-    try:
-        values = {name: tuple(int(value) for value in np.atleast_1d(entry)) for name, entry in labels.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise DataError(f"The labels {labels} are no names with whole numbers or lists of these: {error}.") from error
-    structures = tuple(Structure(name, entry) for name, entry in values.items() if name not in NOT_EVALUATED)
+    if not isinstance(labels, Mapping):
+        raise DataError(f"The labels {labels!r} are no names with whole numbers or lists of these.")
+    ignore = _ignore_label(labels.get(IGNORE))
+    values = {name: _values(name, entry) for name, entry in labels.items() if name != IGNORE}
+    structures = tuple(Structure(name, entry) for name, entry in values.items() if name != BACKGROUND)
     if not structures:
-        raise DataError(f"The labels {dict(labels)} hold no structure besides {' and '.join(NOT_EVALUATED)}.")
-    ignore = labels.get("ignore")
-    known = frozenset({0}.union(*values.values()))
-    return LabelSet(structures, ignore if isinstance(ignore, int) else None, file_ending, known)
+        raise DataError(f"The labels {dict(labels)} hold no structure besides {BACKGROUND} and {IGNORE}.")
+    sharing = [structure.name for structure in structures if ignore in structure.labels]
+    if sharing:
+        raise DataError(
+            f"The value {ignore} is left out as `{IGNORE}`, and is a value of {', '.join(sharing)} as well; it can be "
+            "one of the two only."
+        )
+    known = frozenset({0}.union(*values.values(), () if ignore is None else (ignore,)))
+    return LabelSet(structures, ignore, file_ending, known)
+
+
+def _ignore_label(entry: Any) -> int | None:
+    """Return the value to leave out, under nnU-Net's rule: one whole number, no list and no text."""
+    if entry is None or (_is_whole(entry) and not isinstance(entry, str) and entry > 0):
+        return None if entry is None else int(entry)
+    raise DataError(
+        f"`{IGNORE}` is {entry!r}; nnU-Net takes one whole number above 0 and no list or text, and so does an "
+        "evaluation. To leave out several values, give their voxels one value in the references."
+    )
+
+
+def _values(name: str, entry: Any) -> tuple[int, ...]:
+    """Return the label values of a name; digits in a text are taken as nnU-Net takes them."""
+    entries = entry if isinstance(entry, list | tuple) else [entry]
+    if not all(_is_whole(value) for value in entries):
+        raise DataError(f"The label {name!r} is {entry!r}; a whole number or a list of these is needed.")
+    return tuple(int(value) for value in entries)
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isascii() and value.isdecimal()
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from nnunet_dsd.evaluation.measures import MEASURES, Measure
+from nnunet_dsd.evaluation.measures import Measure
 from nnunet_dsd.evaluation.results import Evaluation, Summary
 
-DIGITS = {"fraction": 3, "mm": 2, "ml": 2}
+DIGITS = {"fraction": 3, "mm": 2, "voxels": 2, "ml": 2}
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
@@ -20,9 +20,9 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     cases = len(evaluation.cases)
     table = Table(title=f"{cases} case(s): mean ± standard deviation", title_justify="left")
     table.add_column("structure", style="bold")
-    judging = [measure for measure in MEASURES if measure.better != "none"]
+    judging = [measure for measure in evaluation.measures if measure.better != "none"]
     for measure in judging:
-        table.add_column(escape(_heading(measure, evaluation.surface_tolerance_mm)), justify="right")
+        table.add_column(escape(_heading(measure, evaluation)), justify="right")
     for structure in evaluation.structures:
         summaries = [(evaluation.summary(structure.name, measure.name), measure) for measure in judging]
         table.add_row(escape(structure.name), *(format_summary(summary, measure) for summary, measure in summaries))
@@ -39,7 +39,7 @@ def format_summary(summary: Summary, measure: Measure) -> str:
     return f"{summary.mean:.{digits}f}{spread}" + (f" ({summary.defined}/{cases})" if summary.undefined else "")
 
 
-def _heading(measure: Measure, surface_tolerance_mm: float) -> str:
+def _heading(measure: Measure, evaluation: Evaluation) -> str:
     if measure.name == "surface_dice":
-        return f"{measure.title} at {surface_tolerance_mm:g} mm"
+        return f"{measure.title} at {evaluation.surface_tolerance_mm:g} {evaluation.length_unit}"
     return measure.title if measure.unit == "fraction" else f"{measure.title} ({measure.unit})"

@@ -1,5 +1,6 @@
 """Where a patch lies: in the prepared image, in the image as read, and in space."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,7 +13,8 @@ from nnunet_dsd.attribution.patch import (
     place_patch,
     write_patch,
 )
-from nnunet_dsd.datasets.volumes import Geometry
+from nnunet_dsd.datasets.geometry import Geometry
+from nnunet_dsd.datasets.readers.choice import named_reader
 from nnunet_dsd.trainers.finished import PreparedImage
 
 IDENTITY = (0, 1, 2)
@@ -119,6 +121,21 @@ def test_a_written_patch_lies_where_the_image_has_these_voxels(tmp_path, transpo
     assert written.GetSpacing()[::-1] == pytest.approx(
         tuple(model_spacing_mm(patch.prepared, geometry)[transpose.index(axis)] for axis in range(3)), rel=1e-5
     )
+
+
+def test_a_map_of_a_sheared_image_has_its_axes(tmp_path):
+    steps = np.array([[0.8, 0.1, 0.0], [0.0, 0.9, 0.3], [0.0, 0.0, 3.0]])
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = steps, (5, -3, 40)
+    nib.save(nib.Nifti1Image(np.zeros((24, 20, 16), np.uint8), affine), tmp_path / "image.nii.gz")
+    geometry = named_reader("NibabelIO").inspect(tmp_path / "image.nii.gz").geometry
+    patch = Patch(prepared((16, 20, 24)), (1, 2, 3), (4, 5, 6))  # z, y, x
+    values = np.arange(120, dtype=np.float32).reshape(4, 5, 6)
+    write_patch(tmp_path / "map.nii.gz", values, patch, geometry)
+    written = nib.load(tmp_path / "map.nii.gz")
+    assert np.array_equal(written.get_fdata(), values.transpose())
+    assert written.affine[:3, :3] == pytest.approx(steps, abs=1e-5)
+    assert written.affine[:3, 3] == pytest.approx(affine[:3, :3] @ (3, 2, 1) + affine[:3, 3], abs=1e-4)
 
 
 def test_a_flat_image_gives_a_flat_map_in_its_place(tmp_path):

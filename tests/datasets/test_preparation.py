@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 from made_up_sources import OBLIQUE, rotation
 
+from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.preparation import Preparation, prepare_image, prepare_label, prepared_voxels, resampled_size
-from nnunet_dsd.datasets.volumes import Geometry
 
 PAPER = Preparation(orientation="RAS", spacing_mm=(1.5, 1.5, 2.0))
 SPACING = (0.7, 0.9, 2.6)

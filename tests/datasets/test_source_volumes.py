@@ -8,14 +8,11 @@ import pytest
 import SimpleITK as sitk
 from made_up_sources import OBLIQUE, cut_off, rotation, write_volume
 
+from nnunet_dsd.datasets.geometry import Geometry, geometry_difference
+from nnunet_dsd.datasets.nifti import count_not_finite, require_whole_file
 from nnunet_dsd.datasets.volumes import (
-    Geometry,
-    count_not_finite,
-    geometry_difference,
-    read_geometry,
     read_header,
     read_image,
-    require_whole_file,
     split_channels,
     write_image,
 )
@@ -78,7 +75,7 @@ def test_a_sound_gzip_around_a_cut_off_nifti_is_noticed(tmp_path):
 
 def test_a_file_that_is_no_image_is_a_data_error(tmp_path):
     (tmp_path / "a.nii").write_text("hello")
-    for read in (require_whole_file, read_header, read_geometry, read_image):
+    for read in (require_whole_file, read_header, read_image):
         with pytest.raises(DataError, match="could not be read as an image"):
             read(tmp_path / "a.nii")
 

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from PIL import Image
 from trainer_workplace import CLASSES, REGIONS, REGIONS_IGNORE, SHAPE, read, shrink_transformers, write_model
 
 from nnunet_dsd.attribution.patch import Patch, write_patch
+from nnunet_dsd.attribution.request import ModelChoice, Request, check_request
 from nnunet_dsd.attribution.table import NOT_PREDICTED
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.evaluation.images import read_geometry
 from nnunet_dsd.trainers.finished import FinishedModel
 
@@ -330,6 +333,42 @@ def test_channels_that_do_not_lie_on_the_same_voxels_are_refused(nnunet, tmp_pat
     assert "corners are up to 5 mm apart" in said
 
 
+def requested(nnunet, tmp_path, reader, ending, channels):
+    """Check a request of a model that reads `channels` channels by a reader, and of one case without references."""
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = changed(
+        write_model(trainer),
+        tmp_path / "nnUNetTrainerDSD__nnUNetPlans__3d_fullres",
+        plans=lambda all_: all_.update(image_reader_writer=reader),
+        dataset=lambda all_: all_.update(
+            file_ending=ending, channel_names={str(place): "zscore" for place in range(channels)}
+        ),
+    )
+    request = Request(
+        models=(ModelChoice("m", model),), images=tmp_path, output=tmp_path / "looked", cases=("c",), label="outer"
+    )
+    return check_request(request)
+
+
+def test_colours_of_one_picture_are_the_channels_of_a_model(nnunet, tmp_path):
+    Image.fromarray(np.zeros((12, 14, 3), np.uint8)).save(tmp_path / "c_0000.png")
+    inputs = requested(nnunet, tmp_path, "NaturalImage2DIO", ".png", 3)
+    assert [path.name for path in inputs.cases[0].images] == ["c_0000.png"]
+    assert inputs.reader.name == "NaturalImage2DIO"
+
+
+def test_an_image_of_four_axes_is_the_channels_of_a_model(nnunet, tmp_path):
+    sitk.WriteImage(sitk.Image((6, 5, 4, 2), sitk.sitkInt16), str(tmp_path / "c_0000.nii.gz"))
+    assert len(requested(nnunet, tmp_path, "SimpleITKIO", ".nii.gz", 2).cases[0].images) == 1
+
+
+def test_a_picture_of_fewer_channels_than_the_model_takes_is_refused(nnunet, tmp_path):
+    Image.fromarray(np.zeros((12, 14), np.uint8)).save(tmp_path / "c_0000.png")
+    with pytest.raises(SettingsError, match=r"c has 1 channel\(s\) in c_0000.png, and the models take 3"):
+        requested(nnunet, tmp_path, "NaturalImage2DIO", ".png", 3)
+
+
 def changed(model, folder, **entries):
     """A copy of a model's descriptions with other plans or another dataset.json."""
     shutil.copytree(model, folder)
@@ -347,7 +386,11 @@ def test_models_that_cannot_be_compared_are_refused(nnunet, tmp_path, capsys):
     name = model.name
     others = [
         changed(model, tmp_path / "labels" / name, dataset=lambda all_: all_["labels"].update(outer=1, inner=2)),
-        changed(model, tmp_path / "reader" / name, plans=lambda all_: all_.update(image_reader_writer="Tiff3DIO")),
+        changed(
+            model,
+            tmp_path / "reader" / name,
+            plans=lambda all_: all_.update(image_reader_writer="NibabelIOWithReorient"),
+        ),
         changed(
             model,
             tmp_path / "cascade" / name,
@@ -359,7 +402,7 @@ def test_models_that_cannot_be_compared_are_refused(nnunet, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "3 problem(s)" in said
     assert "labels was trained with the labels {'background': 0, 'inner': 2, 'outer': 1}" in said
-    assert "reader reads images with nnU-Net's Tiff3DIO" in said
+    assert "reader reads images with nnU-Net's NibabelIOWithReorient, which turns their axes" in said
     assert "cascade is the second stage of a cascade" in said
 
 

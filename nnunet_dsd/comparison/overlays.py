@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.drawing import new_figure
 from nnunet_dsd.comparison.case_choice import ShownCase
 from nnunet_dsd.comparison.drawn_predictions import require_evaluated_images
 from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.panels import wrapped
 from nnunet_dsd.errors import ShapeError
-from nnunet_dsd.evaluation.figures import INK, best_slice, colour_of
+from nnunet_dsd.evaluation.figures import INK, best_slice, colour_of, structure_legend
 from nnunet_dsd.evaluation.images import read_labels, read_volume
 from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.structures import Structure
@@ -38,15 +38,13 @@ def contour_figure(
         ShapeError: if an image has other axes than its reference, such as a colour image.
     """
     require_evaluated_images(shown, structures, files)
-    figure = Figure(figsize=(11.2, 2.9 * len(shown) + 0.8), layout="constrained", facecolor="white")
+    figure = new_figure(11.2, 2.9 * len(shown) + 0.8)
     grid = figure.subplots(len(shown), 4, squeeze=False)
     for row, case in zip(grid, shown, strict=True):
         _draw_case(row, case, _read_slices(case, structures, files), structures)
     for axis, title in zip(grid[0], ("image", "reference", baseline, method), strict=True):
         axis.set_title(wrapped(title, 28), fontsize=11, color=INK)
-    handles = [Line2D([], [], color=colour_of(place), lw=2.5) for place in range(len(structures))]
-    names = [structure.name for structure in structures]
-    figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), frameon=False, fontsize=11)
+    structure_legend(figure, structures)
     return figure
 
 

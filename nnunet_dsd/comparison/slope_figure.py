@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.drawing import new_figure
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
 from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, wrapped
@@ -47,7 +48,7 @@ def _grid(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figure, list[
     blocks = math.ceil(len(columns) / across)
     width = min(2.6, max(1.4, 8.0 / across))
     size = (0.9 + width * across, (1.1 + 0.5 * width) * blocks * len(methods) + 0.55)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = new_figure(*size)
     grid = figure.subplots(blocks * len(methods), across, squeeze=False)
     result = []
     for row, method in enumerate(methods):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.drawing import named_legend, new_figure
 from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
-from nnunet_dsd.files import whole_file
 
 # Okabe and Ito's palette without black: told apart with any colour vision, and visible on grey.
 PALETTE = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00", "#0072B2")
@@ -59,16 +58,22 @@ def overlay_figure(cases: Sequence[OverlayCase], structures: Sequence[Structure]
     """
     if not cases:
         raise ShapeError("At least one case is needed for a figure of overlays; got none.")
-    figure = Figure(figsize=(9.6, 2.95 * len(cases) + 0.7), layout="constrained", facecolor="white")
+    figure = new_figure(9.6, 2.95 * len(cases) + 0.7)
     axes = figure.subplots(len(cases), len(COLUMNS), squeeze=False)
     for row, case in zip(axes, cases, strict=True):
         _draw_row(row, case, structures)
     for axis, title in zip(axes[0], COLUMNS, strict=True):
         axis.set_title(title, fontsize=11, color=INK)
+    structure_legend(figure, structures)
+    return figure
+
+
+def structure_legend(figure: Figure, structures: Sequence[Structure]) -> None:
+    """Name the structures and their colours below a figure."""
     handles = [Line2D([], [], color=colour_of(index), lw=2.5) for index in range(len(structures))]
     names = [structure.name for structure in structures]
-    figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), frameon=False, fontsize=11)
-    return figure
+    columns = min(6, len(names))
+    named_legend(figure, handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=11)
 
 
 def best_slice(reference: NDArray[np.integer[Any]], structures: Sequence[Structure]) -> int:
@@ -87,7 +92,7 @@ def best_slice(reference: NDArray[np.integer[Any]], structures: Sequence[Structu
 def scores_figure(evaluation: Evaluation) -> Figure:
     """Draw Dice and HD95 of every case as dots, a column per structure, with the mean as a line."""
     width = max(7.5, 2.0 + 1.1 * len(evaluation.structures))
-    figure = Figure(figsize=(width, 3.6), layout="constrained", facecolor="white")
+    figure = new_figure(width, 3.6)
     dice_axis, distance_axis = figure.subplots(1, 2)
     _draw_strip(dice_axis, evaluation, "dice", "{:.3f}")
     dice_axis.set_title("Dice (higher is better)", fontsize=11, color=INK)
@@ -97,12 +102,6 @@ def scores_figure(evaluation: Evaluation) -> Figure:
     distance_axis.set_title("HD95 in mm (lower is better)", fontsize=11, color=INK)
     distance_axis.set_ylim(bottom=0.0)
     return figure
-
-
-def save_png(figure: Figure, path: Path, *, dpi: int = 130) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi)
 
 
 def draw_slice(axis: Axes, image: NDArray[Any], *, aspect: float) -> None:

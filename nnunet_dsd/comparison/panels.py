@@ -55,6 +55,11 @@ def method_panels(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figur
     return figure, axes[: len(columns)]
 
 
+def say_no_value(axis: Axes) -> None:
+    """Write into a panel that it has no value."""
+    axis.text(0.5, 0.5, "no value", transform=axis.transAxes, ha="center", va="center", fontsize=9, color=INK)
+
+
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG, and as SVG and PDF for papers; without dates, so that the same figure is the same file."""
     save_png(figure, folder / f"{name}.png", dpi=160)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from nnunet_dsd.common.markup import latex_text, markdown_text
 from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.results import Comparison
+from nnunet_dsd.comparison.scores import MEAN
 from nnunet_dsd.comparison.statements import case_notes, table_notes
 from nnunet_dsd.comparison.table import MeasureTable, Row
 
@@ -17,10 +19,23 @@ def headings(table: MeasureTable) -> tuple[str, ...]:
 
 
 def row_texts(table: MeasureTable, row: Row) -> tuple[str, ...]:
-    """The cells of a row as they are printed, without marks for the best."""
-    printed = format_of(table.measure)
+    """The cells of a row as they are printed, without marks for the best.
+
+    A mean that does not stand on all cases is followed by how many it stands on, such as 3.20 ± 0.41 (7/9); a mean
+    over structures by the fewest that one of its parts stands on, such as 3.20 ± 0.41 (≥7/9).
+    """
     unit = row.over if row.count != 1 else row.over[:-1]
-    return (row.method, f"{row.count} {unit}", *(printed.spread(cell.mean, cell.deviation) for cell in row.cells))
+    cells = (cell_text(table, row, column) for column in range(len(row.cells)))
+    return (row.method, f"{row.count} {unit}", *cells)
+
+
+def cell_text(table: MeasureTable, row: Row, column: int) -> str:
+    """One cell of a row as it is printed, without a mark for the best."""
+    cell = row.cells[column]
+    text = format_of(table.measure).spread(cell.mean, cell.deviation)
+    if cell.defined == row.total or math.isnan(cell.mean):
+        return text
+    return f"{text} ({'≥' if table.columns[column] == MEAN else ''}{cell.defined}/{row.total})"
 
 
 def markdown(comparison: Comparison) -> str:

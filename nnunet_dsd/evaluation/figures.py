@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.common.drawing import named_legend, new_figure
 from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
+from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -30,8 +32,8 @@ class OverlayCase:
 
     Attributes:
         name: shown beside the row.
-        image: intensities, shape (Z, Y, X), or (Y, X).
-        reference: label image of the same shape.
+        image: intensities, shape (Z, Y, X), or (Y, X); a colour image has its three colours as a last axis.
+        reference: label image of the shape without colours.
         prediction: label image of the same shape.
         spacing_mm: along the axes of the arrays.
         caption: a second line beside the row, for example the case's scores.
@@ -100,17 +102,22 @@ def scores_figure(evaluation: Evaluation) -> Figure:
     dice_axis.set_ylim(min(0.7, math.floor(lowest * 10) / 10), 1.0)
     _draw_strip(distance_axis, evaluation, "hd95_mm", "{:.1f} mm")
     distance_axis.set_title("HD95 in mm (lower is better)", fontsize=11, color=INK)
+    limit_axis(distance_axis, "y", find_measure("hd95_mm"), value_limits(find_measure("hd95_mm")))
     distance_axis.set_ylim(bottom=0.0)
     return figure
 
 
 def draw_slice(axis: Axes, image: NDArray[Any], *, aspect: float) -> None:
-    """Draw a slice `(Y, X)` in grey, from its 1st to its 99th percentile.
+    """Draw a slice `(Y, X)` in grey, or `(Y, X, 3)` in colours, from its 1st to its 99th percentile.
 
-    `aspect` is a pixel's height over its width.
+    `aspect` is a pixel's height over its width. Values that are not finite are left white, in grey slices.
     """
-    low, high = np.percentile(image, [1.0, 99.0])
-    axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest")
+    finite = image[np.isfinite(image)].astype(np.float64)
+    low, high = np.percentile(finite, [1.0, 99.0]) if finite.size else (0.0, 1.0)
+    high = max(high, low + 1e-6)
+    if image.ndim == 3:
+        image = np.clip((np.nan_to_num(image.astype(np.float64)) - low) / (high - low), 0.0, 1.0)
+    axis.imshow(image, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
@@ -143,13 +150,15 @@ def _draw_row(row: NDArray[Any], case: OverlayCase, structures: Sequence[Structu
 def _slices(
     case: OverlayCase, structures: Sequence[Structure]
 ) -> tuple[NDArray[Any], NDArray[np.integer[Any]], NDArray[np.integer[Any]], float]:
-    if not case.image.shape == case.reference.shape == case.prediction.shape:
+    voxels = case.image.shape[: case.reference.ndim]
+    in_grey_or_colours = case.image.shape[case.reference.ndim :] in ((), (3,))
+    if not (voxels == case.reference.shape == case.prediction.shape and in_grey_or_colours):
         raise ShapeError(
             f"Image, reference and prediction of {case.name} have the shapes {case.image.shape}, "
             f"{case.reference.shape} and {case.prediction.shape}; they must be equal."
         )
     aspect = case.spacing_mm[-2] / case.spacing_mm[-1]
-    if case.image.ndim == 2:
+    if case.reference.ndim == 2:
         return case.image, case.reference, case.prediction, aspect
     index = best_slice(case.reference, structures)
     return case.image[index], case.reference[index], case.prediction[index], aspect
@@ -161,7 +170,9 @@ def _draw_strip(axis: Axes, evaluation: Evaluation, metric: str, form: str) -> N
         if not values:
             continue
         offsets = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
-        axis.scatter(index + offsets, values, s=34, color=colour_of(index), edgecolor="white", lw=0.7, zorder=3)
+        axis.scatter(
+            index + offsets, values, s=34, color=colour_of(index), edgecolor="white", lw=0.7, zorder=3, clip_on=False
+        )
         mean = float(np.mean(values))
         axis.hlines(mean, index - 0.3, index + 0.3, color=INK, lw=1.6, zorder=4)
         axis.annotate(form.format(mean), (index + 0.32, mean), va="center", fontsize=9, color=INK)

@@ -66,6 +66,7 @@ def test_the_json_holds_tables_and_tests_in_the_measures_units(written):
         "structure": "mean",
         "mean": table.rows[1].cells[2].mean,
         "deviation": table.rows[1].cells[2].deviation,
+        "defined": 8,
         "undefined": 0,
         "best": True,
     }
@@ -114,7 +115,7 @@ def test_the_report_needs_nothing_else_and_escapes_what_it_is_given(written):
     assert "&lt;b&gt;noted&lt;/b&gt;" in text
     assert "A &amp; B" in text
     assert "Undefined values of HD95" in text
-    assert "Not drawn. The list of runs names no folder of images and references." in text
+    assert "Not drawn. No folder of images and references is known: list the runs in a file for --runs" in text
 
 
 def test_a_single_method_gets_tables_and_boxes_only(tmp_path):

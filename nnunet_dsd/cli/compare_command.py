@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SUMMARY = "compare runs on the same cases: tables, paired tests, figures, a report"
 ONE_METHOD = (
     "there is one method, so nothing is compared: a difference needs a baseline and another method on the same cases "
-    "(compare STOCK=stock/evaluation.json OTHER=other/evaluation.json -o FOLDER). The means of the runs of one method are "
-    "in the tables; the scores of a single run are in the scores.csv and evaluation.json of nnunet-dsd evaluate"
+    "(compare STOCK=stock/evaluation.json OTHER=other/evaluation.json -o FOLDER). The tables hold the means of this "
+    "method's runs; for the scores of a single run see the scores.csv and evaluation.json of nnunet-dsd evaluate"
 )
 DEFAULT_MEASURES = ("dice", "hd95_mm")
 
@@ -128,8 +128,9 @@ def _summary(comparison: Comparison, result: MeasureResults) -> Table:
 
     printed, column = format_of(result.measure), result.table.columns[-1]
     found = {one.method: one for one in result.comparisons if one.column == column}
-    table = Table(title=Text(f"{printed.title}, {column}, against {comparison.baseline}"), title_justify="left")
-    for heading in ("method", "± over", column, "difference", "95 % interval", "p (Holm)"):
+    against = f", against {comparison.baseline}" if found else ""
+    table = Table(title=Text(f"{printed.title}, {column}{against}"), title_justify="left")
+    for heading in ("method", "± over", column, *(("difference", "95 % interval", "p (Holm)") if found else ())):
         is_name = heading == "method"
         table.add_column(Text(heading), justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name)
     for row in result.table.rows:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import SimpleITK as sitk
 from example_plans import example_plans
 
 DATASET = "Dataset099_Example"
@@ -130,19 +132,20 @@ class StudyWorkplace:
         return f"{trainer}__{plans}__3d_fullres__fold_{fold}"
 
     def _write_data(self) -> None:
-        for name in ("nnUNetPlans_3d_fullres", "gt_segmentations"):
-            (self.preprocessed / name).mkdir(parents=True)
+        for folder in (self.preprocessed / "nnUNetPlans_3d_fullres", self.preprocessed / "gt_segmentations"):
+            folder.mkdir(parents=True)
+        for name in ("imagesTr", "imagesTs", "labelsTs"):
+            (self.raw / name).mkdir(parents=True)
         (self.preprocessed / "nnUNetPlans.json").write_text(json.dumps(example_plans()))
         description = {"labels": {"background": 0, "organ": 1}, "file_ending": ENDING}
         (self.preprocessed / "dataset.json").write_text(json.dumps(description))
         (self.preprocessed / "splits_final.json").write_text(json.dumps(SPLITS))
         for case in CASES:
-            (self.preprocessed / "gt_segmentations" / f"{case}{ENDING}").write_text(f"reference of {case}")
-        for name in ("imagesTr", "imagesTs", "labelsTs"):
-            (self.raw / name).mkdir(parents=True)
+            write_label_image(self.preprocessed / "gt_segmentations" / f"{case}{ENDING}")
+            write_label_image(self.raw / "imagesTr" / f"{case}_0000{ENDING}")
         for case in TEST_CASES:
-            (self.raw / "imagesTs" / f"{case}_0000{ENDING}").write_text("image")
-            (self.raw / "labelsTs" / f"{case}{ENDING}").write_text("reference")
+            write_label_image(self.raw / "imagesTs" / f"{case}_0000{ENDING}")
+            write_label_image(self.raw / "labelsTs" / f"{case}{ENDING}")
 
     def _write_programs(self) -> None:
         (self.root / "bin").mkdir()
@@ -151,6 +154,13 @@ class StudyWorkplace:
             path = self.root / "bin" / name
             path.write_text(text)
             path.chmod(0o755)
+
+
+def write_label_image(path: Path, *, value: int = 1, size: int = 4) -> None:
+    """Write a small label image: one voxel of a value in a cube."""
+    labels = np.zeros((size, size, size), np.uint8)
+    labels[1, 1, 1] = value
+    sitk.WriteImage(sitk.GetImageFromArray(labels), str(path))
 
 
 def members_alive(group: int) -> bool:

@@ -14,9 +14,11 @@ EVERYWHERE = {
     "nnunet_dsd.files",
     "nnunet_dsd.declared_settings",
     "nnunet_dsd.report_page",
+    "nnunet_dsd.common",
 }
 # Which parts of nnunet_dsd a part may import besides itself and EVERYWHERE. A part that is new must be named here.
 MAY_IMPORT = {
+    "common": set(),
     "errors": set(),
     "files": set(),
     "declared_settings": set(),
@@ -45,9 +47,13 @@ MAY_IMPORT = {
         "presets",
         "registry",
         "nnunet_folders",
+        "machine",
         "child_processes",
         "training_output",
         "printed_tables",
+        "datasets",
+        "evaluation",
+        "comparison",
     },
     "attribution": {"trainers", "networks", "datasets", "evaluation"},
     "demo": {"datasets", "evaluation", "registry", "child_processes", "encoder_teacher", "training_output"},

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnunet_dsd.common.markup import markdown_text
+
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first row is its header; no line break at the end."""
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    """Return a table whose first row is its header; cells are printed as they are; no line break at the end."""
+    cells = [[markdown_text(cell) for cell in row] for row in rows]
+    lines = [cells[0], ["---"] * len(cells[0]), *cells[1:]]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from nnunet_dsd.ablation.claims import claimed
 from nnunet_dsd.ablation.commands import Command
 from nnunet_dsd.ablation.known_trainers import is_nnunets_own
-from nnunet_dsd.ablation.places import Places
+from nnunet_dsd.ablation.places import Places, read_json
 from nnunet_dsd.ablation.processes import run_logged
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import EVALUATION, is_scored, predictions_folder
@@ -41,6 +41,12 @@ def write_report(study: Study, places: Places) -> Path | None:
         command = compare_command(study, scored, places)
         run_logged(command, log=places.study / "logs" / "compare.txt", claim=claim)
     return places.report
+
+
+def not_drawn(report: Path) -> dict[str, str]:
+    """Return why figures are missing in a report, by their names."""
+    path = report / "comparison.json"
+    return dict(read_json(path).get("not_drawn", {})) if path.is_file() else {}
 
 
 def run_list(study: Study, scored: Sequence[Run], places: Places, *, planned: int) -> dict[str, Any]:

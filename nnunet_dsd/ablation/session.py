@@ -12,9 +12,10 @@ from nnunet_dsd.ablation.checks import disk_problems, machine_problems
 from nnunet_dsd.ablation.derived_plans import write_derived_plans
 from nnunet_dsd.ablation.display import Display
 from nnunet_dsd.ablation.job_lists import job_list, nnunet_commands, split_running
+from nnunet_dsd.ablation.last_steps import last_step_problems, mark_tried, picture_problem
 from nnunet_dsd.ablation.listing import runs_table, survey, totals
 from nnunet_dsd.ablation.places import Places
-from nnunet_dsd.ablation.report import write_report
+from nnunet_dsd.ablation.report import not_drawn, write_report
 from nnunet_dsd.ablation.runner import Outcome, Runner
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import is_scored
@@ -53,6 +54,7 @@ class Session:
         """Print what a run would do, without doing it; disk space is checked as well."""
         self._require_room()
         missing = self.missing()
+        self._try_last_steps(missing)
         for choice in self.study.plans:
             for seed in self.study.seeds:
                 path = self.places.preprocessed / f"{self.study.plans_name(choice.name, seed)}.json"
@@ -65,7 +67,9 @@ class Session:
 
     def print_jobs(self, kind: str, source: Sequence[str]) -> None:
         """Print a job list of the runs that are missing, as plain text."""
-        print(job_list(kind, source, self.study, self.missing(), self.places))
+        missing = self.missing()
+        self._require_last_steps(missing)
+        print(job_list(kind, source, self.study, missing, self.places))
 
     def write_plans(self) -> None:
         """Write the derived plans, and the study to its folder."""
@@ -85,7 +89,11 @@ class Session:
         """
         chosen = self._chosen(names)
         self._require_room()
+        to_run = [run for run in chosen if not is_scored(self.study, run, self.places)]
+        self._try_last_steps(to_run)
         self.write_plans()
+        if to_run:
+            mark_tried(self.study, to_run, self.places)
         runner = Runner(self.study, self.places, Display(self.console, runs=len(chosen)))
         outcome = runner.run_all(chosen, keep_going=keep_going)
         if outcome.stopped_by is None or not self._left():
@@ -118,6 +126,17 @@ class Session:
         if problems:
             raise SettingsError(problems, source="the study")
 
+    def _require_last_steps(self, runs: Sequence[Run]) -> None:
+        problems = last_step_problems(self.study, runs, self.places)
+        if problems:
+            raise SettingsError(problems, source="what the study's last steps need, tried before its first")
+
+    def _try_last_steps(self, runs: Sequence[Run]) -> None:
+        """Try what scores and report will need; that there will be no pictures is told, anything else is refused."""
+        self._require_last_steps(runs)
+        if runs and (problem := picture_problem(self.study, runs, self.places)):
+            self._say(f"note: the report will have no pictures of cases. {problem}")
+
     def _conclude(self, outcome: Outcome) -> None:
         """Write the report if all is done but what failed; otherwise leave it to the process that ends last."""
         left = self._left()
@@ -141,6 +160,8 @@ class Session:
             return
         for run in self.missing():
             self._say(f"not in the report: {run.name}")
+        for name, reason in not_drawn(folder).items():
+            self._say(f"not drawn in the report: {name}. {reason}")
         self._say(f"report: {folder / 'report.html'}")
 
     def _say(self, text: str) -> None:

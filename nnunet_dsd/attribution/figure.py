@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nnunet_dsd.attribution.looking import LookedCase, Sight
 from nnunet_dsd.attribution.patch import model_spacing_mm
 from nnunet_dsd.attribution.table import heat_inside, heat_note
+from nnunet_dsd.common.drawing import new_figure
 from nnunet_dsd.evaluation.figures import INK, draw_contours, draw_slice
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -35,9 +36,7 @@ def heat_figure(case: LookedCase, structure: Structure, levels: Sequence[str]) -
         levels: As asked for; the titles of the columns.
     """
     columns = 2 + len(levels)
-    figure = Figure(
-        figsize=(2.7 * columns + 0.9, 2.8 * len(case.sights) + 1.0), layout="constrained", facecolor="white"
-    )
+    figure = new_figure(2.7 * columns + 0.9, 2.8 * len(case.sights) + 1.0)
     grid = figure.subplots(len(case.sights), columns, squeeze=False)
     for row, sight in zip(grid, case.sights, strict=True):
         _draw_row(row, case, sight, structure)

@@ -11,7 +11,7 @@ from nnunet_dsd.attribution.map_names import map_name
 from nnunet_dsd.attribution.patch import write_patch
 from nnunet_dsd.attribution.request import Request, check_request
 from nnunet_dsd.attribution.table import HeatRow, heat_rows
-from nnunet_dsd.evaluation.figures import save_png
+from nnunet_dsd.common.drawing import save_png
 from nnunet_dsd.files import whole_folder, write_rows
 
 TABLE, MAPS = "gradcam.csv", "maps"

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from nnunet_dsd.comparison.runs import RunList
 
 SUMMARY = "compare runs on the same cases: tables, paired tests, figures, a report"
+ONE_METHOD = (
+    "there is one method, so nothing is compared: a difference needs a baseline and another method on the same cases "
+    "(compare STOCK=stock/evaluation.json OTHER=other/evaluation.json -o FOLDER). The tables hold the means of this "
+    "method's runs; for the scores of a single run see the scores.csv and evaluation.json of nnunet-dsd evaluate"
+)
 DEFAULT_MEASURES = {"mm": ("dice", "hd95_mm"), "voxels": ("dice", "hd95_voxels")}
 
 
@@ -71,12 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
     measures = [find_measure(name, scores.length_unit) for name in dict.fromkeys(names)]
     comparison = compare(run_list, scores, measures, seed=arguments.seed)
     console = Console()
-    _write(folder, comparison, overwrite=arguments.overwrite, console=console)
+    not_drawn = _write(folder, comparison, overwrite=arguments.overwrite, console=console)
     for result in comparison.results:
         console.print(_summary(comparison, result))
+    if not comparison.others:
+        console.print(f"note: {ONE_METHOD}", soft_wrap=True, highlight=False, markup=False)
     for note in case_notes(scores, baseline=comparison.baseline):
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
-    console.print(f"report: {folder / REPORT}", soft_wrap=True, highlight=False)
+    for name, reason in not_drawn.items():
+        console.print(f"not drawn: {name}. {reason}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"report: {folder / REPORT}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
@@ -100,7 +109,7 @@ def _run_list(arguments: argparse.Namespace) -> RunList:
     return read_run_list(arguments.runs) if arguments.runs else run_list_from_words(arguments.evaluations)
 
 
-def _write(folder: Path, comparison: Comparison, *, overwrite: bool, console: Console) -> None:
+def _write(folder: Path, comparison: Comparison, *, overwrite: bool, console: Console) -> dict[str, str]:
     from rich.progress import Progress
 
     from nnunet_dsd.comparison.figure_files import figure_tasks
@@ -108,7 +117,7 @@ def _write(folder: Path, comparison: Comparison, *, overwrite: bool, console: Co
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("drawing", total=len(figure_tasks(comparison)))
-        write_comparison(folder, comparison, overwrite=overwrite, drawn=lambda: progress.advance(task))
+        return write_comparison(folder, comparison, overwrite=overwrite, drawn=lambda: progress.advance(task))
 
 
 def _summary(comparison: Comparison, result: MeasureResults) -> Table:
@@ -121,8 +130,9 @@ def _summary(comparison: Comparison, result: MeasureResults) -> Table:
 
     printed, column = format_of(result.measure), result.table.columns[-1]
     found = {one.method: one for one in result.comparisons if one.column == column}
-    table = Table(title=Text(f"{printed.title}, {column}, against {comparison.baseline}"), title_justify="left")
-    for heading in ("method", "± over", column, "difference", "95 % interval", "p (Holm)"):
+    against = f", against {comparison.baseline}" if found else ""
+    table = Table(title=Text(f"{printed.title}, {column}{against}"), title_justify="left")
+    for heading in ("method", "± over", column, *(("difference", "95 % interval", "p (Holm)") if found else ())):
         is_name = heading == "method"
         table.add_column(Text(heading), justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name)
     for row in result.table.rows:

@@ -98,11 +98,13 @@ def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
 def _show(
     evaluation: Evaluation, *, source: Path | None, unreferenced: tuple[str, ...], written: tuple[Path, ...]
 ) -> None:
+    from nnunet_dsd.evaluation.emptiness import emptiness_notes
     from nnunet_dsd.evaluation.table import evaluation_table
 
     console = Console()
     print_table(evaluation_table(evaluation), console)
     notes = [
+        *(f"note: {note}" for note in emptiness_notes(evaluation)),
         f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
         *([IN_VOXELS] if evaluation.length_unit == "voxels" else []),
         *_listing(evaluation.missing, "reference(s) have no prediction and were left out"),

@@ -11,8 +11,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
-from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, method_panels
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, method_panels, say_no_value
 from nnunet_dsd.comparison.scores import Scores
+from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
 from nnunet_dsd.evaluation.figures import INK
 from nnunet_dsd.evaluation.measures import Measure
 
@@ -27,11 +28,17 @@ def box_figure(scores: Scores, measure: Measure, *, baseline: str) -> Figure:
     """
     printed = format_of(measure)
     figure, axes = method_panels(scores.columns, scores.methods)
+    known = np.zeros(len(scores.columns), bool)
     for place, method in enumerate(scores.methods):
         values = scores.per_case(method, measure.name) * printed.factor
+        known |= ~np.isnan(values).all(axis=0)
         colour = NEUTRAL if method == baseline else BETTER
         for axis, column in zip(axes, values.T, strict=True):
             _draw_box(axis, column[~np.isnan(column)], place, colour)
+    for axis, has_values in zip(axes, known, strict=True):
+        limit_axis(axis, "x", measure, value_limits(measure), factor=printed.factor)
+        if not has_values:
+            say_no_value(axis)
     figure.supxlabel(f"{printed.title}, {DIRECTIONS[measure.better]}", fontsize=10, color=INK)
     return figure
 
@@ -41,12 +48,14 @@ def _draw_box(axis: Axes, values: NDArray[np.float64], place: int, colour: str) 
         return
     box = boxplot_stats(values)[0]
     left, right = box["q1"], box["q3"]
-    axis.add_patch(Rectangle((left, place - 0.31), right - left, 0.62, fc=to_rgba(colour, 0.22), ec=colour))
-    axis.hlines([place, place], [box["whislo"], right], [left, box["whishi"]], color=colour, lw=1.2)
-    axis.vlines([box["whislo"], box["whishi"]], place - 0.15, place + 0.15, color=colour, lw=1.2)
-    axis.vlines(box["med"], place - 0.31, place + 0.31, color=INK, lw=1.4, zorder=4)
-    axis.plot(box["mean"], place, "D", mfc="white", mec=INK, ms=4, zorder=5)
+    axis.add_patch(
+        Rectangle((left, place - 0.31), right - left, 0.62, fc=to_rgba(colour, 0.22), ec=colour, clip_on=False)
+    )
+    axis.hlines([place, place], [box["whislo"], right], [left, box["whishi"]], color=colour, lw=1.2, clip_on=False)
+    axis.vlines([box["whislo"], box["whishi"]], place - 0.15, place + 0.15, color=colour, lw=1.2, clip_on=False)
+    axis.vlines(box["med"], place - 0.31, place + 0.31, color=INK, lw=1.4, zorder=4, clip_on=False)
+    axis.plot(box["mean"], place, "D", mfc="white", mec=INK, ms=4, zorder=5, clip_on=False)
     spread = (
         np.arange(values.size) * GOLDEN
     ) % 1.0 - 0.5  # evenly filled at any number of cases, and the same every time
-    axis.scatter(values, place + 0.5 * spread, s=7, color=colour, alpha=0.65, lw=0, zorder=4)
+    axis.scatter(values, place + 0.5 * spread, s=7, color=colour, alpha=0.65, lw=0, zorder=4, clip_on=False)

@@ -13,6 +13,19 @@ from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geom
 from nnunet_dsd.evaluation.structures import Structure
 
 
+def unreadable_images(shown: Sequence[ShownCase], files: ImageFiles) -> list[str]:
+    """Return a sentence for every label image of the cases that is not there or cannot be read."""
+    problems = []
+    for case in shown:
+        sides = ((case.baseline.run, case.baseline.folder), (case.method.run, case.method.folder))
+        for whose, folder in (("the references", files.references), *sides):
+            try:
+                read_labels(folder / f"{case.case}{files.file_ending}", files.reader)
+            except DataError as error:
+                problems.append(f"{whose}: {error}")
+    return list(dict.fromkeys(problems))
+
+
 def require_evaluated_images(shown: Sequence[ShownCase], structures: Sequence[Structure], files: ImageFiles) -> None:
     """Check by the sizes of all structures that the folders of predictions hold what was evaluated.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,12 +19,13 @@ MADE_BY = "nnunet-dsd compare"
 SCORE_COLUMNS = ("method", "run", "fold", "seed", "case", "structure", "measure", "value")
 
 
-def comparison_to_dict(comparison: Comparison, files: Sequence[str]) -> dict[str, Any]:
+def comparison_to_dict(comparison: Comparison, files: Sequence[str], not_drawn: Mapping[str, str]) -> dict[str, Any]:
     """Turn a comparison into plain values that JSON can hold, in the measures' units; undefined values are None.
 
     Args:
         comparison: what to turn.
         files: names of all files of the folder, which a later comparison may replace.
+        not_drawn: why figures are missing, by their names.
     """
     scores, baseline = comparison.scores, comparison.baseline
     content = {
@@ -55,6 +56,7 @@ def comparison_to_dict(comparison: Comparison, files: Sequence[str]) -> dict[str
             *case_notes(scores, baseline=baseline),
             *statistics_notes(scores, baseline=baseline, seed=comparison.seed),
         ],
+        "not_drawn": dict(not_drawn),
         "measures": [_measure(result) for result in comparison.results],
     }
     return {name: _plain(value) for name, value in content.items()}

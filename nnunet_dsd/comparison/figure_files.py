@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from nnunet_dsd.comparison.box_figure import box_figure
-from nnunet_dsd.comparison.case_choice import choose_cases
 from nnunet_dsd.comparison.forest_figure import forest_figure
-from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.overlays import contour_figure
 from nnunet_dsd.comparison.panels import save_figure
 from nnunet_dsd.comparison.results import Comparison
 from nnunet_dsd.comparison.slope_figure import slope_figure
-from nnunet_dsd.evaluation.structures import read_label_set
+from nnunet_dsd.errors import DistillationError
 
-FILE_ENDING = ".nii.gz"
 CASES = "cases"
 
 
@@ -30,27 +27,23 @@ class FigureTask:
     name: str
     draw: Callable[[], Figure]
 
-    def save(self, folder: Path) -> None:
-        """Draw the figure and write its files."""
-        save_figure(self.draw(), folder, self.name)
+    def save(self, folder: Path) -> str:
+        """Draw the figure and write its files; return why that cannot be, and an empty text if it can.
+
+        Tables and statistics are worth more than any picture of them, so whatever goes wrong here does not cost them.
+        """
+        try:
+            save_figure(self.draw(), folder, self.name)
+        except Exception as error:
+            for part in folder.glob(f"{self.name}.*"):
+                part.unlink()
+            return str(error) if isinstance(error, DistillationError) else f"{type(error).__name__}: {error}"
+        return ""
 
 
 def figure_tasks(comparison: Comparison) -> tuple[FigureTask, ...]:
     """All figures of a comparison, in the order of the report."""
     return (*_measure_tasks(comparison), *_case_tasks(comparison))
-
-
-def why_no_cases(comparison: Comparison) -> str:
-    """Say why no cases can be drawn; an empty text if they can."""
-    run_list = comparison.run_list
-    lacking = [name for name in ("images", "references") if getattr(run_list, name) is None]
-    if not comparison.others:
-        return "There is no method besides the baseline."
-    if lacking:
-        return f"The list of runs names no folder of {' and '.join(lacking)}."
-    if not choose_cases(comparison.scores, baseline=comparison.baseline, method=comparison.others[0]):
-        return f"There is no case with a Dice and predictions of both {comparison.baseline} and {comparison.others[0]}."
-    return ""
 
 
 def _measure_tasks(comparison: Comparison) -> Iterator[FigureTask]:
@@ -68,14 +61,7 @@ def _measure_tasks(comparison: Comparison) -> Iterator[FigureTask]:
 
 
 def _case_tasks(comparison: Comparison) -> Iterator[FigureTask]:
-    run_list = comparison.run_list
-    if why_no_cases(comparison) or run_list.images is None or run_list.references is None:
-        return
-    names = {"baseline": comparison.baseline, "method": comparison.others[0]}
-    shown = choose_cases(comparison.scores, **names)
-    files = ImageFiles(run_list.images, run_list.references, FILE_ENDING)
-    if run_list.dataset_json:
-        labels = read_label_set(run_list.dataset_json)
-        files = replace(files, file_ending=labels.file_ending, ignore_label=labels.ignore_label)
-        files = replace(files, reader=labels.reader, labels_are_known=True)
-    yield FigureTask(CASES, partial(contour_figure, shown, comparison.scores.structures, files, **names))
+    pictures, names = comparison.pictures, {"baseline": comparison.baseline, "method": "".join(comparison.others[:1])}
+    if pictures.files is not None:
+        structures = comparison.scores.structures
+        yield FigureTask(CASES, partial(contour_figure, pictures.shown, structures, pictures.files, **names))

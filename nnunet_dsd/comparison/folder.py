@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nnunet_dsd.comparison.export import MADE_BY, comparison_to_dict, scores_csv
-from nnunet_dsd.comparison.figure_files import figure_tasks
+from nnunet_dsd.comparison.figure_files import CASES, figure_tasks
 from nnunet_dsd.comparison.print_tables import latex, markdown
 from nnunet_dsd.comparison.report import report_html
 from nnunet_dsd.comparison.results import Comparison
@@ -42,7 +42,9 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
         raise SetupError(f"{folder} holds an earlier comparison; replace it with --overwrite, or give another with -o.")
 
 
-def write_comparison(folder: Path, comparison: Comparison, *, overwrite: bool, drawn: Callable[[], None]) -> None:
+def write_comparison(
+    folder: Path, comparison: Comparison, *, overwrite: bool, drawn: Callable[[], None]
+) -> dict[str, str]:
     """Write report, tables, values and figures.
 
     Args:
@@ -51,22 +53,28 @@ def write_comparison(folder: Path, comparison: Comparison, *, overwrite: bool, d
         overwrite: whether an earlier comparison may be replaced.
         drawn: called after every figure.
 
+    Returns:
+        Why a figure is missing, by its name.
+
     Raises:
         SetupError: if the folder may not be written.
     """
     require_free(folder, overwrite=overwrite)
+    missing = {CASES: comparison.pictures.problem} if comparison.pictures.problem else {}
     with whole_folder(folder) as temporary:
         for task in figure_tasks(comparison):
-            task.save(temporary)
+            if problem := task.save(temporary):
+                missing[task.name] = problem
             drawn()
         write_text(temporary / MARKDOWN, markdown(comparison))
         write_text(temporary / LATEX, latex(comparison))
         write_text(temporary / SCORES, scores_csv(comparison))
-        write_text(temporary / REPORT, report_html(comparison, temporary))
+        write_text(temporary / REPORT, report_html(comparison, temporary, missing))
         names = sorted([RESULTS, *(path.name for path in temporary.iterdir())])
-        write_json(temporary / RESULTS, comparison_to_dict(comparison, names))
+        write_json(temporary / RESULTS, comparison_to_dict(comparison, names, missing))
         _move_earlier_away(folder)
     _clear_up(folder)
+    return missing
 
 
 def _files_of_earlier(folder: Path) -> set[str]:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.formats import format_of
-from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, method_panels
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, method_panels, say_no_value
+from nnunet_dsd.evaluation.axis_limits import difference_limits, limit_axis
 from nnunet_dsd.evaluation.figures import INK
 from nnunet_dsd.evaluation.measures import Measure
 
@@ -28,6 +29,9 @@ def forest_figure(comparisons: Sequence[PairedComparison], measure: Measure, *, 
     figure, axes = method_panels(columns, methods)
     for axis in axes:
         axis.axvline(0.0, color=INK, lw=0.9, zorder=1)
+    for axis, column in zip(axes, columns, strict=True):
+        if not any(one.result.pairs for one in comparisons if one.column == column):
+            say_no_value(axis)
     for one in comparisons:
         axis, place, result = axes[columns.index(one.column)], methods.index(one.method), one.result
         colour = _colour(one)
@@ -36,7 +40,19 @@ def forest_figure(comparisons: Sequence[PairedComparison], measure: Measure, *, 
                 place, result.low * printed.factor, result.high * printed.factor, color=colour, lw=2.2, zorder=2
             )
         if result.pairs:
-            axis.plot(result.mean * printed.factor, place, "o", color=colour, ms=5.5, mec="white", mew=0.7, zorder=3)
+            axis.plot(
+                result.mean * printed.factor,
+                place,
+                "o",
+                color=colour,
+                ms=5.5,
+                mec="white",
+                mew=0.7,
+                zorder=3,
+                clip_on=False,
+            )
+    for axis in axes:
+        limit_axis(axis, "x", measure, difference_limits(measure), factor=printed.factor)
     side = SIDES[comparisons[0].direction]
     label = f"{measure.title}: mean difference from {baseline} in {printed.difference_unit}, {side}"
     figure.supxlabel(label, fontsize=10, color=INK)

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from nnunet_dsd.evaluation.figures import FAINT, INK, save_png
+from nnunet_dsd.common.drawing import new_figure, save_png
+from nnunet_dsd.evaluation.figures import FAINT, INK
 
 BETTER, WORSE, NEUTRAL = "#0072B2", "#D55E00", "#8A8A8A"
 PANELS_PER_ROW = 4
@@ -37,7 +38,7 @@ def method_panels(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figur
     lines = sum(label.count("\n") + 1 for label in labels)
     size = (1.9 + 2.45 * across, down * (0.85 + 0.27 * max(lines, 2)) + 0.3)
     layout = ConstrainedLayoutEngine(w_pad=0.1)  # tick labels of neighbours stay apart
-    figure = Figure(figsize=size, layout=layout, facecolor="white")
+    figure = new_figure(*size, layout=layout)
     grid = figure.subplots(down, across, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[len(columns) :]:
@@ -52,6 +53,11 @@ def method_panels(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figur
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.locator_params(axis="x", nbins=5)
     return figure, axes[: len(columns)]
+
+
+def say_no_value(axis: Axes) -> None:
+    """Write into a panel that it has no value."""
+    axis.text(0.5, 0.5, "no value", transform=axis.transAxes, ha="center", va="center", fontsize=9, color=INK)
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:

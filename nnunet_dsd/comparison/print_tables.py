@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+from nnunet_dsd.common.markup import latex_text, markdown_text
 from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.results import Comparison
+from nnunet_dsd.comparison.scores import MEAN
 from nnunet_dsd.comparison.statements import case_notes, table_notes
 from nnunet_dsd.comparison.table import MeasureTable, Row
-
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "|": r"$\vert$",
-    "<": r"$<$",
-    ">": r"$>$",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
 
 
 def headings(table: MeasureTable) -> tuple[str, ...]:
@@ -27,22 +19,35 @@ def headings(table: MeasureTable) -> tuple[str, ...]:
 
 
 def row_texts(table: MeasureTable, row: Row) -> tuple[str, ...]:
-    """The cells of a row as they are printed, without marks for the best."""
-    printed = format_of(table.measure)
+    """The cells of a row as they are printed, without marks for the best.
+
+    A mean that does not stand on all cases is followed by how many it stands on, such as 3.20 ± 0.41 (7/9); a mean
+    over structures by the fewest that one of its parts stands on, such as 3.20 ± 0.41 (≥7/9).
+    """
     unit = row.over if row.count != 1 else row.over[:-1]
-    return (row.method, f"{row.count} {unit}", *(printed.spread(cell.mean, cell.deviation) for cell in row.cells))
+    cells = (cell_text(table, row, column) for column in range(len(row.cells)))
+    return (row.method, f"{row.count} {unit}", *cells)
+
+
+def cell_text(table: MeasureTable, row: Row, column: int) -> str:
+    """One cell of a row as it is printed, without a mark for the best."""
+    cell = row.cells[column]
+    text = format_of(table.measure).spread(cell.mean, cell.deviation)
+    if cell.defined == row.total or math.isnan(cell.mean):
+        return text
+    return f"{text} ({'≥' if table.columns[column] == MEAN else ''}{cell.defined}/{row.total})"
 
 
 def markdown(comparison: Comparison) -> str:
     """All tables as Markdown; the best means are bold."""
-    lines = [f"# {comparison.run_list.title}", ""]
+    lines = [f"# {markdown_text(comparison.run_list.title)}", ""]
     lines += _paragraphs(case_notes(comparison.scores, baseline=comparison.baseline))
     for result in comparison.results:
         table = result.table
-        lines += [f"## {format_of(table.measure).title}", ""]
-        names = [_markdown_text(name) for name in headings(table)]
+        lines += [f"## {markdown_text(format_of(table.measure).title)}", ""]
+        names = [markdown_text(name) for name in headings(table)]
         lines += [_markdown_row(names), _markdown_row(["---", *["---:"] * (len(names) - 1)])]
-        lines += [_markdown_row(_marked(table, row, _markdown_text, "**{}**")) for row in table.rows]
+        lines += [_markdown_row(_marked(table, row, markdown_text, "**{}**")) for row in table.rows]
         lines += ["", *_paragraphs(table_notes(table))]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -64,11 +69,6 @@ def latex(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def latex_text(text: str) -> str:
-    """Escape what LaTeX would read as a command."""
-    return "".join(LATEX.get(sign, sign) for sign in text)
-
-
 def _marked(table: MeasureTable, row: Row, escape: Callable[[str], str], bold: str) -> list[str]:
     best = (False, False, *(cell.best for cell in row.cells))
     texts = [escape(text) for text in row_texts(table, row)]
@@ -76,11 +76,7 @@ def _marked(table: MeasureTable, row: Row, escape: Callable[[str], str], bold: s
 
 
 def _paragraphs(texts: Sequence[str]) -> list[str]:
-    return [line for text in texts for line in (_markdown_text(text), "")]
-
-
-def _markdown_text(text: str) -> str:
-    return "".join(f"\\{sign}" if sign in "|*_`<" else sign for sign in text)
+    return [line for text in texts for line in (markdown_text(text), "")]
 
 
 def _markdown_row(texts: Sequence[str]) -> str:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
 from nnunet_dsd import __version__
 from nnunet_dsd.comparison.against_baseline import PairedComparison
-from nnunet_dsd.comparison.figure_files import CASES, why_no_cases
+from nnunet_dsd.comparison.case_pictures import published
+from nnunet_dsd.comparison.figure_files import CASES
 from nnunet_dsd.comparison.formats import format_of, p_text
 from nnunet_dsd.comparison.print_tables import headings, row_texts
 from nnunet_dsd.comparison.results import Comparison, MeasureResults
+from nnunet_dsd.comparison.runs import RunList
 from nnunet_dsd.comparison.scores import MEAN
 from nnunet_dsd.comparison.statements import case_notes, statistics_notes, table_notes
 from nnunet_dsd.comparison.table import MeasureTable
 from nnunet_dsd.evaluation.measures import Measure
 from nnunet_dsd.report_page import cards, compact_table, folded, page, paragraph, picture, section
 
+Figure = Callable[[str, str], str]
 WIDTH_PX = 1240
 MOST_ROWS = 24
 BOXES = (
@@ -32,23 +36,25 @@ DIFFERENCES = (
 SLOPES = "A line per case from the baseline to the method. Blue: better; orange: worse; thick: the means."
 
 
-def report_html(comparison: Comparison, figures: Path) -> str:
+def report_html(comparison: Comparison, figures: Path, not_drawn: Mapping[str, str]) -> str:
     """Return the report.
 
     Args:
         comparison: what was found.
         figures: folder with the figures as PNG.
+        not_drawn: why figures are missing, by their names.
     """
     scores, baseline = comparison.scores, comparison.baseline
     title, warnings = comparison.run_list.title, case_notes(scores, baseline=baseline)
     numbers = statistics_notes(scores, baseline=baseline, seed=comparison.seed) if comparison.others else ()
+    figure = partial(_figure, comparison.run_list, figures, not_drawn)
     body = [
         f"<h1>{escape(title)}</h1>",
         paragraph(_introduction(comparison), soft=True),
         cards(_counts(comparison)),
         section("Note first", *map(paragraph, warnings)) if warnings else "",
-        *(_measure_section(comparison, result, figures) for result in comparison.results),
-        section("Cases to look at", *_cases(comparison, figures)),
+        *(_measure_section(comparison, result, figure) for result in comparison.results),
+        section("Cases to look at", _cases(comparison, figure)),
         section("What the numbers mean", *map(paragraph, numbers)) if numbers else "",
         section("Runs", _runs(comparison)),
         paragraph(
@@ -72,15 +78,15 @@ def _counts(comparison: Comparison) -> list[tuple[str, str]]:
     return [(name, str(len(content))) for name, content in (*counts, ("structures", scores.structures))]
 
 
-def _measure_section(comparison: Comparison, result: MeasureResults, figures: Path) -> str:
+def _measure_section(comparison: Comparison, result: MeasureResults, figure: Figure) -> str:
     measure = result.measure
     parts = [_means(result.table), *(paragraph(note, soft=True) for note in table_notes(result.table))]
-    parts.append(picture(figures / f"box_{measure.name}.png", BOXES))
+    parts.append(figure(f"box_{measure.name}", BOXES))
     if result.comparisons:
         parts.append(f"<h3>Against {escape(comparison.baseline)}</h3>")
         parts.append(_differences(result.comparisons, measure))
-        parts.append(picture(figures / f"differences_{measure.name}.png", DIFFERENCES))
-        parts.append(picture(figures / f"slopes_{measure.name}.png", SLOPES))
+        parts.append(figure(f"differences_{measure.name}", DIFFERENCES))
+        parts.append(figure(f"slopes_{measure.name}", SLOPES))
     return section(format_of(measure).title, *parts)
 
 
@@ -129,29 +135,33 @@ def _difference_table(comparisons: Sequence[PairedComparison], measure: Measure)
     return compact_table((*names, "p", "p (Holm)", "test"), rows)
 
 
-def _cases(comparison: Comparison, figures: Path) -> tuple[str, ...]:
-    reason = why_no_cases(comparison)
-    if reason:
-        return (paragraph(f"Not drawn. {reason}", soft=True),)
+def _figure(run_list: RunList, figures: Path, not_drawn: Mapping[str, str], name: str, caption: str) -> str:
+    """Return a figure, or why there is none."""
+    if name in not_drawn:
+        return paragraph(f"Not drawn. {published(not_drawn[name], run_list)}", soft=True)
+    return picture(figures / f"{name}.png", caption)
+
+
+def _cases(comparison: Comparison, figure: Figure) -> str:
     rule = (
-        f"{comparison.others[0]} against {comparison.baseline}: the cases with the best, the median and the worst "
-        "change of the mean Dice (over structures, runs of a method averaged); with an even number of cases, the "
+        f"{''.join(comparison.others[:1])} against {comparison.baseline}: the cases with the best, the median and the "
+        "worst change of the mean Dice (over structures, runs of a method averaged); with an even number of cases, the "
         "better of the two in the middle. The slice shows most of all structures of the reference, whatever the "
         "predictions are. Drawn is the first run that has the case; its own mean Dice stands below. Dotted: reference."
     )
-    return (picture(figures / f"{CASES}.png", rule),)
+    return figure(CASES, rule)
 
 
 def _runs(comparison: Comparison) -> str:
+    scores = comparison.scores
     rows = [
         (
-            one.run.method,
+            scores.run_names[one.run] if not one.run.is_known else one.run.method,
             "" if one.run.fold is None else str(one.run.fold),
             "" if one.run.seed is None else str(one.run.seed),
             str(len(one.cases)),
-            str(one.run.evaluation),
             one.run.notes or "",
         )
-        for one in comparison.scores.runs
+        for one in scores.runs
     ]
-    return compact_table(("method", "fold", "seed", "cases", "evaluation", "notes"), rows)
+    return compact_table(("run", "fold", "seed", "cases", "notes"), rows)

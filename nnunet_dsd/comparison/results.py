@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunet_dsd.comparison.against_baseline import PairedComparison, compare_with_baseline
+from nnunet_dsd.comparison.case_pictures import CasePictures, case_pictures
 from nnunet_dsd.comparison.runs import RunList
 from nnunet_dsd.comparison.scores import Scores
 from nnunet_dsd.comparison.table import MeasureTable, measure_table
@@ -39,12 +40,14 @@ class Comparison:
         scores: of these runs.
         results: per measure.
         seed: of the bootstrap.
+        pictures: the cases to draw.
     """
 
     run_list: RunList
     scores: Scores
     results: tuple[MeasureResults, ...]
     seed: int
+    pictures: CasePictures
 
     @property
     def baseline(self) -> str:
@@ -58,7 +61,12 @@ class Comparison:
 
 
 def compare(run_list: RunList, scores: Scores, measures: Sequence[Measure], *, seed: int) -> Comparison:
-    """Build tables and paired comparisons in several measures."""
+    """Choose the cases to draw, then build tables and paired comparisons in several measures.
+
+    Raises:
+        DataError: if a prediction to draw is not the one that was evaluated.
+    """
+    pictures = case_pictures(run_list, scores)
     baseline = run_list.baseline_method
     results = tuple(
         MeasureResults(
@@ -66,4 +74,4 @@ def compare(run_list: RunList, scores: Scores, measures: Sequence[Measure], *, s
         )
         for measure in measures
     )
-    return Comparison(run_list, scores, results, seed)
+    return Comparison(run_list, scores, results, seed, pictures)

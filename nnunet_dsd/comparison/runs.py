@@ -32,6 +32,11 @@ class Run:
     notes: str | None = None
 
     @property
+    def is_known(self) -> bool:
+        """Whether fold or seed tell the run from others of its method."""
+        return self.fold is not None or self.seed is not None
+
+    @property
     def label(self) -> str:
         """How messages name the run."""
         parts = [
@@ -43,8 +48,7 @@ class Run:
     @property
     def full_label(self) -> str:
         """How messages name the run where several may have its label: with its file if fold and seed are unknown."""
-        known = self.fold is not None or self.seed is not None
-        return self.label if known else f"{self.label} ({self.evaluation})"
+        return self.label if self.is_known else f"{self.label} ({self.evaluation})"
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,20 @@ class RunList:
     def of(self, method: str) -> tuple[Run, ...]:
         """The runs of one method."""
         return tuple(run for run in self.runs if run.method == method)
+
+
+def run_names(runs: Sequence[Run]) -> dict[Run, str]:
+    """Name each run for a reader of the report: by fold and seed, or by its number among its method's runs.
+
+    Files are not named: where they lie on this machine is no matter of a report.
+    """
+    counts: dict[str, int] = {}
+    names = {}
+    for run in runs:
+        counts[run.method] = counts.get(run.method, 0) + 1
+        names[run] = run.label if run.is_known else f"{run.label} run {counts[run.method]}"
+    single = {run for run in names if counts[run.method] == 1}
+    return {run: run.label if run in single else name for run, name in names.items()}
 
 
 def run_list_from_words(words: Sequence[str]) -> RunList:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.agreement import require_agreement
 from nnunet_dsd.comparison.case_sets import RunCases, compared_cases
-from nnunet_dsd.comparison.runs import Run, RunList
+from nnunet_dsd.comparison.runs import Run, RunList, run_names
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.measures import LengthUnit
@@ -30,12 +30,14 @@ class RunScores:
         cases: names in order.
         values: per measure, shape (cases, structures), in the measure's unit; NaN where undefined.
         prediction_voxels: sizes of the predicted structures, shape (cases, structures).
+        reference_voxels: sizes of the reference structures, of the same shape.
     """
 
     run: Run
     cases: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
     prediction_voxels: NDArray[np.int64]
+    reference_voxels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Scores:
     def methods(self) -> tuple[str, ...]:
         """Names of the methods in the order of the runs."""
         return tuple(dict.fromkeys(scores.run.method for scores in self.runs))
+
+    @property
+    def run_names(self) -> dict[Run, str]:
+        """How a report names each run, those too that have none of the compared cases."""
+        return run_names([*(one.run for one in self.runs), *self.unused])
 
     @property
     def structure_names(self) -> tuple[str, ...]:
@@ -163,11 +170,11 @@ def _run_scores(run: Run, evaluation: Evaluation, cases: Sequence[str]) -> RunSc
     rows = {case: row for row, case in enumerate(cases)}
     columns = {structure.name: column for column, structure in enumerate(evaluation.structures)}
     values = {measure.name: np.full((len(cases), len(columns)), math.nan) for measure in evaluation.measures}
-    sizes = np.zeros((len(cases), len(columns)), np.int64)
+    predicted, expected = np.zeros((2, len(cases), len(columns)), np.int64)
     for score in evaluation.scores:
         if score.case in rows:
             place = rows[score.case], columns[score.structure]
-            sizes[place] = score.prediction_voxels
+            predicted[place], expected[place] = score.prediction_voxels, score.reference_voxels
             for measure in evaluation.measures:
                 values[measure.name][place] = getattr(score, measure.field)
-    return RunScores(run, tuple(cases), values, sizes)
+    return RunScores(run, tuple(cases), values, predicted, expected)

@@ -10,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.drawing import new_figure
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
-from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, wrapped
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, say_no_value, wrapped
 from nnunet_dsd.comparison.scores import Scores
+from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
 from nnunet_dsd.evaluation.figures import FAINT, INK
 from nnunet_dsd.evaluation.measures import Measure
 
@@ -36,6 +38,8 @@ def slope_figure(scores: Scores, comparisons: Sequence[PairedComparison], measur
         after = scores.per_case(method, measure.name) * printed.factor
         for column, name in enumerate(scores.columns):
             _draw(grid[row][column], before[:, column], after[:, column], found[method, name])
+    for axis in (axis for line in grid for axis in line):
+        limit_axis(axis, "y", measure, value_limits(measure), factor=printed.factor)
     side = f"left {baseline}, right the method beside the row"
     figure.supxlabel(f"{printed.title}, {DIRECTIONS[measure.better]}: {side}", fontsize=9.5, color=INK)
     return figure
@@ -47,7 +51,7 @@ def _grid(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figure, list[
     blocks = math.ceil(len(columns) / across)
     width = min(2.6, max(1.4, 8.0 / across))
     size = (0.9 + width * across, (1.1 + 0.5 * width) * blocks * len(methods) + 0.55)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = new_figure(*size)
     grid = figure.subplots(blocks * len(methods), across, squeeze=False)
     result = []
     for row, method in enumerate(methods):
@@ -68,11 +72,20 @@ def _grid(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figure, list[
 
 def _draw(axis: Axes, before: NDArray[np.float64], after: NDArray[np.float64], comparison: PairedComparison) -> None:
     for left, right in zip(before, after, strict=True):
-        axis.plot((0, 1), (left, right), color=_colour((right - left) * comparison.direction), lw=0.9, alpha=0.75)
+        axis.plot(
+            (0, 1),
+            (left, right),
+            color=_colour((right - left) * comparison.direction),
+            lw=0.9,
+            alpha=0.75,
+            clip_on=False,
+        )
     known = ~np.isnan(before + after)
     if known.any():
         means = (before[known].mean(), after[known].mean())
-        axis.plot((0, 1), means, color=INK, lw=2.0, marker="o", ms=4, zorder=4)
+        axis.plot((0, 1), means, color=INK, lw=2.0, marker="o", ms=4, zorder=4, clip_on=False)
+    else:
+        say_no_value(axis)
     axis.set_xlim(-0.15, 1.15)
     axis.set_xticks([])
     counts = f"{comparison.better} better, {comparison.worse} worse" if comparison.direction else ""

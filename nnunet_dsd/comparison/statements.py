@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nnunet_dsd.comparison.case_sets import listed
+from nnunet_dsd.comparison.empty_predictions import empty_notes
 from nnunet_dsd.comparison.formats import DIRECTIONS
 from nnunet_dsd.comparison.paired import CONFIDENCE, LEAST_PAIRS, MOST_EXACT, RESAMPLES
 from nnunet_dsd.comparison.scores import MEAN, LeftOut, Scores
 from nnunet_dsd.comparison.table import MeasureTable
-from nnunet_dsd.comparison.twins import twin_note, twins
+from nnunet_dsd.comparison.twins import twin_notes
+
+MOST_TOLD = 12
 
 
 def table_notes(table: MeasureTable) -> tuple[str, ...]:
@@ -35,8 +40,9 @@ def table_notes(table: MeasureTable) -> tuple[str, ...]:
     ]
     if missing:
         notes.append(
-            f"Undefined values of {table.measure.title}, over all runs: {'; '.join(missing)}. The means leave them "
-            "out, which flatters a method that misses a structure in its hardest cases."
+            f"Undefined values of {table.measure.title}, over all runs: {shortened(missing)}. The means leave them "
+            "out, which flatters a method that misses a structure in its hardest cases; (7/9) says that a mean stands "
+            "on seven of nine values. Means that stand on different cases are not compared: none of them is the best."
         )
     return tuple(notes)
 
@@ -45,10 +51,12 @@ def case_notes(scores: Scores, *, baseline: str) -> tuple[str, ...]:
     """Return sentences about the compared cases and runs that are worth a warning."""
     notes = []
     if scores.left_out:
-        left_out = "; ".join(_left_out(one) for one in scores.left_out)
+        left_out = "; ".join(_left_out(one, scores.run_names[one.run]) for one in scores.left_out)
         notes.append(f"Only the cases that all runs of a fold and all methods have are compared. Left out: {left_out}.")
     if scores.unused:
-        notes.append(f"Runs with none of these cases, left out: {', '.join(run.label for run in scores.unused)}.")
+        notes.append(
+            f"Runs with none of these cases, left out: {', '.join(scores.run_names[run] for run in scores.unused)}."
+        )
     counts = {method: len(scores.of(method)) for method in scores.methods}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{method} {count}" for method, count in counts.items())
@@ -56,8 +64,7 @@ def case_notes(scores: Scores, *, baseline: str) -> tuple[str, ...]:
             f"The methods have different numbers of runs ({listed}); averages over more runs are steadier, so that "
             f"differences from {baseline} are not measured with one precision."
         )
-    notes += [twin_note(one.run, other.run) for one, other in twins(scores.runs)]
-    return tuple(notes)
+    return (*notes, *twin_notes(scores), *empty_notes(scores))
 
 
 def statistics_notes(scores: Scores, *, baseline: str, seed: int) -> tuple[str, ...]:
@@ -77,13 +84,19 @@ def statistics_notes(scores: Scores, *, baseline: str, seed: int) -> tuple[str, 
     )
 
 
-def _left_out(one: LeftOut) -> str:
+def shortened(texts: Sequence[str]) -> str:
+    """Join texts by semicolons, the first of many."""
+    more = f"; and {len(texts) - MOST_TOLD} more" if len(texts) > MOST_TOLD else ""
+    return "; ".join(texts[:MOST_TOLD]) + more
+
+
+def _left_out(one: LeftOut, name: str) -> str:
     parts = []
     if one.cases:
         parts.append(f"{len(one.cases)} that others lack ({listed(one.cases)})")
     if one.missing:
         parts.append(f"{len(one.missing)} not predicted ({listed(one.missing)})")
-    return f"of {one.run.full_label} {' and '.join(parts)}"
+    return f"of {name} {' and '.join(parts)}"
 
 
 def _seeds(scores: Scores) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.formats import format_of
-from nnunet_dsd.comparison.scores import RunScores, Scores
+from nnunet_dsd.comparison.scores import Scores
 from nnunet_dsd.evaluation.measures import Measure
 from nnunet_dsd.evaluation.results import summarise
 
@@ -22,12 +22,16 @@ class Cell:
     Attributes:
         mean: over cases within a run, then over runs; NaN if no value is defined.
         deviation: sample standard deviation; NaN below two values.
-        undefined: how many values of single cases are undefined, over all runs.
-        best: whether no other method's mean is better, as printed.
+        defined: how many values of single cases the mean stands on, over all runs; of the mean over structures: how
+            many that of the structure with the fewest stands on.
+        undefined: how many values of single cases are undefined, over all runs; of the mean over structures: in how
+            many cases that of any structure is.
+        best: whether the mean is better, as printed, than that of every other method that it can be compared with.
     """
 
     mean: float
     deviation: float
+    defined: int
     undefined: int
     best: bool = False
 
@@ -40,12 +44,14 @@ class Row:
         method: its name.
         over: what the standard deviations are taken over.
         count: how many of them: runs, or cases of the only run.
+        total: how many values of single cases a mean could stand on: cases, over all runs.
         cells: per column.
     """
 
     method: str
     over: Literal["runs", "cases"]
     count: int
+    total: int
     cells: tuple[Cell, ...]
 
 
@@ -65,54 +71,62 @@ def measure_table(scores: Scores, measure: Measure) -> MeasureTable:
     cases. The last column, where there are several structures, is the mean of the columns before it.
     """
     rows = [_row(scores, method, measure.name) for method in scores.methods]
-    return MeasureTable(measure, scores.columns, _with_best(rows, measure))
+    return MeasureTable(measure, scores.columns, _with_best(rows, measure, _comparable(scores, measure)))
 
 
 def _row(scores: Scores, method: str, measure: str) -> Row:
     runs = scores.of(method)
-    undefined = np.array([_undefined(scores, run, measure) for run in runs]).sum(axis=0)
-    if len(runs) == 1:
-        means = _run_means(scores, runs[0], measure)
-        columns = scores.with_mean(runs[0].values[measure]).T
-        cells = [
-            Cell(float(mean), summarise(list(column)).deviation, int(count))
-            for mean, column, count in zip(means, columns, undefined, strict=True)
-        ]
-        return Row(method, "cases", len(runs[0].cases), tuple(cells))
-    columns = np.array([_run_means(scores, run, measure) for run in runs]).T
-    summaries = [summarise(list(column)) for column in columns]
-    cells = [Cell(one.mean, one.deviation, int(count)) for one, count in zip(summaries, undefined, strict=True)]
-    return Row(method, "runs", len(runs), tuple(cells))
+    values = [run.values[measure] for run in runs]
+    defined = np.sum([(~np.isnan(one)).sum(axis=0) for one in values], axis=0).tolist()
+    undefined = np.sum([np.isnan(scores.with_mean(one)).sum(axis=0) for one in values], axis=0).tolist()
+    defined += [min(defined)] * (len(scores.columns) - len(defined))
+    means = np.array([scores.with_mean(np.array([summarise(list(column)).mean for column in one.T])) for one in values])
+    is_single = len(runs) == 1
+    spread_over = scores.with_mean(values[0]) if is_single else means
+    cells = tuple(
+        Cell(summarise(list(column)).mean, summarise(list(spread)).deviation, *counts)
+        for column, spread, *counts in zip(means.T, spread_over.T, defined, undefined, strict=True)
+    )
+    total = sum(len(run.cases) for run in runs)
+    return Row(method, "cases" if is_single else "runs", total if is_single else len(runs), total, cells)
 
 
-def _run_means(scores: Scores, run: RunScores, measure: str) -> NDArray[np.float64]:
-    means = np.array([summarise(list(column)).mean for column in run.values[measure].T])
-    return scores.with_mean(means)
+def _comparable(scores: Scores, measure: Measure) -> NDArray[np.bool_]:
+    """Tell which means can be compared with each other, shape (methods, columns).
+
+    A distance is undefined where a structure was missed, so the mean of a method that lacks values that another has
+    leaves out what it missed, and is not compared. An undefined Dice says that a structure was rightly not found; so
+    where methods lack different values of a measure that is no distance, no mean is compared.
+    """
+    structures = len(scores.structures)
+    values = np.array([scores.per_case(method, measure.name)[:, :structures] for method in scores.methods])
+    known = ~np.isnan(values)
+    complete = (known == known.any(axis=0)).all(axis=1)
+    if measure.unit != "mm":
+        complete &= complete.all(axis=0)
+    return np.concatenate([complete, complete.all(axis=1, keepdims=True)], axis=1)[:, : len(scores.columns)]
 
 
-def _undefined(scores: Scores, run: RunScores, measure: str) -> list[int]:
-    columns = scores.with_mean(run.values[measure]).T
-    return [int(np.isnan(column).sum()) for column in columns]
-
-
-def _with_best(rows: list[Row], measure: Measure) -> tuple[Row, ...]:
-    if measure.better == "none" or len(rows) == 1:
+def _with_best(rows: list[Row], measure: Measure, comparable: NDArray[np.bool_]) -> tuple[Row, ...]:
+    if measure.better == "none":
         return tuple(rows)
-    by_column = [_best_of([row.cells[index] for row in rows], measure) for index in range(len(rows[0].cells))]
+    best = [_best_of([row.cells[column] for row in rows], measure, among) for column, among in enumerate(comparable.T)]
     return tuple(
-        replace(
-            row, cells=tuple(replace(cell, best=place in best) for cell, best in zip(row.cells, by_column, strict=True))
-        )
+        replace(row, cells=tuple(replace(cell, best=place == one) for cell, one in zip(row.cells, best, strict=True)))
         for place, row in enumerate(rows)
     )
 
 
-def _best_of(cells: list[Cell], measure: Measure) -> set[int]:
-    """Places of the best means; those that are printed alike are equally good."""
+def _best_of(cells: list[Cell], measure: Measure, among: NDArray[np.bool_]) -> int | None:
+    """Place of the best mean; None if it is the only one, or others are printed alike."""
     printed = format_of(measure)
-    merits = [_merit(round(cell.mean * printed.factor, printed.digits), measure) for cell in cells]
-    known = [merit for merit in merits if not math.isnan(merit)]
-    return {place for place, merit in enumerate(merits) if known and merit == max(known)}
+    merits = {
+        place: _merit(round(cell.mean * printed.factor, printed.digits), measure)
+        for place, cell in enumerate(cells)
+        if among[place] and not math.isnan(cell.mean)
+    }
+    winners = [place for place, merit in merits.items() if merit == max(merits.values())]
+    return winners[0] if len(winners) == 1 and len(merits) > 1 else None
 
 
 def _merit(value: float, measure: Measure) -> float:

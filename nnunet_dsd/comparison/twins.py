@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunet_dsd.comparison.runs import Run
 from nnunet_dsd.comparison.scores import RunScores, Scores
 from nnunet_dsd.errors import DataError
 
@@ -16,7 +15,7 @@ def twins(runs: Sequence[RunScores]) -> list[tuple[RunScores, RunScores]]:
     seen: dict[tuple[object, ...], RunScores] = {}
     found = []
     for one in runs:
-        content = (one.cases, *(values.tobytes() for values in one.values.values()))
+        content = (one.cases, one.prediction_voxels.tobytes(), *(values.tobytes() for values in one.values.values()))
         if content in seen:
             found.append((seen[content], one))
         seen.setdefault(content, one)
@@ -46,12 +45,20 @@ def require_own_scores(scores: Scores) -> None:
         )
 
 
-def twin_note(one: Run, other: Run) -> str:
-    """Say that two runs have the same scores, and where these come from."""
-    return (
-        f"{one.label} and {other.label} have the same scores in every case. One of {one.evaluation} and "
-        f"{other.evaluation} is probably a copy of the other."
-    )
+def twin_notes(scores: Scores) -> tuple[str, ...]:
+    """Say which runs have the same scores in every case, and what is likely; nothing of runs that are all empty."""
+    names = scores.run_names
+    notes = []
+    for one, other in twins(scores.runs):
+        if one.prediction_voxels.any():
+            likely = (
+                "One of the two evaluations is probably a copy of the other, or both were made from the same "
+                "predictions."
+                if _tells_trainings_apart(one)
+                else "Every Dice is 0, 1 or undefined, which two trainings can share."
+            )
+            notes.append(f"{names[one.run]} and {names[other.run]} have the same scores in every case. {likely}")
+    return tuple(notes)
 
 
 def _tells_trainings_apart(one: RunScores) -> bool:

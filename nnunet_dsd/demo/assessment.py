@@ -26,7 +26,8 @@ def assess(folder: DemoFolder) -> None:
 
 def draw_figures(folder: DemoFolder, evaluation: Evaluation) -> None:
     """Draw overlays of the first test cases, and the scores of all."""
-    from nnunet_dsd.evaluation.figures import OverlayCase, overlay_figure, save_png, scores_figure
+    from nnunet_dsd.common.drawing import save_png
+    from nnunet_dsd.evaluation.figures import OverlayCase, overlay_figure, scores_figure
     from nnunet_dsd.evaluation.images import read_labels, read_volume
 
     rows = []

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from nnunet_dsd.datasets.parallel import process_pool
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError, SetupError
-from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry, resolve_reader
+from nnunet_dsd.evaluation.images import read_labels, require_equal_geometry, resolve_reader
+from nnunet_dsd.evaluation.label_values import require_known_values
 from nnunet_dsd.evaluation.pairing import REPAIR, pair_folders, raise_problems, require_evaluable
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.scoring import DEFAULT, evaluate_arrays
@@ -128,23 +128,6 @@ def evaluate_files(
         ignore_label=label_set.ignore_label,
         settings=settings,
     )
-
-
-def require_known_values(volume: Volume, known: frozenset[int] | None) -> None:
-    """Check that a label image holds no value the data set does not have; None accepts all.
-
-    Raises:
-        DataError: with the values and how many voxels have them.
-    """
-    if known is None:
-        return
-    foreign = volume.array[np.isin(volume.array, list(known), invert=True)]
-    if foreign.size:
-        values, counts = np.unique(foreign, return_counts=True)
-        listed = ", ".join(f"{value} ({count} voxels)" for value, count in zip(values, counts, strict=True))
-        raise DataError(
-            f"{volume.path} holds label values that the data set does not have: {listed}; it has {sorted(known)}."
-        )
 
 
 def _run(jobs: Sequence[CaseJob], processes: int) -> Iterator[CaseResult]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.drawing import named_legend, new_figure
 from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
+from nnunet_dsd.evaluation.measures import measures_in
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
-from nnunet_dsd.files import whole_file
 
 # Okabe and Ito's palette without black: told apart with any colour vision, and visible on grey.
 PALETTE = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00", "#0072B2")
@@ -31,8 +32,8 @@ class OverlayCase:
 
     Attributes:
         name: shown beside the row.
-        image: intensities, shape (Z, Y, X), or (Y, X).
-        reference: label image of the same shape.
+        image: intensities, shape (Z, Y, X), or (Y, X); a colour image has its three colours as a last axis.
+        reference: label image of the shape without colours.
         prediction: label image of the same shape.
         spacing_mm: along the axes of the arrays.
         caption: a second line beside the row, for example the case's scores.
@@ -59,16 +60,22 @@ def overlay_figure(cases: Sequence[OverlayCase], structures: Sequence[Structure]
     """
     if not cases:
         raise ShapeError("At least one case is needed for a figure of overlays; got none.")
-    figure = Figure(figsize=(9.6, 2.95 * len(cases) + 0.7), layout="constrained", facecolor="white")
+    figure = new_figure(9.6, 2.95 * len(cases) + 0.7)
     axes = figure.subplots(len(cases), len(COLUMNS), squeeze=False)
     for row, case in zip(axes, cases, strict=True):
         _draw_row(row, case, structures)
     for axis, title in zip(axes[0], COLUMNS, strict=True):
         axis.set_title(title, fontsize=11, color=INK)
+    structure_legend(figure, structures)
+    return figure
+
+
+def structure_legend(figure: Figure, structures: Sequence[Structure]) -> None:
+    """Name the structures and their colours below a figure."""
     handles = [Line2D([], [], color=colour_of(index), lw=2.5) for index in range(len(structures))]
     names = [structure.name for structure in structures]
-    figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), frameon=False, fontsize=11)
-    return figure
+    columns = min(6, len(names))
+    named_legend(figure, handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=11)
 
 
 def best_slice(reference: NDArray[np.integer[Any]], structures: Sequence[Structure]) -> int:
@@ -87,31 +94,31 @@ def best_slice(reference: NDArray[np.integer[Any]], structures: Sequence[Structu
 def scores_figure(evaluation: Evaluation) -> Figure:
     """Draw Dice and HD95 of every case as dots, a column per structure, with the mean as a line."""
     width = max(7.5, 2.0 + 1.1 * len(evaluation.structures))
-    figure = Figure(figsize=(width, 3.6), layout="constrained", facecolor="white")
+    figure = new_figure(width, 3.6)
     dice_axis, distance_axis = figure.subplots(1, 2)
     _draw_strip(dice_axis, evaluation, "dice", "{:.3f}")
     dice_axis.set_title("Dice (higher is better)", fontsize=11, color=INK)
     lowest = min((score.dice for score in evaluation.scores if not math.isnan(score.dice)), default=0.0)
     dice_axis.set_ylim(min(0.7, math.floor(lowest * 10) / 10), 1.0)
-    _draw_strip(distance_axis, evaluation, "hd95_mm", f"{{:.1f}} {evaluation.length_unit}")
-    distance_axis.set_title(f"HD95 in {evaluation.length_unit} (lower is better)", fontsize=11, color=INK)
+    hd95 = measures_in(evaluation.length_unit)[1]
+    _draw_strip(distance_axis, evaluation, hd95.field, f"{{:.1f}} {hd95.unit}")
+    distance_axis.set_title(f"HD95 in {hd95.unit} (lower is better)", fontsize=11, color=INK)
+    limit_axis(distance_axis, "y", hd95, value_limits(hd95))
     distance_axis.set_ylim(bottom=0.0)
     return figure
 
 
-def save_png(figure: Figure, path: Path, *, dpi: int = 130) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi)
-
-
 def draw_slice(axis: Axes, image: NDArray[Any], *, aspect: float) -> None:
-    """Draw a slice `(Y, X)` in grey, from its 1st to its 99th percentile.
+    """Draw a slice `(Y, X)` in grey, or `(Y, X, 3)` in colours, from its 1st to its 99th percentile.
 
-    `aspect` is a pixel's height over its width.
+    `aspect` is a pixel's height over its width. Values that are not finite are left white, in grey slices.
     """
-    low, high = np.percentile(image, [1.0, 99.0])
-    axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect, interpolation="nearest")
+    finite = image[np.isfinite(image)].astype(np.float64)
+    low, high = np.percentile(finite, [1.0, 99.0]) if finite.size else (0.0, 1.0)
+    high = max(high, low + 1e-6)
+    if image.ndim == 3:
+        image = np.clip((np.nan_to_num(image.astype(np.float64)) - low) / (high - low), 0.0, 1.0)
+    axis.imshow(image, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
@@ -144,13 +151,15 @@ def _draw_row(row: NDArray[Any], case: OverlayCase, structures: Sequence[Structu
 def _slices(
     case: OverlayCase, structures: Sequence[Structure]
 ) -> tuple[NDArray[Any], NDArray[np.integer[Any]], NDArray[np.integer[Any]], float]:
-    if not case.image.shape == case.reference.shape == case.prediction.shape:
+    voxels = case.image.shape[: case.reference.ndim]
+    in_grey_or_colours = case.image.shape[case.reference.ndim :] in ((), (3,))
+    if not (voxels == case.reference.shape == case.prediction.shape and in_grey_or_colours):
         raise ShapeError(
             f"Image, reference and prediction of {case.name} have the shapes {case.image.shape}, "
             f"{case.reference.shape} and {case.prediction.shape}; they must be equal."
         )
     aspect = case.spacing_mm[-2] / case.spacing_mm[-1]
-    if case.image.ndim == 2:
+    if case.reference.ndim == 2:
         return case.image, case.reference, case.prediction, aspect
     index = best_slice(case.reference, structures)
     return case.image[index], case.reference[index], case.prediction[index], aspect
@@ -162,7 +171,9 @@ def _draw_strip(axis: Axes, evaluation: Evaluation, metric: str, form: str) -> N
         if not values:
             continue
         offsets = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
-        axis.scatter(index + offsets, values, s=34, color=colour_of(index), edgecolor="white", lw=0.7, zorder=3)
+        axis.scatter(
+            index + offsets, values, s=34, color=colour_of(index), edgecolor="white", lw=0.7, zorder=3, clip_on=False
+        )
         mean = float(np.mean(values))
         axis.hlines(mean, index - 0.3, index + 0.3, color=INK, lw=1.6, zorder=4)
         axis.annotate(form.format(mean), (index + 0.32, mean), va="center", fontsize=9, color=INK)

@@ -17,7 +17,7 @@ from nnunet_dsd.datasets.readers import pictures
 from nnunet_dsd.datasets.readers.choice import PLANS_KEY, choose_reader, named_reader, reader_of_file
 from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout
 from nnunet_dsd.datasets.readers.reader import Reader as Reader
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, ShapeError
 from nnunet_dsd.evaluation.structures import LabelSet
 
 LARGEST_LABEL = 65535
@@ -51,12 +51,17 @@ def resolve_reader(predictions: Path, label_set: LabelSet, example: Path) -> Rea
     whole = predictions.resolve()
     folders = (predictions, whole.parent.parent) if whole.name == VALIDATION else (predictions,)
     for path in (folder / PLANS_FILE for folder in folders):
-        if path.is_file() and (reader := _planned_reader(path)):
+        if path.is_file() and (reader := planned_reader(path)):
             return reader
     return label_set.reader or choose_reader(label_set.file_ending, example, "labels")
 
 
-def _planned_reader(path: Path) -> Reader | None:
+def planned_reader(path: Path) -> Reader | None:
+    """Return the reader that plans name; None where they name none.
+
+    Raises:
+        DataError: if they are damaged or name an unknown reader.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         name = content.get(PLANS_KEY)
@@ -100,6 +105,22 @@ def read_picture(path: Path, reader: Reader | None = None) -> Volume:
     colours = channels.array[:3].transpose(1, 2, 0)
     whitest = np.iinfo(colours.dtype).max if np.issubdtype(colours.dtype, np.integer) else 1.0
     return Volume(np.clip(colours / whitest, 0.0, 1.0), channels.geometry, path)
+
+
+def read_picture_on(reference: Volume, path: Path, reader: Reader | None = None) -> NDArray[Any]:
+    """Read what is drawn of an image, on its reference's voxels: shape (Z, Y, X), (Y, X), or of colours (Y, X, 3).
+
+    Raises:
+        DataError: if the file is missing or cut off, or nnU-Net's reader would not read it.
+        ShapeError: if the image has other voxels.
+    """
+    shape, values = reference.array.shape, read_picture(path, reader).array
+    if values.shape[: len(shape)] != shape:
+        raise ShapeError(
+            f"{path} has the shape {values.shape} and its reference {shape}; they must be equal, apart from "
+            "channels. Name the images that the references were drawn on."
+        )
+    return values
 
 
 def read_labels(path: Path, reader: Reader | None = None) -> Volume:

@@ -9,8 +9,8 @@ from pathlib import Path
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from nnunet_dsd.common.drawing import named_legend, new_figure, save_png
 from nnunet_dsd.encoder_teacher import DICE_TERM, is_inert
-from nnunet_dsd.files import whole_file
 
 OTHER = "other terms"
 GROUPS = (
@@ -38,12 +38,11 @@ def draw_loss_terms(terms: Mapping[str, Sequence[float]], filename: str | os.Pat
     panels = [(title, _members(terms, title), unit) for title, _, unit in GROUPS]
     with style.context("default"):  # nnU-Net's progress plot leaves huge fonts behind in the global style
         figure = _draw([panel for panel in panels if panel[1]])
-        with whole_file(Path(filename)) as temporary:
-            figure.savefig(temporary, format="png", dpi=110)
+        save_png(figure, Path(filename), dpi=110)
 
 
 def _draw(panels: Sequence[tuple[str, Mapping[str, Sequence[float]], str]]) -> Figure:
-    figure = Figure(figsize=(9, 2.6 * len(panels)), layout="constrained")
+    figure = new_figure(9, 2.6 * len(panels))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (title, members, unit) in zip(axes, panels, strict=True):
         for name, values in members.items():
@@ -51,7 +50,7 @@ def _draw(panels: Sequence[tuple[str, Mapping[str, Sequence[float]], str]]) -> F
         inert = is_inert(members.get(DICE_TERM, ()))
         axis.set(title=f"{title}: inert, its map shows no structure" if inert else title, ylabel=unit)
         axis.grid(alpha=0.3)
-        axis.legend(fontsize="small", ncols=2)
+        named_legend(axis, axis.lines, list(members), fontsize="small", ncols=2)
     axes[-1].set_xlabel("epoch")
     return figure
 

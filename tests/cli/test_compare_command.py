@@ -121,8 +121,8 @@ def test_methods_with_other_cases_are_refused_unless_the_common_ones_are_asked_f
     assert main([*command, "--common-cases"]) == 0
     assert "note: Only the cases that all runs of a fold and all methods have are compared." in capsys.readouterr().out
     report = (tmp_path / "out/report.html").read_text()
-    assert [report.count(f"of {name} ({tmp_path}") for name in ("Stock", "DSD", "Fewer")] == [1, 1, 0]
-    assert report.count("1 that others lack (case_6)") == 2
+    assert [report.count(f"of {name} 1 that others lack (case_6)") for name in ("Stock", "DSD", "Fewer")] == [1, 1, 0]
+    assert str(tmp_path) not in report
 
 
 def test_an_earlier_comparison_is_replaced_only_with_overwrite(words, tmp_path, capsys):

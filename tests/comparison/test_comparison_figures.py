@@ -10,9 +10,11 @@ import SimpleITK as sitk
 from made_up_comparisons import HEAD_AND_TAIL, random_values, write_evaluation
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from nnunet_dsd.comparison.box_figure import box_figure
 from nnunet_dsd.comparison.case_choice import Prediction, ShownCase
+from nnunet_dsd.comparison.drawn_predictions import require_evaluated_images
 from nnunet_dsd.comparison.forest_figure import forest_figure
 from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.overlays import contour_figure
@@ -214,7 +216,7 @@ def test_two_dimensional_cases_are_drawn_as_they_are(drawn):
 def test_images_that_do_not_fit_their_references_are_refused(drawn):
     shown, files = drawn
     write_image(files.images / "x_0000.nii.gz", np.zeros((4, 12, 9), np.float32))
-    with pytest.raises(ShapeError, match="Leave `images` out"):
+    with pytest.raises(ShapeError, match="Name the images that the references were drawn on"):
         contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
     (files.images / "x_0000.nii.gz").unlink()
     with pytest.raises(DataError, match="does not exist"):
@@ -228,7 +230,7 @@ def test_predictions_that_were_not_evaluated_are_not_drawn_and_all_are_named(dra
     write_image(shown.method.folder / "x.nii.gz", labels)
     (shown.baseline.folder / "x.nii.gz").unlink()
     with pytest.raises(DataError, match="not those that were evaluated") as caught:
-        contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
+        require_evaluated_images([shown], HEAD_AND_TAIL, files)
     problems = [line[4:] for line in str(caught.value).splitlines() if line.startswith("  - ")]
     folder = shown.method.folder
     assert problems == [
@@ -245,7 +247,48 @@ def test_voxels_that_the_reference_ignores_are_not_counted(drawn):
     write_image(files.references / "x.nii.gz", reference)
     before, after = (replace(one, voxels=(16, 12)) for one in (shown.baseline, shown.method))
     shown = replace(shown, baseline=before, method=after)
-    names = {"baseline": "A", "method": "B"}
     with pytest.raises(DataError, match="If the data set has an `ignore` label, name `dataset_json`"):
-        contour_figure([shown], HEAD_AND_TAIL, files, **names)
-    contour_figure([shown], HEAD_AND_TAIL, replace(files, ignore_label=9, labels_are_known=True), **names)
+        require_evaluated_images([shown], HEAD_AND_TAIL, files)
+    require_evaluated_images([shown], HEAD_AND_TAIL, replace(files, ignore_label=9, labels_are_known=True))
+
+
+def test_an_image_in_colours_is_drawn_in_colours(drawn):
+    shown, files = drawn
+    files = replace(files, file_ending=".png")
+    shown = replace(shown, case="y")
+    labels = np.zeros((12, 10), np.uint8)
+    labels[2:6, 2:6] = 1
+    colours = np.zeros((12, 10, 3), np.uint8)
+    colours[..., 1] = 200
+    files.images.joinpath("y_0000.png").parent.mkdir(exist_ok=True)
+    Image.fromarray(colours).save(files.images / "y_0000.png")
+    for folder in (files.references, shown.baseline.folder, shown.method.folder):
+        Image.fromarray(labels).save(folder / "y.png")
+    figure = contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
+    picture = figure.axes[0].images[0].get_array()
+    assert picture.shape == (12, 10, 3)
+    assert picture[0, 0].tolist() == pytest.approx([0, 1, 0])
+    assert [len(axis.collections) for axis in figure.axes] == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1 + 0.2, math.nan])
+@pytest.mark.parametrize("cases", [1, 8])
+def test_equal_and_missing_values_are_drawn_within_what_a_dice_can_be(tmp_path, value, cases):
+    values = {name: {f"{n}": {"dice": (value, value)} for n in range(cases)} for name in "AB"}
+    scores, comparisons = compared(tmp_path, values)
+    dice = find_measure("dice")
+    boxes, slopes = box_figure(scores, dice, baseline="A"), slope_figure(scores, comparisons, dice, baseline="A")
+    differences = forest_figure(comparisons, dice, baseline="A")
+    for axis, (low, high) in [(a, a.get_xlim()) for a in boxes.axes] + [(a, a.get_ylim()) for a in slopes.axes]:
+        assert 0 <= low < high <= 100
+        assert high - low >= 0.999
+        assert [text.get_text() for text in axis.texts] == (["no value"] if math.isnan(value) else [])
+    for axis in differences.axes:
+        low, high = axis.get_xlim()
+        assert low < 0 < high
+        assert high - low >= 0.999
+        assert [text.get_text() for text in axis.texts] == (["no value"] if math.isnan(value) else [])
+    for figure in (boxes, slopes, differences):
+        FigureCanvasAgg(figure).draw()
+        offsets = [axis.xaxis.get_offset_text().get_text() for axis in figure.axes]
+        assert not any(offsets)

@@ -22,7 +22,7 @@ def report(folder, methods):
         for place in range(methods)
     )
     run_list = RunList(runs)
-    return report_html(compare(run_list, read_scores(run_list), [find_measure("dice")], seed=0), folder)
+    return report_html(compare(run_list, read_scores(run_list), [find_measure("dice")], seed=0), folder, {})
 
 
 def rows_of(part):

@@ -11,6 +11,7 @@ from nnunet_dsd.comparison.against_baseline import compare_with_baseline
 from nnunet_dsd.comparison.formats import format_of, p_text
 from nnunet_dsd.comparison.holm import holm
 from nnunet_dsd.comparison.paired import compare_pairs
+from nnunet_dsd.comparison.print_tables import row_texts
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.table import measure_table
@@ -67,7 +68,7 @@ def test_undefined_values_leave_the_means_and_are_counted(tmp_path):
 def test_a_structure_without_any_value_has_no_mean_and_is_not_the_best(tmp_path):
     table = table_of(tmp_path, ("A", [(0.8, NAN)]), ("B", [(0.7, 0.1)]))
     assert means(table)[0] == pytest.approx([0.8, NAN, NAN], nan_ok=True)
-    assert best(table) == [[True, False, False], [False, True, True]]
+    assert best(table) == [[True, False, False], [False, False, False]]
 
 
 @pytest.mark.parametrize(
@@ -79,9 +80,44 @@ def test_what_is_best_depends_on_the_measure(tmp_path, measure, values, winner):
     assert [row[0] for row in best(table)] == [place == winner for place in (0, 1)]
 
 
-def test_means_that_are_printed_alike_are_equally_good(tmp_path):
+def test_means_that_are_printed_alike_have_no_best(tmp_path):
     table = table_of(tmp_path, ("A", [(0.90001, 0.1)]), ("B", [(0.90003, 0.2)]))
-    assert best(table) == [[True, False, False], [True, True, True]]
+    assert best(table) == [[False, False, False], [False, True, True]]
+    assert not any(map(any, best(table_of(tmp_path / "0", ("A", [(0.0, 0.0)]), ("B", [(0.0, 0.0)])))))
+    three = table_of(tmp_path / "3", ("A", [(0.9, 0.1)]), ("B", [(0.9, 0.2)]), ("C", [(0.5, 0.1)]))
+    assert best(three) == [[False, False, False], [False, True, True], [False, False, False]]
+
+
+def test_a_distance_that_leaves_out_what_was_missed_is_not_the_best(tmp_path):
+    """A misses the head in one case and is near in the other; B and C find it in both."""
+    values = {"A": [(1.0, 2.0), (NAN, 2.0)], "B": [(3.0, 3.0), (3.0, 3.0)], "C": [(4.0, 4.0), (4.0, 4.0)]}
+    two = table_of(tmp_path / "2", *list(values.items())[:2], measure="hd95_mm")
+    assert best(two) == [[False, True, False], [False, False, False]]
+    three = table_of(tmp_path / "3", *values.items(), measure="hd95_mm")
+    assert best(three) == [[False, True, False], [True, False, True], [False, False, False]]
+
+
+def test_methods_that_miss_different_cases_have_no_best(tmp_path):
+    values = (("A", [(1.0, 2.0), (NAN, 2.0)]), ("B", [(NAN, 3.0), (1.5, 3.0)]))
+    assert best(table_of(tmp_path, *values, measure="hd95_mm")) == [[False, True, False], [False, False, False]]
+
+
+def test_a_dice_of_a_method_that_found_what_is_not_there_is_not_the_best(tmp_path):
+    """The second case has no head; B finds some all the same and scores 0, A and C rightly have no value."""
+    values = (("A", [(0.7, 0.5), (NAN, 0.5)]), ("B", [(0.9, 0.4), (0.0, 0.4)]), ("C", [(0.8, 0.3), (NAN, 0.3)]))
+    assert [row[0] for row in best(table_of(tmp_path, *values))] == [False, False, False]
+
+
+def test_a_seed_that_missed_a_structure_is_the_methods_miss(tmp_path):
+    values = (("A", [(1.0, 1.0)] * 2), ("A", [(1.0, 1.0), (NAN, 1.0)]), ("B", [(2.0, 2.0)] * 2))
+    table = table_of(tmp_path, *values, measure="hd95_mm")
+    assert [row[0] for row in best(table)] == [False, False]
+    assert [(row.total, row.cells[0].defined, row.cells[0].undefined) for row in table.rows] == [(4, 3, 1), (2, 2, 0)]
+
+
+def test_the_printed_cells_say_on_how_many_cases_they_stand(tmp_path):
+    table = table_of(tmp_path, ("A", [(1.0, 2.0), (NAN, 2.0), (3.0, 2.0)]), measure="hd95_mm")
+    assert row_texts(table, table.rows[0])[2:] == ("2.00 ± 1.41 (2/3)", "2.00 ± 0.00", "2.00 ± 0.71 (≥2/3)")
 
 
 def test_a_size_has_no_best_and_neither_has_a_single_method(tmp_path):

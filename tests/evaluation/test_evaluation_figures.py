@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from made_up_evaluations import score
 
+from nnunet_dsd.common.drawing import save_png
 from nnunet_dsd.errors import ShapeError
-from nnunet_dsd.evaluation.figures import OverlayCase, best_slice, colour_of, overlay_figure, save_png, scores_figure
+from nnunet_dsd.evaluation.figures import OverlayCase, best_slice, colour_of, overlay_figure, scores_figure
 from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import Structure
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from nnunet_dsd.files import whole_file
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,9 +18,9 @@ INK, FAINT = "#222222", "#B8B8B8"
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty white figure; width and height in inches."""
-    from matplotlib.figure import Figure  # slow to import
+    from nnunet_dsd.common import drawing  # slow to import, as it loads matplotlib
 
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return drawing.new_figure(width, height)
 
 
 def tidy(axis: Axes, *, grid: Literal["x", "y"] = "y") -> None:
@@ -33,8 +32,16 @@ def tidy(axis: Axes, *, grid: Literal["x", "y"] = "y") -> None:
 
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
+    from nnunet_dsd.common import drawing
+
+    drawing.save_png(figure, path)
+
+
+def named_legend(axis: Axes, handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+    """Draw a legend that holds every name, those too that begin with `_`; options are those of matplotlib's."""
+    from nnunet_dsd.common import drawing
+
+    drawing.named_legend(axis, handles, names, **options)
 
 
 def colour_of(index: int) -> str:

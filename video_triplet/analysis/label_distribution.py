@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import ShapeError
-from video_triplet.analysis.drawing import INK, OTHER, PALETTE, new_figure, save_png, tidy
+from video_triplet.analysis.drawing import INK, OTHER, PALETTE, named_legend, new_figure, save_png, tidy
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def label_distribution(hard: NDArray[Any], soft: NDArray[Any], classes: tuple[st
 
 def draw_label_distribution(distribution: LabelDistribution, path: Path) -> None:
     """Write a figure of the mass per class on a logarithmic axis; a class without any has no mark."""
+    from matplotlib.ticker import NullFormatter  # slow to import
+
     count = len(distribution.classes)
     figure = new_figure(max(7.0, 2.0 + 0.15 * count), 5.2)
     axis = figure.subplots()
@@ -53,12 +55,14 @@ def draw_label_distribution(distribution: LabelDistribution, path: Path) -> None
     positive = np.concatenate([mass[mass > 0] for mass in (distribution.hard, distribution.soft)])
     floor = 0.5 * positive.min() if positive.size else 0.5
     axis.set_yscale("log")
+    axis.yaxis.set_major_formatter("{x:g}")  # the powers of ten of such an axis are mathematics otherwise
+    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.bar(places, hard - floor, bottom=floor, width=0.8, color=PALETTE[4], label="hard labels")
     axis.plot(places, soft, "o", ms=4, color=OTHER, label="soft labels", zorder=3)
     axis.set_ylim(bottom=floor)
     axis.set_xlim(-0.8, count - 0.2)
     axis.set_xticks(places, distribution.classes, rotation=90, fontsize=6 if count > 40 else 8)
     axis.set_ylabel(f"sum of labels over {distribution.frames:,} frames", color=INK)
-    axis.legend(frameon=False)
+    named_legend(axis, *axis.get_legend_handles_labels(), frameon=False)
     tidy(axis)
     save_png(figure, path)

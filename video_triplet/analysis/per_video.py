@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
-from video_triplet.analysis.drawing import FAINT, INK, colour_of, new_figure, save_png, tidy
+from video_triplet.analysis.drawing import FAINT, INK, colour_of, named_legend, new_figure, save_png, tidy
 from video_triplet.metrics import Evaluation
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def draw_per_video(table: PerVideo, path: Path, *, what: str = "triplets") -> No
     lines, boxes = figure.subplots(1, 2, sharey=True, width_ratios=ratios)
     _draw_lines(lines, table, what)
     _draw_boxes(boxes, table)
-    lines.legend(*lines.get_legend_handles_labels(), frameon=False, fontsize=9, loc="upper right")
+    named_legend(lines, lines.lines, table.configurations, frameon=False, fontsize=9, loc="upper right")
     save_png(figure, path)
 
 
@@ -106,7 +106,6 @@ def _draw_lines(axis: Axes, table: PerVideo, what: str) -> None:
             lw=1.8 if thick else 1.0,
             alpha=1.0 if thick else 0.75,
             color=colour_of(index),
-            label=name,
             zorder=3 if thick else 2,
         )
     axis.set_xticks(places, table.videos, rotation=90, fontsize=8)

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_dsd.files import write_rows, write_text
-from video_triplet.analysis.drawing import FAINT, INK, OTHER, REFERENCE, colour_of, new_figure, save_png, tidy
+from video_triplet.analysis.drawing import (
+    FAINT,
+    INK,
+    OTHER,
+    REFERENCE,
+    colour_of,
+    named_legend,
+    new_figure,
+    save_png,
+    tidy,
+)
 from video_triplet.inference import predict_videos
 from video_triplet.kept_epochs import epoch_file
 from video_triplet.markdown import markdown_table, mean_and_deviation
@@ -186,7 +196,7 @@ def draw(study: TeacherStudy, results: Sequence[StudentResult], path: Path, *, c
     left.axhline(statistics.fmean(hard), color=OTHER, ls="--", lw=1, label="student's budget on hard labels")
     left.set_xlabel("epoch of the teacher")
     left.set_ylabel("triplet mAP on the test videos (%)")
-    left.legend(frameon=False, fontsize=9)
+    named_legend(left, *left.get_legend_handles_labels(), frameon=False, fontsize=9)
     tidy(left)
     compared = (HARD_LABELS, *study.strategies)
     for place, name in enumerate(compared):

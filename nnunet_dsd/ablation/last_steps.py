@@ -1,0 +1,188 @@
+"""What the last steps of a study need, tried on its own cases before the first training.
+
+Trainings take days. A reference that cannot be scored, or a folder that cannot be written, is found here, and not when
+the first training has ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from nnunet_dsd.ablation.checks import fold_cases
+from nnunet_dsd.ablation.commands import program
+from nnunet_dsd.ablation.places import Places
+from nnunet_dsd.ablation.runs import Run
+from nnunet_dsd.ablation.study import ALL_CASES, Study
+from nnunet_dsd.datasets.parallel import for_each
+from nnunet_dsd.errors import DataError, DistillationError, SetupError
+from nnunet_dsd.evaluation.images import Reader, geometry_differences, planned_reader, read_geometry, read_labels
+from nnunet_dsd.evaluation.label_values import require_known_values
+from nnunet_dsd.evaluation.structures import LabelSet, read_label_set
+from nnunet_dsd.files import write_json, write_problem
+from nnunet_dsd.machine import usable_processes
+
+TRIED_FILE = ".tried.json"
+MOST_PROCESSES = 8
+FEW = 16  # so many references are read sooner than other processes start
+MOST_TOLD = 5
+DRAWN_CASES = 3
+
+
+@dataclass(frozen=True)
+class ScoredCase:
+    """A case that the study will score.
+
+    Attributes:
+        reference: Its label image.
+        image: Its first channel; may be missing for cases whose raw data were removed.
+    """
+
+    reference: Path
+    image: Path
+
+    @property
+    def state(self) -> list[str | int]:
+        """Tells this case from one whose files were changed since."""
+        files = [path.stat() for path in (self.reference, self.image) if path.is_file()]
+        return [str(self.reference), *(number for file in files for number in (file.st_size, file.st_mtime_ns))]
+
+
+def last_step_problems(study: Study, runs: Sequence[Run], places: Places) -> list[str]:
+    """Return what would end a study after its trainings: programs, folders, references that cannot be scored.
+
+    What was tried before and has not changed is not tried again; `mark_tried` notes it.
+
+    Args:
+        study: The study.
+        runs: Those that are not finished.
+        places: Where its files are.
+    """
+    if not runs:
+        return []
+    problems = [*_missing_programs(study), *_unwritable(places)]
+    try:
+        labels = read_label_set(places.dataset_json)
+        scored = scored_cases(study, runs, places)
+    except DataError as error:
+        return [*problems, str(error)]
+    tried = _tried(places)
+    to_try = [case for case in scored if case.state not in tried]
+    processes = usable_processes(MOST_PROCESSES) if len(to_try) > FEW else 1
+    reader = _reader(study, places, labels)
+    work = partial(_case_problem, labels=labels, reader=reader)
+    found = [problem for problem in for_each(work, to_try, processes=processes, description="references") if problem]
+    more = [f"{len(found) - MOST_TOLD} more such references"] if len(found) > MOST_TOLD else []
+    return [*problems, *found[:MOST_TOLD], *more]
+
+
+def picture_problem(study: Study, runs: Sequence[Run], places: Places) -> str:
+    """Return why the report will have no pictures of cases, found by drawing some; an empty text if it will."""
+    from nnunet_dsd.common.drawing import save_png
+    from nnunet_dsd.comparison.case_choice import MEDIAN, Prediction, ShownCase
+    from nnunet_dsd.comparison.image_files import ImageFiles
+    from nnunet_dsd.comparison.overlays import contour_figure
+
+    labels, scored = read_label_set(places.dataset_json), scored_cases(study, runs, places)
+    tried = _tried(places)
+    if all(case.state in tried for case in scored):
+        return ""
+    shown = []
+    for case in scored[:: max(1, len(scored) // DRAWN_CASES)][:DRAWN_CASES]:
+        prediction = Prediction(case.reference.parent, 1.0, "reference", ())
+        shown.append(ShownCase(MEDIAN, case.reference.name.removesuffix(labels.file_ending), 0.0, *[prediction] * 2))
+    files = ImageFiles(
+        scored[0].image.parent, scored[0].reference.parent, labels.file_ending, reader=_reader(study, places, labels)
+    )
+    try:
+        with TemporaryDirectory() as folder:
+            figure = contour_figure(shown, labels.structures, files, baseline="reference", method="reference")
+            save_png(figure, Path(folder) / "cases.png", dpi=40)
+    except Exception as error:
+        # Whatever it is, it costs the report its pictures and nothing else, as in nnunet_dsd.comparison.figure_files.
+        return str(error) if isinstance(error, DistillationError) else f"{type(error).__name__}: {error}"
+    return ""
+
+
+def mark_tried(study: Study, runs: Sequence[Run], places: Places) -> None:
+    """Note the cases that were tried, so that the next call does not read them again."""
+    tried = _tried(places)
+    states = [case.state for case in scored_cases(study, runs, places)]
+    write_json(places.study / TRIED_FILE, [*tried, *(state for state in states if state not in tried)])
+
+
+def scored_cases(study: Study, runs: Sequence[Run], places: Places) -> list[ScoredCase]:
+    """Return the cases that runs will be scored on; all that may be, where nnU-Net has not made its folds yet.
+
+    Raises:
+        DataError: if the folds cannot be read.
+    """
+    ending, test = places.file_ending(), study.evaluate_on == "test"
+    references = places.raw / "labelsTs" if test else places.training_references
+    images = places.raw / ("imagesTs" if test else "imagesTr")
+    if test or not places.splits.is_file():
+        listed = (path.name for path in references.glob(f"*{ending}") if not path.name.startswith("."))
+        names = {name.removesuffix(ending) for name in listed}
+    else:
+        folds = {run.fold for run in runs} - {ALL_CASES}
+        names = {case for fold in folds for case in fold_cases(places, fold)}
+    return [ScoredCase(references / f"{name}{ending}", images / f"{name}_0000{ending}") for name in sorted(names)]
+
+
+def _missing_programs(study: Study) -> list[str]:
+    problems = []
+    for name in ("nnUNetv2_train", "nnunet-dsd", *(["nnUNetv2_predict"] if study.evaluate_on == "test" else [])):
+        try:
+            program(name)
+        except SetupError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _unwritable(places: Places) -> list[str]:
+    if problem := write_problem(places.study):
+        return [f"the study cannot be written to {places.study}: {problem}; give another folder with -o"]
+    return []
+
+
+def _reader(study: Study, places: Places, labels: LabelSet) -> Reader | None:
+    """Return the reader of the study's images, as its evaluations will choose it; None: the one for a file."""
+    plans = places.preprocessed / f"{study.from_plans}.json"
+    return (planned_reader(plans) if plans.is_file() else None) or labels.reader
+
+
+def _case_problem(case: ScoredCase, *, labels: LabelSet, reader: Reader | None) -> str:
+    """Read a reference as its evaluation will; return what is wrong with it."""
+    if not case.reference.is_file():
+        return f"{case.reference} is missing, the reference of a validation case; preprocess the data set again"
+    try:
+        reference = read_labels(case.reference, reader)
+        require_known_values(reference, labels.known_values)
+    except DataError as error:
+        return str(error)
+    return _other_voxels(case, reader)
+
+
+def _other_voxels(case: ScoredCase, reader: Reader | None) -> str:
+    """Say where an image, and so its prediction, lies on other voxels than its reference."""
+    try:
+        image, reference = read_geometry(case.image, reader), read_geometry(case.reference, reader, "labels")
+    except DataError:
+        return ""  # the image is needed for pictures only, which say so themselves
+    differences = geometry_differences(image, reference)
+    if not differences:
+        return ""
+    listed = "\n".join(differences).replace("prediction", "image")
+    return f"{case.image} does not lie on its reference's voxels, so that its prediction cannot be scored:\n{listed}"
+
+
+def _tried(places: Places) -> list[list[str | int]]:
+    try:
+        content = json.loads((places.study / TRIED_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return content if isinstance(content, list) else []

@@ -1,0 +1,1 @@
+"""What both packages stand on: no torch, no nnU-Net."""

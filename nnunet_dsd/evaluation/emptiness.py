@@ -1,0 +1,32 @@
+"""Predictions without any voxel of a structure, or of all structures."""
+
+from __future__ import annotations
+
+from nnunet_dsd.evaluation.results import Evaluation
+
+MOST_LISTED = 8
+
+
+def emptiness_notes(evaluation: Evaluation) -> list[str]:
+    """Say if all predictions are empty, or else which structures no prediction holds, and which no reference."""
+    cases = len(evaluation.cases)
+    if not any(score.prediction_voxels for score in evaluation.scores):
+        return [
+            f"all predictions are empty: no voxel of any structure in {cases} case(s). The network has learned nothing "
+            "yet, or these are not its label images"
+        ]
+    missed, absent = [], []
+    for structure in evaluation.structures:
+        scores = evaluation.of(structure.name)
+        holding = sum(score.reference_voxels > 0 for score in scores)
+        if not holding:
+            absent.append(structure.name)
+        elif not any(score.prediction_voxels for score in scores):
+            missed.append(f"{structure.name} (in {holding} of {cases} references)")
+    notes = [f"never predicted: {_listed(missed)}"] if missed else []
+    return notes + ([f"in no reference: {_listed(absent)}"] if absent else [])
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more

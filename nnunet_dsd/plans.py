@@ -148,15 +148,15 @@ def write_plans(folder: Path, plans: Mapping[str, Any], *, overwrite: bool = Fal
 
     Raises:
         DataError: if other plans of that name exist and `overwrite` is false, or if they are not derived ones.
+        SetupError: if they cannot be written.
     """
     path = folder / f"{plans['plans_name']}.json"
-    if path.exists() and _is_original(path):
-        raise DataError(f"{path} are nnU-Net's own plans and are not overwritten; choose another name with -o")
-    text = json.dumps(plans, indent=4)
-    if path.exists() and not overwrite and not _holds(path, plans):
-        raise DataError(f"{path} exists and says something else; choose another name with -o, or pass --overwrite")
     try:
-        write_text(path, text)
+        if path.exists() and _is_original(path):
+            raise DataError(f"{path} are nnU-Net's own plans and are not overwritten; choose another name with -o")
+        if path.exists() and not overwrite and not _holds(path, plans):
+            raise DataError(f"{path} exists and says something else; choose another name with -o, or pass --overwrite")
+        write_text(path, json.dumps(plans, indent=4))
     except OSError as error:
         raise SetupError(f"could not write {path}: {error}; make the folder writable, or make room") from error
     return path

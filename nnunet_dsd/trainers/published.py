@@ -20,6 +20,7 @@ DATASET_KEYS = (
 INIT_ARGUMENTS = ("plans", "configuration", "fold", "dataset_json", "device")
 SCRUBBED = ("logging", "init_args", "trainer_name", "inference_allowed_mirroring_axes")
 WHOLE_PATH = re.compile(r"(file:)?\s*(~|[A-Za-z]:)?[\\/].*", re.DOTALL)
+HOME = re.compile(r"([\\/](home|Users)[\\/][^\\/]+|[\\/]root|~)")  # whose last part would be a person's name
 PATH_IN_TEXT = re.compile(r"(?<![\w:/\\.~])(?:file://)?(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/\"'<>|,;()]+){2,}")
 
 
@@ -71,4 +72,5 @@ def _text_without_paths(text: str) -> str:
 
 
 def _last_part(path: str) -> str:
-    return re.split(r"[\\/]", path.strip().rstrip("\\/"))[-1]
+    whole = re.sub(r"^(file:(//)?)?([A-Za-z]:)?", "", path.strip().rstrip("\\/"))
+    return "home" if HOME.fullmatch(whole) else re.split(r"[\\/]", whole)[-1]

@@ -275,3 +275,13 @@ def test_nothing_is_noted_without_pairs_or_without_a_sound_dataset_json(folder, 
         (folder / "dataset.json").write_text(content)
     assert plan() == 0
     assert "note:" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("output", ["x" * 300, "taken"])
+def test_plans_that_cannot_be_written_are_one_line_not_a_traceback(folder, capsys, output):
+    (folder / "taken.json").mkdir()
+    assert plan(output=output) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("nnunet-dsd plan: could not write ")
+    assert "make the folder writable, or make room" in said
+    assert sorted(path.name for path in folder.iterdir()) == ["nnUNetPlans.json", "taken.json"]

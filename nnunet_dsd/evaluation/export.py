@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.measures import LengthUnit, measures_in
@@ -59,7 +59,9 @@ def read_evaluation_json(path: Path) -> Evaluation:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        unit: LengthUnit = content.get("length_unit", "mm")
+        unit: LengthUnit = content.get("length_unit", "mm")  # evaluations of earlier versions have mm
+        if unit not in get_args(LengthUnit):
+            raise ValueError(f"length_unit {unit!r}")
         columns = score_columns(unit)
         return Evaluation(
             structures=tuple(Structure(name, tuple(entry["labels"])) for name, entry in content["summary"].items()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cbook import boxplot_stats
@@ -20,17 +22,25 @@ from nnunet_dsd.evaluation.measures import Measure
 GOLDEN = (5**0.5 - 1) / 2
 
 
-def box_figure(scores: Scores, measure: Measure, *, baseline: str) -> Figure:
+def box_figure(scores: Scores, measure: Measure, *, baseline: str, columns: Sequence[str] | None = None) -> Figure:
     """Draw a panel per structure and one for their mean: box, median, mean (diamond) and a point per case.
 
     Whiskers reach to the last case within 1.5 times the box. Runs of a method are averaged per case. The baseline is
     grey.
+
+    Args:
+        scores: of all methods.
+        measure: which one.
+        baseline: a method's name.
+        columns: which structures, and whether their mean; None: all.
     """
     printed = format_of(measure)
-    figure, axes = method_panels(scores.columns, scores.methods)
-    known = np.zeros(len(scores.columns), bool)
+    columns = columns or scores.columns
+    places = [scores.columns.index(column) for column in columns]
+    figure, axes = method_panels(columns, scores.methods)
+    known = np.zeros(len(columns), bool)
     for place, method in enumerate(scores.methods):
-        values = scores.per_case(method, measure.name) * printed.factor
+        values = scores.per_case(method, measure.name)[:, places] * printed.factor
         known |= ~np.isnan(values).all(axis=0)
         colour = NEUTRAL if method == baseline else BETTER
         for axis, column in zip(axes, values.T, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,13 @@ from nnunet_dsd.comparison.runs import Run
 from nnunet_dsd.comparison.statements import case_notes, statistics_notes
 
 MADE_BY = "nnunet-dsd compare"
+MEAN_COLUMNS = (
+    "measure", "method", "structure", "mean", "deviation", "deviation_over", "count", "defined", "total", "best",
+)  # fmt: skip
+DIFFERENCE_COLUMNS = (
+    "measure", "method", "structure", "pairs", "lost", "mean", "low", "high", "median", "better", "worse", "equal",
+    "p_value", "p_holm", "note",
+)  # fmt: skip
 SCORE_COLUMNS = ("method", "run", "fold", "seed", "case", "structure", "measure", "value")
 
 
@@ -67,18 +74,52 @@ def scores_csv(comparison: Comparison) -> str:
 
     `run` numbers the runs of a method from 1, for those whose fold and seed are not known.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(SCORE_COLUMNS)
-    scores = comparison.scores
+    scores, rows = comparison.scores, []
     for method in scores.methods:
         for number, one in enumerate(scores.of(method), start=1):
             name = (method, number, one.run.fold, one.run.seed)
             for result in comparison.results:
                 for case, row in zip(one.cases, one.values[result.measure.name].tolist(), strict=True):
                     for structure, value in zip(scores.structure_names, row, strict=True):
-                        printed = "" if math.isnan(value) else value
-                        writer.writerow((*name, case, structure, result.measure.name, printed))
+                        rows.append((*name, case, structure, result.measure.name, *_cells(value)))
+    return _csv(SCORE_COLUMNS, rows)
+
+
+def means_csv(comparison: Comparison) -> str:
+    """Return a line per measure, method and structure with its mean, as CSV; undefined values are empty cells."""
+    rows = []
+    for result in comparison.results:
+        for row in result.table.rows:
+            for column, cell in zip(result.table.columns, row.cells, strict=True):
+                means = (*_cells(cell.mean, cell.deviation), row.over, row.count)
+                counts = (cell.defined, row.total, int(cell.best))
+                rows.append((result.measure.name, row.method, column, *means, *counts))
+    return _csv(MEAN_COLUMNS, rows)
+
+
+def differences_csv(comparison: Comparison) -> str:
+    """Return a line per measure, method and structure with its paired comparison, as CSV."""
+    rows = []
+    for result in comparison.results:
+        for one in result.comparisons:
+            paired = one.result
+            differences = _cells(paired.mean, paired.low, paired.high, paired.median)
+            counts = (one.better, one.worse, paired.equal)
+            tests = (*_cells(paired.p_value, one.adjusted), paired.note)
+            names = (result.measure.name, one.method, one.column)
+            rows.append((*names, paired.pairs, paired.lost, *differences, *counts, *tests))
+    return _csv(DIFFERENCE_COLUMNS, rows)
+
+
+def _cells(*values: float) -> tuple[float | str, ...]:
+    return tuple("" if math.isnan(value) else value for value in values)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
     return buffer.getvalue()
 
 

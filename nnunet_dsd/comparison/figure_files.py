@@ -49,8 +49,10 @@ def figure_tasks(comparison: Comparison) -> tuple[FigureTask, ...]:
 def _measure_tasks(comparison: Comparison) -> Iterator[FigureTask]:
     scores, baseline = comparison.scores, comparison.baseline
     for result in comparison.results:
-        measure, comparisons = result.measure, result.comparisons
-        yield FigureTask(f"box_{measure.name}", partial(box_figure, scores, measure, baseline=baseline))
+        measure, comparisons, columns = result.measure, result.shown_comparisons, result.shown.columns
+        yield FigureTask(
+            f"box_{measure.name}", partial(box_figure, scores, measure, baseline=baseline, columns=columns)
+        )
         if comparisons:
             yield FigureTask(
                 f"differences_{measure.name}", partial(forest_figure, comparisons, measure, baseline=baseline)

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from nnunet_dsd.comparison.export import MADE_BY, comparison_to_dict, scores_csv
+from nnunet_dsd.comparison.export import MADE_BY, comparison_to_dict, differences_csv, means_csv, scores_csv
 from nnunet_dsd.comparison.figure_files import CASES, figure_tasks
 from nnunet_dsd.comparison.print_tables import latex, markdown
 from nnunet_dsd.comparison.report import report_html
@@ -17,6 +17,7 @@ from nnunet_dsd.errors import SetupError
 from nnunet_dsd.files import PARTIAL_PREFIX, whole_folder, write_json, write_text
 
 RESULTS, REPORT, SCORES, MARKDOWN, LATEX = "comparison.json", "report.html", "scores.csv", "table.md", "table.tex"
+MEANS, DIFFERENCES = "means.csv", "differences.csv"
 EARLIER = "earlier-"  # begins the name of a comparison that was moved away
 
 
@@ -69,6 +70,8 @@ def write_comparison(
         write_text(temporary / MARKDOWN, markdown(comparison))
         write_text(temporary / LATEX, latex(comparison))
         write_text(temporary / SCORES, scores_csv(comparison))
+        write_text(temporary / MEANS, means_csv(comparison))
+        write_text(temporary / DIFFERENCES, differences_csv(comparison))
         write_text(temporary / REPORT, report_html(comparison, temporary, missing))
         names = sorted([RESULTS, *(path.name for path in temporary.iterdir())])
         write_json(temporary / RESULTS, comparison_to_dict(comparison, names, missing))

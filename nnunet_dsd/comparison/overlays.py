@@ -36,11 +36,12 @@ def contour_figure(
     """
     figure = new_figure(11.2, 2.9 * len(shown) + 0.8)
     grid = figure.subplots(len(shown), 4, squeeze=False)
-    for row, case in zip(grid, shown, strict=True):
-        _draw_case(row, case, _read_slices(case, structures, files), structures)
+    slices = [_read_slices(case, structures, files) for case in shown]
+    for row, case, one in zip(grid, shown, slices, strict=True):
+        _draw_case(row, case, one, structures)
     for axis, title in zip(grid[0], ("image", "reference", baseline, method), strict=True):
         axis.set_title(wrapped(title, 28), fontsize=11, color=INK)
-    structure_legend(figure, structures)
+    structure_legend(figure, structures, [labels for one in slices for labels in (one.reference, *one.predictions)])
     return figure
 
 

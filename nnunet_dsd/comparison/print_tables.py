@@ -43,12 +43,12 @@ def markdown(comparison: Comparison) -> str:
     lines = [f"# {markdown_text(comparison.run_list.title)}", ""]
     lines += _paragraphs(case_notes(comparison.scores, baseline=comparison.baseline))
     for result in comparison.results:
-        table = result.table
+        table = result.shown
         lines += [f"## {markdown_text(format_of(table.measure).title)}", ""]
         names = [markdown_text(name) for name in headings(table)]
         lines += [_markdown_row(names), _markdown_row(["---", *["---:"] * (len(names) - 1)])]
         lines += [_markdown_row(_marked(table, row, markdown_text, "**{}**")) for row in table.rows]
-        lines += ["", *_paragraphs(table_notes(table))]
+        lines += ["", *_paragraphs(table_notes(result.table))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -56,10 +56,10 @@ def latex(comparison: Comparison) -> str:
     """All tables as LaTeX for the package booktabs; the best means are bold."""
     lines = [r"% \usepackage{booktabs}"]
     for result in comparison.results:
-        table = result.table
+        table = result.shown
         title = format_of(table.measure).title
         caption = " ".join(
-            (f"{title}.", *table_notes(table), *case_notes(comparison.scores, baseline=comparison.baseline))
+            (f"{title}.", *table_notes(result.table), *case_notes(comparison.scores, baseline=comparison.baseline))
         )
         lines += ["", r"\begin{table}", r"  \centering", f"  \\caption{{{latex_text(caption)}}}"]
         lines += [f"  \\begin{{tabular}}{{ll{'c' * len(table.columns)}}}", r"    \toprule"]

@@ -18,6 +18,7 @@ from nnunet_dsd.comparison.runs import RunList
 from nnunet_dsd.comparison.scores import MEAN
 from nnunet_dsd.comparison.statements import case_notes, statistics_notes, table_notes
 from nnunet_dsd.comparison.table import MeasureTable
+from nnunet_dsd.evaluation.many_structures import listed_in_order
 from nnunet_dsd.evaluation.measures import Measure
 from nnunet_dsd.report_page import cards, compact_table, folded, page, paragraph, picture, section
 
@@ -66,7 +67,7 @@ def report_html(comparison: Comparison, figures: Path, not_drawn: Mapping[str, s
 
 
 def _introduction(comparison: Comparison) -> str:
-    names = ", ".join(comparison.scores.structure_names)
+    names = listed_in_order(comparison.scores.structure_names)
     if not comparison.others:
         return f"{comparison.baseline} alone, structures: {names}."
     return f"{', '.join(comparison.others)} against {comparison.baseline} on the same cases. Structures: {names}."
@@ -80,11 +81,11 @@ def _counts(comparison: Comparison) -> list[tuple[str, str]]:
 
 def _measure_section(comparison: Comparison, result: MeasureResults, figure: Figure) -> str:
     measure = result.measure
-    parts = [_means(result.table), *(paragraph(note, soft=True) for note in table_notes(result.table))]
+    parts = [_means(result.shown), *(paragraph(note, soft=True) for note in table_notes(result.table))]
     parts.append(figure(f"box_{measure.name}", BOXES))
     if result.comparisons:
         parts.append(f"<h3>Against {escape(comparison.baseline)}</h3>")
-        parts.append(_differences(result.comparisons, measure))
+        parts.append(_differences(result.shown_comparisons, measure))
         parts.append(figure(f"differences_{measure.name}", DIFFERENCES))
         parts.append(figure(f"slopes_{measure.name}", SLOPES))
     return section(format_of(measure).title, *parts)

@@ -9,7 +9,7 @@ from nnunet_dsd.comparison.against_baseline import PairedComparison, compare_wit
 from nnunet_dsd.comparison.case_pictures import CasePictures, case_pictures
 from nnunet_dsd.comparison.runs import RunList
 from nnunet_dsd.comparison.scores import Scores
-from nnunet_dsd.comparison.table import MeasureTable, measure_table
+from nnunet_dsd.comparison.table import MeasureTable, measure_table, shown_part
 from nnunet_dsd.evaluation.measures import Measure
 
 
@@ -24,6 +24,18 @@ class MeasureResults:
 
     table: MeasureTable
     comparisons: tuple[PairedComparison, ...]
+
+    @property
+    def shown(self) -> MeasureTable:
+        """The part of the table that is printed and drawn, if there are many structures."""
+        return shown_part(self.table)
+
+    @property
+    def shown_comparisons(self) -> tuple[PairedComparison, ...]:
+        """The comparisons that are printed and drawn, if there are many structures."""
+        found = {(one.method, one.column): one for one in self.comparisons}
+        methods = dict.fromkeys(one.method for one in self.comparisons)
+        return tuple(found[method, column] for method in methods for column in self.shown.columns)
 
     @property
     def measure(self) -> Measure:

@@ -27,17 +27,20 @@ def slope_figure(scores: Scores, comparisons: Sequence[PairedComparison], measur
     """Draw a row of panels per method, a panel per structure and one for their mean.
 
     Blue lines are cases where the method is better, orange ones where it is worse; all are grey where a difference is
-    no judgement. The thick line joins the means. With more than eight columns, the rows continue below.
+    no judgement. The thick line joins the means. With more than eight columns, the rows continue below. The columns
+    are those of the comparisons.
     """
+    columns = tuple(dict.fromkeys(one.column for one in comparisons))
     methods = tuple(method for method in scores.methods if method != baseline)
     printed = format_of(measure)
-    figure, grid = _grid(scores.columns, methods)
+    figure, grid = _grid(columns, methods)
     before = scores.per_case(baseline, measure.name) * printed.factor
     found = {(one.method, one.column): one for one in comparisons}
     for row, method in enumerate(methods):
         after = scores.per_case(method, measure.name) * printed.factor
-        for column, name in enumerate(scores.columns):
-            _draw(grid[row][column], before[:, column], after[:, column], found[method, name])
+        for axis, name in zip(grid[row], columns, strict=True):
+            column = scores.columns.index(name)
+            _draw(axis, before[:, column], after[:, column], found[method, name])
     for axis in (axis for line in grid for axis in line):
         limit_axis(axis, "y", measure, value_limits(measure), factor=printed.factor)
     side = f"left {baseline}, right the method beside the row"

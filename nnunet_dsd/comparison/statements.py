@@ -9,7 +9,7 @@ from nnunet_dsd.comparison.empty_predictions import empty_notes
 from nnunet_dsd.comparison.formats import DIRECTIONS
 from nnunet_dsd.comparison.paired import CONFIDENCE, LEAST_PAIRS, MOST_EXACT, RESAMPLES
 from nnunet_dsd.comparison.scores import MEAN, LeftOut, Scores
-from nnunet_dsd.comparison.table import MeasureTable
+from nnunet_dsd.comparison.table import MeasureTable, shown_part
 from nnunet_dsd.comparison.twins import twin_notes
 
 MOST_TOLD = 12
@@ -32,6 +32,11 @@ def table_notes(table: MeasureTable) -> tuple[str, ...]:
     notes = [f"Mean over cases, {DIRECTIONS[table.measure.better]}{averaged}. {spread}"]
     if len(table.columns) > 1:
         notes[0] += f" The last column is the {MEAN} of those before it."
+    if len(table.columns) > len(shown := shown_part(table).columns):
+        notes[0] += (
+            f" Of {len(table.columns) - 1} structures the {len(shown) - 1} with the worst means are shown; means.csv "
+            "and differences.csv hold all."
+        )
     missing = [
         f"{row.method}, {column}: {cell.undefined}"
         for row in table.rows

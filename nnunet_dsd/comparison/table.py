@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.scores import Scores
+from nnunet_dsd.evaluation.many_structures import shown_names
 from nnunet_dsd.evaluation.measures import Measure
 from nnunet_dsd.evaluation.results import summarise
 
@@ -62,6 +63,21 @@ class MeasureTable:
     measure: Measure
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+
+
+def shown_part(table: MeasureTable) -> MeasureTable:
+    """Return the columns that are printed and drawn: all, or of many structures the worst over all methods.
+
+    The mean over all structures stays the last column.
+    """
+    structures = range(max(1, len(table.columns) - 1))
+    means = [
+        (table.columns[place], summarise([row.cells[place].mean for row in table.rows]).mean) for place in structures
+    ]
+    names = (*shown_names(means, table.measure), *table.columns[len(structures) :])
+    places = [table.columns.index(name) for name in names]
+    rows = tuple(replace(row, cells=tuple(row.cells[place] for place in places)) for row in table.rows)
+    return replace(table, columns=names, rows=rows)
 
 
 def measure_table(scores: Scores, measure: Measure) -> MeasureTable:

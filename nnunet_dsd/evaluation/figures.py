@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from nnunet_dsd.common.drawing import named_legend, new_figure
 from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
+from nnunet_dsd.evaluation.many_structures import MOST_SHOWN, shown_structures
 from nnunet_dsd.evaluation.measures import measures_in
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
@@ -23,7 +25,12 @@ from nnunet_dsd.evaluation.structures import Structure
 # Okabe and Ito's palette without black: told apart with any colour vision, and visible on grey.
 PALETTE = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00", "#0072B2")
 INK, FAINT = "#222222", "#B8B8B8"
+MOST_NAMED = 23
+MOST_BESIDE = 4
+NAME_WIDTH = 13
 COLUMNS = ("image", "reference", "prediction (dotted: reference)")
+
+_Slices = tuple[NDArray[Any], NDArray[np.integer[Any]], NDArray[np.integer[Any]], float]
 
 
 @dataclass(frozen=True)
@@ -62,19 +69,33 @@ def overlay_figure(cases: Sequence[OverlayCase], structures: Sequence[Structure]
         raise ShapeError("At least one case is needed for a figure of overlays; got none.")
     figure = new_figure(9.6, 2.95 * len(cases) + 0.7)
     axes = figure.subplots(len(cases), len(COLUMNS), squeeze=False)
-    for row, case in zip(axes, cases, strict=True):
-        _draw_row(row, case, structures)
+    slices = [_slices(case, structures) for case in cases]
+    for row, case, one in zip(axes, cases, slices, strict=True):
+        _draw_row(row, case, one, structures)
     for axis, title in zip(axes[0], COLUMNS, strict=True):
         axis.set_title(title, fontsize=11, color=INK)
-    structure_legend(figure, structures)
+    structure_legend(figure, structures, [labels for one in slices for labels in one[1:3]])
     return figure
 
 
-def structure_legend(figure: Figure, structures: Sequence[Structure]) -> None:
-    """Name the structures and their colours below a figure."""
-    handles = [Line2D([], [], color=colour_of(index), lw=2.5) for index in range(len(structures))]
-    names = [structure.name for structure in structures]
-    columns = min(6, len(names))
+def structure_legend(figure: Figure, structures: Sequence[Structure], slices: Sequence[NDArray[Any]]) -> None:
+    """Name the structures and their colours below a figure; of many only those that its slices of labels show.
+
+    Args:
+        figure: with the slices.
+        structures: all of them; their places are their colours.
+        slices: label images that are drawn.
+    """
+    seen = list(range(len(structures)))
+    if len(structures) > MOST_SHOWN:
+        labels = np.unique(np.concatenate([np.unique(one) for one in slices]))
+        seen = [index for index in seen if structures[index].mask(labels).any()]
+    handles = [Line2D([], [], color=colour_of(index), lw=2.5) for index in seen[:MOST_NAMED]]
+    names = [structures[index].name for index in seen[:MOST_NAMED]]
+    if len(seen) > MOST_NAMED:
+        handles.append(Line2D([], [], alpha=0))
+        names.append(f"and {len(seen) - MOST_NAMED} more")
+    columns = max(1, min(6, len(names)))
     named_legend(figure, handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=11)
 
 
@@ -92,13 +113,19 @@ def best_slice(reference: NDArray[np.integer[Any]], structures: Sequence[Structu
 
 
 def scores_figure(evaluation: Evaluation) -> Figure:
-    """Draw Dice and HD95 of every case as dots, a column per structure, with the mean as a line."""
-    width = max(7.5, 2.0 + 1.1 * len(evaluation.structures))
-    figure = new_figure(width, 3.6)
-    dice_axis, distance_axis = figure.subplots(1, 2)
+    """Draw Dice and HD95 of every case as dots, a column per structure, with the mean as a line.
+
+    Of many structures those of the lowest mean Dice are drawn.
+    """
+    evaluation = replace(evaluation, structures=shown_structures(evaluation))
+    count = len(evaluation.structures)
+    rows = 1 if count <= MOST_BESIDE else 2
+    figure = new_figure(max(7.5, 2.0 + 1.1 * count), 3.6 * rows)
+    dice_axis, distance_axis = figure.subplots(rows, 3 - rows)
     _draw_strip(dice_axis, evaluation, "dice", "{:.3f}")
     dice_axis.set_title("Dice (higher is better)", fontsize=11, color=INK)
-    lowest = min((score.dice for score in evaluation.scores if not math.isnan(score.dice)), default=0.0)
+    drawn = [score for structure in evaluation.structures for score in evaluation.of(structure.name)]
+    lowest = min((score.dice for score in drawn if not math.isnan(score.dice)), default=0.0)
     dice_axis.set_ylim(min(0.7, math.floor(lowest * 10) / 10), 1.0)
     hd95 = measures_in(evaluation.length_unit)[1]
     _draw_strip(distance_axis, evaluation, hd95.field, f"{{:.1f}} {hd95.unit}")
@@ -138,8 +165,8 @@ def draw_contours(
         axis.contour(across, down, padded, levels=[0.5], colors=[colour], linestyles=style, linewidths=thickness)
 
 
-def _draw_row(row: NDArray[Any], case: OverlayCase, structures: Sequence[Structure]) -> None:
-    image, reference, prediction, aspect = _slices(case, structures)
+def _draw_row(row: NDArray[Any], case: OverlayCase, slices: _Slices, structures: Sequence[Structure]) -> None:
+    image, reference, prediction, aspect = slices
     for axis in row:
         draw_slice(axis, image, aspect=aspect)
     draw_contours(row[1], reference, structures)
@@ -148,9 +175,7 @@ def _draw_row(row: NDArray[Any], case: OverlayCase, structures: Sequence[Structu
     row[0].set_ylabel(f"{case.name}\n{case.caption}".strip(), fontsize=9, color=INK)
 
 
-def _slices(
-    case: OverlayCase, structures: Sequence[Structure]
-) -> tuple[NDArray[Any], NDArray[np.integer[Any]], NDArray[np.integer[Any]], float]:
+def _slices(case: OverlayCase, structures: Sequence[Structure]) -> _Slices:
     voxels = case.image.shape[: case.reference.ndim]
     in_grey_or_colours = case.image.shape[case.reference.ndim :] in ((), (3,))
     if not (voxels == case.reference.shape == case.prediction.shape and in_grey_or_colours):
@@ -177,7 +202,7 @@ def _draw_strip(axis: Axes, evaluation: Evaluation, metric: str, form: str) -> N
         mean = float(np.mean(values))
         axis.hlines(mean, index - 0.3, index + 0.3, color=INK, lw=1.6, zorder=4)
         axis.annotate(form.format(mean), (index + 0.32, mean), va="center", fontsize=9, color=INK)
-    names = [structure.name for structure in evaluation.structures]
+    names = ["\n".join(textwrap.wrap(structure.name, NAME_WIDTH)) for structure in evaluation.structures]
     axis.set_xticks(range(len(names)), names)
     axis.set_xlim(-0.5, len(names) - 0.2)
     axis.grid(axis="y", color=FAINT, lw=0.5, alpha=0.6)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
+from nnunet_dsd.evaluation.many_structures import shown_structures
 from nnunet_dsd.evaluation.measures import Measure
-from nnunet_dsd.evaluation.results import Evaluation, Summary
+from nnunet_dsd.evaluation.results import Evaluation, Summary, summarise
 
 DIGITS = {"fraction": 3, "mm": 2, "voxels": 2, "ml": 2}
 
@@ -15,18 +16,29 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     """Build the table: a row per structure, a column per measure that judges; sizes are in the files only.
 
     A cell is the mean over cases ± the sample standard deviation, and how many of the cases have a value where not all
-    do.
+    do. Of many structures the mean over all, and those of the worst Dice are shown.
     """
-    cases = len(evaluation.cases)
-    table = Table(title=f"{cases} case(s): mean ± standard deviation", title_justify="left")
-    table.add_column("structure", style="bold")
+    cases, shown = len(evaluation.cases), shown_structures(evaluation)
+    many = len(evaluation.structures) > len(shown)
+    which = f"; of {len(evaluation.structures)} structures the {len(shown)} of the lowest Dice" if many else ""
+    table = Table(title=f"{cases} case(s): mean ± standard deviation{which}", title_justify="left")
+    table.add_column("structure", style="bold", overflow="fold")
     judging = [measure for measure in evaluation.measures if measure.better != "none"]
     for measure in judging:
-        table.add_column(escape(_heading(measure, evaluation)), justify="right")
-    for structure in evaluation.structures:
+        table.add_column(escape(_heading(measure, evaluation)), justify="right", overflow="fold")
+    if many:
+        table.add_row("mean over all", *(_mean_over_structures(evaluation, measure) for measure in judging))
+        table.add_section()
+    for structure in shown:
         summaries = [(evaluation.summary(structure.name, measure.name), measure) for measure in judging]
         table.add_row(escape(structure.name), *(format_summary(summary, measure) for summary, measure in summaries))
     return table
+
+
+def _mean_over_structures(evaluation: Evaluation, measure: Measure) -> str:
+    """Format the mean of the structures' means with the deviation between them."""
+    means = [evaluation.summary(structure.name, measure.name).mean for structure in evaluation.structures]
+    return format_summary(summarise(means), measure)
 
 
 def format_summary(summary: Summary, measure: Measure) -> str:

@@ -50,7 +50,7 @@ def test_everything_is_written_and_listed(written):
     folder, _ = written
     content = json.loads((folder / "comparison.json").read_text(), parse_constant=pytest.fail)
     figures = [f"{kind}_{name}" for kind in ("box", "differences", "slopes") for name in ("dice", "hd95_mm")]
-    expected = {"report.html", "comparison.json", "table.md", "table.tex", "scores.csv"}
+    expected = {"report.html", "comparison.json", "table.md", "table.tex", "scores.csv", "means.csv", "differences.csv"}
     expected |= {f"{name}.{ending}" for name in figures for ending in ("png", "svg", "pdf")}
     assert {path.name for path in folder.iterdir()} == expected == set(content["files"])
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
@@ -121,7 +121,7 @@ def test_the_report_needs_nothing_else_and_escapes_what_it_is_given(written):
 def test_a_single_method_gets_tables_and_boxes_only(tmp_path):
     write(tmp_path / "out", comparison(tmp_path, methods=("A",)))
     names = {path.stem for path in (tmp_path / "out").iterdir()}
-    assert names == {"report", "comparison", "table", "scores", "box_dice", "box_hd95_mm"}
+    assert names == {"report", "comparison", "table", "scores", "means", "differences", "box_dice", "box_hd95_mm"}
     assert "What the numbers mean" not in (tmp_path / "out/report.html").read_text()
 
 

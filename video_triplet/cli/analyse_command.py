@@ -129,9 +129,9 @@ def _soft_labels(dataset: TripletDataset, arguments: argparse.Namespace) -> dict
 def _examples(frames: LabelledFrames, dataset: TripletDataset, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Draw frames with a single label, chosen at random among those whose image is there."""
     import numpy as np
-    from PIL import Image
 
     from video_triplet.analysis.soft_label_examples import draw_soft_label_example, soft_label_example
+    from video_triplet.data.images import read_image
 
     single = np.random.default_rng(arguments.seed).permutation(np.flatnonzero(frames.hard.sum(axis=1) == 1))
     drawn: list[dict[str, Any]] = []
@@ -143,8 +143,7 @@ def _examples(frames: LabelledFrames, dataset: TripletDataset, arguments: argpar
         if not image_path.is_file():
             continue
         example = soft_label_example(frames.soft[row], int(frames.hard[row].argmax()), dataset.vocabulary)
-        with Image.open(image_path) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        pixels = read_image(image_path)
         file = f"soft_labels_{video}_{frame:06d}.png"
         draw_soft_label_example(example, pixels, f"{video}, frame {frame}", arguments.output / file)
         drawn.append({"file": file, "video": video, "frame": frame, **asdict(example)})

@@ -205,7 +205,8 @@ def test_a_sweep_scores_a_student_per_epoch_on_inner_validation(teachers, render
     choice = load_choice(tmp_path / "IT.json")
     assert choice.selected_on == run.videos("validation")
     before = [(folder / "model.pt").stat().st_mtime_ns for folder in students]
-    assert select(teachers, rendered, tmp_path, *more, "--strategies", "IT", runs=("seed1",)) == 0
+    again = ["--strategies", "IT", "--overwrite"]
+    assert select(teachers, rendered, tmp_path, *more, *again, runs=("seed1",)) == 0
     assert [(folder / "model.pt").stat().st_mtime_ns for folder in students] == before
 
 

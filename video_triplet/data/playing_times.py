@@ -25,6 +25,10 @@ class PlayingTimes:
 
     Frames have a presentation time and a decoding time; as in FFmpeg, the kind that was missing or out of order less
     often is believed.
+
+    Attributes:
+        usual: Seconds that a frame stays at the nominal rate.
+        frames: How many have been shown.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
@@ -32,13 +36,16 @@ class PlayingTimes:
         rate = stream.guessed_rate or stream.average_rate or USUAL_RATE
         may_jump = int(container.format.flags) & CLOCK_MAY_JUMP
         longest = Fraction(LONGEST_WITH_JUMPS if may_jump else LONGEST_WITHOUT_JUMPS)
-        self._clocks = tuple(_Clock(1 / Fraction(rate), longest) for _ in range(2))
-        self._second = Fraction(0)
+        self.usual, self.frames = 1 / Fraction(rate), 0
+        self._clocks = tuple(_Clock(self.usual, longest) for _ in range(2))
+        self._second = self._stays = Fraction(0)
 
     def show(self, frame: VideoFrame) -> Fraction:
         """Return when the next frame is shown; never before the one before it."""
         for clock, stamp in zip(self._clocks, (frame.pts, frame.dts), strict=True):
             clock.show(None if stamp is None else stamp * frame.time_base)
+        self.frames += 1
+        self._stays = max(self._stays, (frame.duration or 0) * frame.time_base)
         self._second = max(self._second, self._believed.now)
         return self._second
 
@@ -49,8 +56,8 @@ class PlayingTimes:
 
     @property
     def longest_step(self) -> Fraction:
-        """The longest distance of two timestamps in seconds, jumps included."""
-        return self._believed.longest_step
+        """The longest distance of two timestamps, jumps included, or the longest that a frame says to stay, seconds."""
+        return max(self._stays, self._believed.longest_step)
 
     @property
     def _believed(self) -> _Clock:

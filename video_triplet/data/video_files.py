@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nnunet_dsd.errors import DataError, SettingsError
 from video_triplet.data.display_matrix import as_shown, display_matrix
 from video_triplet.data.images import read_image
-from video_triplet.data.joined_files import refuse_joined
+from video_triplet.data.joined_files import recordings, refuse_joined
 from video_triplet.data.playing_times import PlayingTimes
 
 NumberedFrame = tuple[int, NDArray[np.uint8]]
@@ -94,20 +94,21 @@ def decoded_frames(path: Path) -> Iterator[tuple[Fraction, VideoFrame]]:
         DataError: if the file cannot be read, holds no video, holds several recordings of which only a part would be
             read, or ends before its own length says.
     """
-    second, longest = Fraction(0), Fraction(0)
+    start, second = Fraction(0), Fraction(0)
     try:
-        with av.open(str(path)) as container:
-            stream = video_stream(container, path)
-            refuse_joined(path, container.format.name)
-            stream.thread_type = "AUTO"
-            times, any_frame = PlayingTimes(container, stream), False
-            for frame in container.decode(stream):
-                any_frame, second = True, times.show(frame)
-                longest = max(longest, (getattr(frame, "duration", None) or 0) * frame.time_base)
-                yield second, frame
-            if not any_frame:
-                raise DataError(f"{path} holds no frame; copy it again")
-            _refuse_cut_off(path, stream, times.claimed, max(longest, times.longest_step))
+        for recording in recordings(path):
+            with av.open(recording) as container:
+                stream = video_stream(container, path)
+                refuse_joined(path, container.format.name)
+                stream.thread_type = "AUTO"
+                times = PlayingTimes(container, stream)
+                for frame in container.decode(stream):
+                    second = start + times.show(frame)
+                    yield second, frame
+                if not times.frames:
+                    raise DataError(f"{path} holds no frame; copy it again")
+                _refuse_cut_off(path, stream, times)
+                start = second + times.usual
     except (av.error.FFmpegError, OSError) as error:
         raise DataError(f"{path} cannot be read beyond second {float(second):.1f} ({error}); copy it again") from error
 
@@ -124,14 +125,14 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
     return stream
 
 
-def _refuse_cut_off(path: Path, stream: av.VideoStream, second: Fraction, longest: Fraction) -> None:
+def _refuse_cut_off(path: Path, stream: av.VideoStream, times: PlayingTimes) -> None:
     """Compare with the length that the file claims, where it does; the last frame may stay as long as any other."""
     if stream.duration is None:
         return
     length = stream.duration * stream.time_base
-    if second < length - max(2, longest, length / 100):
+    if times.claimed < length - max(2, times.longest_step, length / 100):
         raise DataError(
-            f"{path} ends at second {float(second):.1f} of {float(length):.1f}; it is cut off, copy it again"
+            f"{path} ends at second {float(times.claimed):.1f} of {float(length):.1f}; it is cut off, copy it again"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from nnunet_dsd.errors import DataError, SettingsError, SetupError
 from nnunet_dsd.files import whole_file
@@ -41,7 +41,7 @@ def write_annotated_video(
 
     Args:
         path: Ends in `.mp4`; encoded as H.264, or MPEG-4 where FFmpeg was built without it.
-        frames: `(H, W, 3)` uint8 RGB, all of one size.
+        frames: `(H, W, 3)` uint8 RGB; those of another size than the first are fitted into its picture.
         probabilities: For `"triplet"`, and for `"phase"` if it is to be shown, `(N, classes)`: one row per frame.
         vocabulary: Names of the classes.
         top: How many triplets to show, at most 20.
@@ -150,13 +150,13 @@ def _annotated(
 ) -> Iterable[NDArray[np.uint8]]:
     rows = len(probabilities["triplet"])
     shape = None
-    for number, (frame, index) in enumerate(zip_longest(frames, range(rows))):
+    for frame, index in zip_longest(frames, range(rows)):
         if frame is None or index is None:
             there = "fewer" if frame is None else "more"
             raise DataError(f"there are {there} frames than the {rows} rows of probabilities; predict on these frames")
-        shape = shape or frame.shape
-        if frame.shape != shape:
-            raise DataError(f"frame {number} is {frame.shape}, those before are {shape}; a video has one size")
+        height, width = (shape := shape or frame.shape)[:2]
+        if frame.shape != shape:  # as a player does: fitted into the picture of the first frame
+            frame = np.asarray(ImageOps.pad(Image.fromarray(frame), (width, height)))
         yield annotate(frame, {head: values[index] for head, values in probabilities.items()}, vocabulary, top=top)
 
 

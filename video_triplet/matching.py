@@ -32,6 +32,7 @@ def matched(predictions: Predictions, truth: Sequence[Video]) -> tuple[dict[Head
     """
     _refuse_unlike(predictions, truth)
     keys = [(video.name, int(frame)) for video in truth for frame in video.frames]
+    _refuse_missing(predictions, keys)
     aligned = predictions.aligned_to(keys)
     borders = np.cumsum([len(video) for video in truth])[:-1]
     labelled = [head for head in aligned.heads if all(head in video.labels for video in truth)]
@@ -78,6 +79,17 @@ def _refuse_unlike(predictions: Predictions, truth: Sequence[Video]) -> None:
     bare = [video.name for video in truth if "triplet" not in video.labels]
     if bare:
         raise DataError(f"no triplet labels for {', '.join(bare)}; give labelled videos only")
+
+
+def _refuse_missing(predictions: Predictions, keys: Sequence[tuple[str, int]]) -> None:
+    missing = sorted(set(keys) - set(predictions.keys))
+    if missing:
+        shown = ", ".join(f"{video} frame {frame}" for video, frame in missing[:3])
+        raise DataError(
+            f"predictions are missing for {len(missing)} of {len(keys)} labelled frames, first: {shown}. If the model "
+            "was trained with --sound-only, give --sound-only here too (and the same --cache); --predicted-only leaves "
+            "out whatever was not predicted"
+        )
 
 
 def _refuse_sizes(head: Head, labels: Sequence[NDArray[Any]], size: int) -> None:

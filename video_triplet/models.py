@@ -13,6 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.errors import NetworkStructureError, SetupError
+from video_triplet.pretrained_files import (
+    cached_timm_weights,
+    read_weights,
+    require_timm_hub,
+    unfitting,
+    with_classifier,
+)
 from video_triplet.vocabulary import Head
 
 
@@ -136,22 +143,24 @@ def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, o
     arguments = dict(options)
     if "img_size" not in arguments and image_size != timm.get_pretrained_cfg_value(name, "input_size")[-1]:
         arguments["img_size"] = image_size
-    pretrained, overlay = weights != "none", None
-    if weights not in ("none", "timm"):
-        if not Path(weights).is_file():
+    pretrained, file = weights != "none", None
+    if weights == "timm":
+        file = _hub_file(name)
+    elif pretrained:
+        file = Path(weights)
+        if not file.is_file():
             raise SetupError(
                 f"there is no file of pre-trained weights {weights!r}; allowed are a file, 'timm' and 'none'"
             )
-        overlay = {"file": weights}
     seed = int(torch.randint(2**31, ()))
     try:
-        model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
+        model = _create(name, pretrained, file, {**arguments, "num_classes": outputs}, seed)
     except TypeError as error:
         if "img_size" not in arguments or "img_size" in options:
             raise _refused(name, arguments, error) from error
         arguments.pop("img_size")  # a network that takes any size, such as a ResNet
         try:
-            model = _create(name, pretrained, overlay, {**arguments, "num_classes": outputs}, seed)
+            model = _create(name, pretrained, file, {**arguments, "num_classes": outputs}, seed)
         except TypeError as refusal:
             raise _refused(name, arguments, refusal) from refusal
     _refuse_unknown_options(model, name, options)
@@ -161,24 +170,59 @@ def create_backbone(name: str, outputs: int, *, image_size: int, weights: str, o
     return model
 
 
-def _create(
-    name: str, pretrained: bool, overlay: dict[str, Any] | None, arguments: dict[str, Any], seed: int
-) -> nn.Module:
+def _hub_file(name: str) -> Path | None:
+    """Return the file of an earlier download; None where timm is to download the weights, which it can.
+
+    Raises:
+        SetupError: if they are neither there nor to be had.
+    """
+    file = cached_timm_weights(name)
+    if file is None:
+        try:
+            require_timm_hub(name)
+        except SetupError as error:
+            raise _not_loaded(name, "timm's hub", str(error)) from error
+    return file
+
+
+def _create(name: str, pretrained: bool, file: Path | None, arguments: dict[str, Any], seed: int) -> nn.Module:
+    """Build a timm model; a file without a classifier is given a fresh one, which timm then leaves out."""
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **arguments)
-        return cast(nn.Module, model)
+        return _create_from(name, pretrained, {"file": str(file)} if file else None, arguments, seed)
     except TypeError:
         raise
     except Exception as error:
         if not pretrained:
             raise _refused(name, arguments, error) from error
-        source = overlay["file"] if overlay else "timm's hub"
-        raise SetupError(
-            f"the pre-trained weights of {name} could not be loaded from {source} ({type(error).__name__}: {error}). "
-            "Give a local file of them with --weights FILE, or train from scratch with --weights none"
-        ) from error
+        if file is None:
+            raise _not_loaded(name, "timm's hub", f"{type(error).__name__}: {error}") from error
+        of_the_file = {key: value for key, value in arguments.items() if key != "num_classes"}
+        weights, fresh = read_weights(file), _create_from(name, False, None, of_the_file, seed)
+        completed = with_classifier(weights, fresh)
+        if completed is not None:
+            try:
+                return _create_from(name, True, {"state_dict": completed}, arguments, seed)
+            except RuntimeError:
+                pass  # it lacks more than that, which the error below says
+        reason = unfitting(weights, fresh) if weights else f"{type(error).__name__}: {error}"
+        raise _not_loaded(name, str(file), reason) from error
+
+
+def _create_from(
+    name: str, pretrained: bool, overlay: dict[str, Any] | None, arguments: dict[str, Any], seed: int
+) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return cast(
+            nn.Module, timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **arguments)
+        )
+
+
+def _not_loaded(name: str, source: str, reason: str) -> SetupError:
+    return SetupError(
+        f"the pre-trained weights of {name} could not be loaded from {source} ({reason}). "
+        "Give a local file of them with --weights FILE, or train from scratch with --weights none"
+    )
 
 
 def _refuse_unloaded(

@@ -100,9 +100,17 @@ def test_frames_that_do_not_go_with_the_probabilities_leave_no_file(tmp_path, fr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_frame_of_another_size_and_no_frame_at_all_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"frame 1 is \(60, 34, 3\)"):
-        write_annotated_video(tmp_path / "a.mp4", [FRAME, noise(60, 34, 0)], probabilities(2), VOCABULARY)
+def test_a_frame_of_another_size_is_fitted_into_the_picture_of_the_first(tmp_path):
+    bright = np.full((60, 34, 3), 250, dtype=np.uint8)
+    write_annotated_video(tmp_path / "a.mp4", [FRAME, bright], probabilities(2), VOCABULARY)
+    first, second = (image for _, image in read_frames(tmp_path / "a.mp4"))
+    assert first.shape == second.shape
+    width = first.shape[1] - PANEL_WIDTH
+    assert second[:, width // 2 - 50 : width // 2 + 50].mean() > 230
+    assert second[:, :100].mean() < 20  # the sides stay black, since the picture is not stretched
+
+
+def test_no_frame_at_all_is_refused(tmp_path):
     with pytest.raises(DataError, match="no frame to write"):
         write_annotated_video(tmp_path / "a.mp4", [], probabilities(0), VOCABULARY)
     assert list(tmp_path.iterdir()) == []

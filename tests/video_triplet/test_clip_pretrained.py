@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
+from video_triplet.clips import torchvision_encoders
 from video_triplet.clips.c3d import C3D
 from video_triplet.clips.networks import ClipNetwork
 from video_triplet.clips.pretrained import load_encoder
@@ -172,6 +173,7 @@ def test_torchvisions_weights_are_loaded_whole_without_their_classifier(monkeypa
 
     source = torchvision.models.video.r3d_18()
     monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", lambda url, **options: source.state_dict())
+    monkeypatch.setattr(torchvision_encoders, "require_reachable", lambda url, *, wanted: None)
     network = ClipNetwork("r3d_18", 2, frames=4, size=32, weights="torchvision")
     assert torch.equal(network.encoder.stem[0].weight, source.stem[0].weight)
     assert network.loading.fraction == 1.0
@@ -185,6 +187,7 @@ def test_no_network_is_said_so(monkeypatch):
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", unreachable)
+    monkeypatch.setattr(torchvision_encoders, "require_reachable", lambda url, *, wanted: None)
     with pytest.raises(SetupError, match=r"could not be downloaded from torchvision's hub .*no route.*local file"):
         ClipNetwork("r3d_18", 2, frames=4, size=32, weights="torchvision")
 

@@ -89,6 +89,9 @@ def test_the_command_writes_what_it_promises_and_refuses_what_the_model_has_seen
         assert np.mean([row["rank"] == "1" for row in csv.DictReader(file)]) == pytest.approx(right)
     with (folder / "per_class.csv").open() as file:
         assert [row["videos"] for row in csv.DictReader(file)] == ["1", "1", "1"]
+    assert main([*command, "-o", str(tmp_path / "test"), "--clips", "2", "--device", "cpu"]) == 1
+    assert "test.json and 4 more of this command's results would be written over" in capsys.readouterr().err
+    assert main([*command, "-o", str(tmp_path / "test"), "--clips", "2", "--device", "cpu", "--overwrite"]) == 0
     assert main([*command, "--split-number", "2", "-o", str(tmp_path / "leak")]) == 1
     assert "used to train this model" in capsys.readouterr().err
     assert not (tmp_path / "leak").exists()

@@ -13,6 +13,7 @@ from video_triplet.model_file import load_model
 from video_triplet.predictions import load_predictions
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, find_configurations
 from video_triplet.study.steps import CommonOptions, plan_steps
+from video_triplet.study.table import as_markdown
 
 RUNS = Path("runs")
 
@@ -91,7 +92,10 @@ def test_every_row_is_scored_on_all_folds(finished):
     rows = json.loads((finished[1] / "table.json").read_text())
     assert {row["name"] for row in rows} == {"SwinT", "SwinT+SelfD", ENSEMBLE, *CONFIGURATIONS[ENSEMBLE].members}
     assert all(row["folds"] == 2 and 0 < row["mean_ap"]["ivt"] < 100 for row in rows)
-    assert "2 of 2" in (finished[1] / "table.md").read_text()
+    text = (finished[1] / "table.md").read_text()
+    assert "2 of 2" in text
+    assert "published" not in text  # of CholecT45, so they do not belong beside rendered frames
+    assert "published mAP / top-5" in as_markdown([], folds=5, split="cholect45-crossval")
 
 
 def test_the_ensemble_is_the_mean_of_its_members_by_video_and_frame(finished):

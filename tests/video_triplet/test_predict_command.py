@@ -107,13 +107,32 @@ def test_what_cannot_be_done_is_said(phase_model, arguments, said, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_results_of_another_video_are_not_written_over(phase_model, rendered, tmp_path, capsys):
-    def predict(name):
+def test_results_are_written_over_only_on_demand(phase_model, rendered, tmp_path, capsys):
+    def predict(name, *more):
         frames = str(rendered / "data" / name)
-        return main(["predict", str(phase_model), "-i", frames, "-o", str(tmp_path), "--device", "cpu"])
+        return main(["predict", str(phase_model), "-i", frames, "-o", str(tmp_path), "--device", "cpu", *more])
 
-    assert [predict("VID01"), predict("VID01"), predict("VID02")] == [0, 0, 1]
-    assert "holds predictions of VID01; give a folder per video" in capsys.readouterr().err
+    assert predict("VID01") == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    capsys.readouterr()
+    assert [predict("VID01"), predict("VID02")] == [1, 1]
+    assert "predictions.npz and 2 more of this command's results would be written over" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert predict("VID02", "--overwrite") == 0
+    assert load_predictions(tmp_path / "predictions.npz").videos == ("VID02",)
+
+
+def test_an_annotated_video_replaces_neither_another_one_nor_its_input(phase_model, rendered, tmp_path, capsys):
+    frames, video = str(rendered / "data" / "VID01"), tmp_path / "made.mp4"
+    command = ["predict", str(phase_model), "--device", "cpu", "--video", str(video), "-i"]
+    assert main([*command, frames]) == 0
+    before = video.read_bytes()
+    assert main([*command, frames]) == 1
+    assert f"{video} would be written over; choose another place, or add --overwrite" in capsys.readouterr().err
+    assert main([*command, str(video), "--overwrite"]) == 1
+    assert f"--video {video} is the input" in capsys.readouterr().err
+    assert video.read_bytes() == before
+    assert main([*command, frames, "--overwrite"]) == 0
 
 
 def test_a_folder_is_no_model(phase_model, rendered, capsys):

@@ -205,7 +205,8 @@ def test_a_sweep_scores_a_student_per_epoch_on_inner_validation(teachers, render
     choice = load_choice(tmp_path / "IT.json")
     assert choice.selected_on == run.videos("validation")
     before = [(folder / "model.pt").stat().st_mtime_ns for folder in students]
-    assert select(teachers, rendered, tmp_path, *more, "--strategies", "IT", runs=("seed1",)) == 0
+    again = ["--strategies", "IT", "--overwrite"]
+    assert select(teachers, rendered, tmp_path, *more, *again, runs=("seed1",)) == 0
     assert [(folder / "model.pt").stat().st_mtime_ns for folder in students] == before
 
 
@@ -294,7 +295,10 @@ def test_teachers_of_one_seed_are_refused(teachers, rendered, tmp_path, capsys):
 
 def test_choices_of_an_earlier_run_do_not_stay_beside_a_new_table(teachers, rendered, tmp_path, capsys):
     assert select(teachers, rendered, tmp_path) == 0
-    assert select(teachers, rendered, tmp_path, "--strategies", "IT", runs=("seed1",)) == 0
+    again = ("--strategies", "IT")
+    assert "would be written over" in refused(capsys, select(teachers, rendered, tmp_path, *again, runs=("seed1",)))
+    assert len(list(tmp_path.glob("*.json"))) == 6
+    assert select(teachers, rendered, tmp_path, *again, "--overwrite", runs=("seed1",)) == 0
     assert {path.name for path in tmp_path.glob("*.json")} == {"IT.json"}
     assert "was of an earlier run" in capsys.readouterr().out
 

@@ -9,6 +9,7 @@ from made_up_clips import write_ucf101
 from nnunet_dsd.errors import SettingsError
 from video_triplet.cli.main import main
 from video_triplet.cli.study_transfer_command import read_seeds
+from video_triplet.clips import transfer_study
 from video_triplet.clips.transfer_study import (
     LAMBDAS,
     LAMBDAS_OF_TABLE_1,
@@ -77,7 +78,8 @@ def test_what_is_given_must_be_there_and_what_is_not_given_is_named(tmp_path, ca
     assert "C3D is not run" not in said
 
 
-def test_what_is_at_hand_is_run_once_and_stands_beside_the_published_numbers(tmp_path, capsys):
+def test_what_is_at_hand_is_run_once_and_stands_beside_the_published_numbers(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(transfer_study, "CLASSES", {"ucf101": 3, "hmdb51": 2})
     data = write_ucf101(tmp_path / "data", groups=3, clips=1, test_groups=1, frames=10)
     save_encoder(tmp_path / "c3d.pth")
     words = command(tmp_path / "study", "--ucf101", data, "--c3d-weights", tmp_path / "c3d.pth", "--lambdas", "0,100")
@@ -97,3 +99,9 @@ def test_what_is_at_hand_is_run_once_and_stands_beside_the_published_numbers(tmp
     assert main(words) == 0
     assert model.stat().st_mtime_ns == before
     assert "epoch 1/1" not in capsys.readouterr().out
+    monkeypatch.undo()  # three classes are not UCF101, and its published numbers do not belong beside them
+    assert main(words) == 0
+    rows = json.loads((tmp_path / "study" / "table.json").read_text())["rows"]
+    shown = {row["epoch_lambda"]: row["published_acc1"] for row in rows if row["acc1"] is not None}
+    assert shown == {0.0: None, 100.0: None}
+    assert f"| C3D | epoch-wise | none (lambda 100) | {here} |" in table_lines(tmp_path / "study")[0][4]

@@ -24,6 +24,7 @@ def test_the_report_has_scores_figures_and_commands(demo):
     assert all(name in page for name in ("SwinT+SelfD", "SwinT+MultiT+SelfD+Ens", "mAP iv", "cross-validate"))
     assert page.count("data:image/png;base64,") >= 3
     assert "components in common" in page
+    assert "CholecT45" not in page
 
 
 def test_every_step_was_a_command_that_a_user_can_type(demo):

@@ -108,6 +108,18 @@ def test_the_rotation_in_the_file_is_applied(tmp_path):
     assert image[-20:].mean() < 50
 
 
+@pytest.mark.parametrize("deep", ["gray16le", "gray10le", "yuv420p10le"])
+def test_videos_of_more_than_8_bits_keep_their_brightness(tmp_path, deep):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=1)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, deep
+        for level in (0, 128, 255):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 48, 3), level, dtype=np.uint8), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format=deep)))
+        container.mux(stream.encode(None))
+    assert near(levels(tmp_path / "a.mkv"), {0: 0, 1: 128, 2: 255})
+
+
 def test_a_file_without_video_and_one_that_is_no_video_are_refused(tmp_path):
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)

@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.errors import DataError
+from nnunet_dsd.files import require_writable
+from video_triplet.cli.data_options import add_data_options, read_labels
+from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 if TYPE_CHECKING:
     from video_triplet.analysis.inputs import LabelledFrames
     from video_triplet.data.videos import TripletDataset
 
+RESULT_FILES = ("analysis.json", "per_video.png", "label_distribution.png")
 SUMMARY = "draw mAP per video, label distribution, similarity and examples of soft labels"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `analyse`."""
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="data set with the labels")
-    parser.add_argument("--phases", type=Path, metavar="FOLDER", help="Cholec80's phase annotations, for CholecT45")
     parser.add_argument(
         "--soft-labels", nargs="+", type=Path, default=[], metavar="FILE", help="a frame in several files: their mean"
     )
@@ -39,17 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draws", type=int, default=10, help="random triplet sets per frame (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of draws, bootstrap and examples (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to write")
+    add_overwrite_option(parser)
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the figures that the inputs allow, and `analysis.json`."""
     from nnunet_dsd.files import write_json
-    from video_triplet.data.reading import open_dataset
 
     configurations = group_predictions(arguments.predictions)
     if not configurations and not arguments.soft_labels:
         raise DataError("nothing to analyse: give --soft-labels, --predictions or both")
-    dataset = open_dataset(arguments.data, phases=arguments.phases)
+    require_writable(arguments.output)
+    refuse_overwriting((arguments.output / name for name in RESULT_FILES), overwrite=arguments.overwrite)
+    dataset = read_labels(arguments)
     content: dict[str, Any] = {}
     if configurations:
         content["per_video"] = _per_video(configurations, dataset, arguments)
@@ -129,9 +134,9 @@ def _soft_labels(dataset: TripletDataset, arguments: argparse.Namespace) -> dict
 def _examples(frames: LabelledFrames, dataset: TripletDataset, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Draw frames with a single label, chosen at random among those whose image is there."""
     import numpy as np
-    from PIL import Image
 
     from video_triplet.analysis.soft_label_examples import draw_soft_label_example, soft_label_example
+    from video_triplet.data.images import read_image
 
     single = np.random.default_rng(arguments.seed).permutation(np.flatnonzero(frames.hard.sum(axis=1) == 1))
     drawn: list[dict[str, Any]] = []
@@ -143,8 +148,7 @@ def _examples(frames: LabelledFrames, dataset: TripletDataset, arguments: argpar
         if not image_path.is_file():
             continue
         example = soft_label_example(frames.soft[row], int(frames.hard[row].argmax()), dataset.vocabulary)
-        with Image.open(image_path) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        pixels = read_image(image_path)
         file = f"soft_labels_{video}_{frame:06d}.png"
         draw_soft_label_example(example, pixels, f"{video}, frame {frame}", arguments.output / file)
         drawn.append({"file": file, "video": video, "frame": frame, **asdict(example)})

@@ -25,6 +25,7 @@ from video_triplet.study.configurations import CONFIGURATIONS, Configuration, fi
 from video_triplet.study.steps import CommonOptions, Step, plan_steps, predictions_file
 
 if TYPE_CHECKING:
+    from video_triplet.data.split import Split
     from video_triplet.data.videos import TripletDataset
 
 SUMMARY = "run teacher, soft labels, student and ensemble for all folds, and print the paper's Table 1"
@@ -62,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     configurations = find_configurations(arguments.configurations)
     options = common_options(arguments)
     dataset, _ = read_dataset(arguments, None)
-    folds = [split.fold for split in read_splits(arguments, dataset)]
+    splits = read_splits(arguments, dataset)
+    folds = [split.fold for split in splits]
     chosen = choose_folds(folds, arguments.only_folds)
     steps = plan_steps(configurations, chosen, arguments.output, options)
     if arguments.print:
@@ -79,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     for number, step in enumerate(steps, start=1):
         print(f"[{number}/{len(steps)}] {step.title}", flush=True)
         run_step(step, in_process=arguments.devices * arguments.nodes == 1)
-    print(make_table(configurations, chosen, arguments.output, dataset, folds=len(folds)))
+    print(make_table(configurations, chosen, arguments.output, dataset, splits=splits))
     return 0
 
 
@@ -113,7 +115,12 @@ def run_step(step: Step, *, in_process: bool) -> None:
 
 
 def make_table(
-    configurations: Sequence[Configuration], chosen: Sequence[int], runs: Path, dataset: TripletDataset, *, folds: int
+    configurations: Sequence[Configuration],
+    chosen: Sequence[int],
+    runs: Path,
+    dataset: TripletDataset,
+    *,
+    splits: Sequence[Split],
 ) -> str:
     """Score every configuration on its test videos, write the table beside the runs and return it as text."""
     from video_triplet.metrics import evaluate_dataset
@@ -126,8 +133,8 @@ def make_table(
         # every step has refused or left out the frames that cannot be read; what is left is predicted
         scored = [evaluate_dataset(load_predictions(path), dataset, predicted_only=True) for path in files]
         rows.append(summarise(configuration.name, scored))
-    write_table(rows, runs, folds=folds)
-    return as_markdown(rows, folds=folds)
+    write_table(rows, runs, folds=len(splits), split=splits[0].name)
+    return as_markdown(rows, folds=len(splits), split=splits[0].name)
 
 
 def common_options(arguments: argparse.Namespace) -> CommonOptions:

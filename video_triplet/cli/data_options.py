@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,37 @@ def read_dataset(arguments: argparse.Namespace, image_size: int | None) -> tuple
     else:
         source = FrameCache.open(arguments.cache)
         source.check(dataset, size=image_size)
-    return readable(dataset, source, sound_only=arguments.sound_only), source
+    kept = readable(dataset, source, sound_only=arguments.sound_only)
+    for line in left_out(dataset, kept):
+        print(f"passed over: {line}; `video-triplet check` shows why", file=sys.stderr)
+    return kept, source
+
+
+def left_out(dataset: TripletDataset, kept: TripletDataset) -> list[str]:
+    """Return what going on with sound frames leaves out: how many frames, which whole videos, which whole classes."""
+    frames = sum(map(len, dataset.videos.values())) - sum(map(len, kept.videos.values()))
+    if not frames:
+        return []
+    lines = [f"frames without a sound image: {frames}"]
+    if videos := [name for name in dataset.videos if name not in kept.videos]:
+        lines.append(f"every frame of whole videos: {', '.join(videos)}")
+    there = set(kept.classes_seen)
+    if classes := [name for name in dataset.classes_seen if name not in there]:
+        lines.append(f"every frame of whole classes: {', '.join(classes)}")
+    return lines
+
+
+def read_labels(arguments: argparse.Namespace) -> TripletDataset:
+    """Open the data set for its labels; frames that cannot be read are left out where the training left them out.
+
+    Args:
+        arguments: With what `add_data_options` adds. Without `--sound-only` and `--cache` no image is looked for.
+    """
+    from video_triplet.data.reading import open_dataset
+
+    if arguments.sound_only or arguments.cache is not None:
+        return read_dataset(arguments, None)[0]
+    return open_dataset(arguments.data, phases=arguments.phases)
 
 
 def read_splits(arguments: argparse.Namespace, dataset: TripletDataset) -> list[Split]:

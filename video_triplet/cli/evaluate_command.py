@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.errors import DataError
+from nnunet_dsd.files import require_writable
+from video_triplet.cli.data_options import add_data_options, read_labels
+from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,15 +21,15 @@ if TYPE_CHECKING:
     from video_triplet.predictions import Predictions
     from video_triplet.scores import Score
 
+RESULT_FILES = ("evaluation.json", "per_video.csv", "per_class.csv", "per_video.png", "per_class.png")
 SUMMARY = "score predictions: mAP, top-k and auxiliary heads; several files are folds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `evaluate`."""
     parser.add_argument("predictions", nargs="+", type=Path, metavar="PREDICTIONS", help=".npz; several: one per fold")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="data set with the labels")
-    parser.add_argument("--phases", type=Path, metavar="FOLDER", help="Cholec80's phase annotations, for CholecT45")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write JSON, CSV and figures there")
+    add_overwrite_option(parser)
     parser.add_argument(
         "--ignore-null", action="store_true", help="drop triplets that name no action from the mAP of triplets"
     )
@@ -36,15 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-training-videos", action="store_true", help="score videos that a model was trained on, and say so"
     )
+    add_data_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score each file alone, print the table, and write the results if a folder is given."""
-    from video_triplet.data.reading import open_dataset
     from video_triplet.metrics import cross_validation, evaluate_dataset
     from video_triplet.predictions import load_predictions
 
-    dataset = open_dataset(arguments.data, phases=arguments.phases)
+    if arguments.output is not None:
+        require_writable(arguments.output)
+        refuse_overwriting((arguments.output / name for name in RESULT_FILES), overwrite=arguments.overwrite)
+    dataset = read_labels(arguments)
     files = [load_predictions(path) for path in arguments.predictions]
     refuse_different_trainers(files)
     folds = [
@@ -92,7 +98,8 @@ def score_table(folds: Sequence[Evaluation]) -> Table:
     spread = f"mean ± std over {len(folds)} folds, " if len(folds) > 1 else ""
     ks = sorted(folds[0].components["ivt"].top_k)
     columns = ("score", "mAP", "mAP over all frames", *(f"top-{k}" for k in ks))
-    table = Table(*columns, title=f"Percent; {spread}{videos} videos, {frames} frames, {subject}")
+    counted = f"{videos} video{'s' * (videos != 1)}, {frames} frame{'s' * (frames != 1)}"
+    table = Table(*columns, title=f"Percent; {spread}{counted}, {subject}")
     named = [all_scores(fold) for fold in folds]
     for name in [name for name in named[0] if all(name in scores for scores in named)]:
         scores = [each[name] for each in named]
@@ -150,8 +157,6 @@ def _write(folder: Path, files: Sequence[Path], folds: Sequence[Evaluation]) -> 
     names = [path.stem for path in files]
     if len(set(names)) < len(names):
         names = [str(path) for path in files]
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is a file; give a folder to write to")
     write_scores(folder, list(zip(names, folds, strict=True)))
     what = "triplets" if folds[0].has_components else "classes"
     draw_per_video(compare_videos({"model": per_video_maps(folds)}), folder / "per_video.png", what=what)

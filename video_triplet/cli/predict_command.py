@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.files import require_writable, require_writable_file
+from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 if TYPE_CHECKING:
     from video_triplet.model_file import TripletModel
     from video_triplet.predictions import Predictions
 
+RESULT_FILES = ("predictions.npz", "frames.csv", "frames.json")
 SUMMARY = "recognise triplets in a video file or a folder of frames"
 
 
@@ -28,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FOLDER", help="for predictions.npz, frames.csv and frames.json"
     )
     parser.add_argument("--video", type=Path, metavar="FILE", help="also write an annotated video (.mp4)")
+    add_overwrite_option(parser)
     parser.add_argument("--name", help="name of the video in the results (default: that of the input)")
     parser.add_argument("--rate", type=float, default=1.0, help="frames per second taken from a video (%(default)s)")
     parser.add_argument("--top", type=int, default=5, help="triplets shown per frame (default: %(default)s)")
@@ -45,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.output or arguments.video or arguments.stream):
         raise DataError("nothing to do with the predictions: give at least one of -o, --video and --stream")
     refuse_impossible_numbers(arguments)
-    refuse_results_of_another_video(arguments)
+    refuse_impossible_outputs(arguments)
     models = [load_model(path, device=arguments.device) for path in arguments.model]
     predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
     if arguments.output:
@@ -75,19 +79,22 @@ def video_title(arguments: argparse.Namespace) -> str:
     return named or (arguments.input.resolve().name if arguments.input.is_dir() else arguments.input.stem)
 
 
-def refuse_results_of_another_video(arguments: argparse.Namespace) -> None:
-    """Refuse to write over the predictions of another video; those of the same video are replaced.
+def refuse_impossible_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse to write where that is not possible, over the input, or over results unless asked, before predicting.
 
     Raises:
-        DataError: naming that video.
+        SetupError: naming the file or folder.
+        DataError: if the annotated video would replace the one that is read.
     """
-    from video_triplet.predictions import load_predictions
-
-    path = arguments.output / "predictions.npz" if arguments.output else None
-    if path is not None and path.is_file():
-        videos = load_predictions(path).videos
-        if videos != (video_title(arguments),):
-            raise DataError(f"{arguments.output} holds predictions of {', '.join(videos)}; give a folder per video")
+    files = [arguments.output / name for name in RESULT_FILES] if arguments.output else []
+    if arguments.output:
+        require_writable(arguments.output)
+    if arguments.video:
+        require_writable_file(arguments.video)
+        files.append(arguments.video)
+        if arguments.video.resolve() == arguments.input.resolve():
+            raise DataError(f"--video {arguments.video} is the input; give the annotated video another name")
+    refuse_overwriting(files, overwrite=arguments.overwrite)
 
 
 def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Predictions:
@@ -101,7 +108,8 @@ def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) ->
         numbers += [number for number, _ in batch]
         found.append(predict_images(models, [image for _, image in batch]))
     seconds = time.perf_counter() - start
-    print(f"{len(numbers)} frames in {seconds:.1f} s: {len(numbers) / seconds:.1f} frames per second")
+    count = f"{len(numbers)} frame{'s' * (len(numbers) != 1)}"
+    print(f"{count} in {seconds:.1f} s: {len(numbers) / seconds:.1f} frames per second")
     return _as_predictions(models, numbers, found, arguments)
 
 
@@ -124,8 +132,8 @@ def stream(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Pre
         print(json.dumps({"frame": number, **likeliest(row, models[0].vocabulary, top=arguments.top)}), flush=True)
     median = 1000 * statistics.median(times)
     print(
-        f"{len(times)} frames: median {median:.1f} ms per frame ({1000 / median:.1f} frames per second), "
-        f"slowest {1000 * max(times):.1f} ms, decoding not counted",
+        f"{len(times)} frame{'s' * (len(times) != 1)}: median {median:.1f} ms per frame "
+        f"({1000 / median:.1f} frames per second), slowest {1000 * max(times):.1f} ms, decoding not counted",
         file=sys.stderr,
     )
     return _as_predictions(models, numbers, found, arguments)
@@ -135,9 +143,10 @@ def write_results(predictions: Predictions, folder: Path, *, top: int) -> None:
     """Write `predictions.npz`, `frames.csv` and `frames.json`."""
     from video_triplet.frame_results import write_frames_csv, write_frames_json
 
-    predictions.save(folder / "predictions.npz")
-    write_frames_csv(predictions, folder / "frames.csv")
-    write_frames_json(predictions, folder / "frames.json", top=top)
+    predictions_file, table_file, list_file = (folder / name for name in RESULT_FILES)
+    predictions.save(predictions_file)
+    write_frames_csv(predictions, table_file)
+    write_frames_json(predictions, list_file, top=top)
 
 
 def annotate_video(predictions: Predictions, arguments: argparse.Namespace) -> None:

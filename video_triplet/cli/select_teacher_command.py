@@ -12,6 +12,7 @@ from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable
 from nnunet_dsd.printed_tables import print_table
 from video_triplet.cli.data_options import add_data_options, add_machine_options, read_dataset, read_machine
+from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 from video_triplet.pooling import MEANS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders of teachers trained with --keep-epochs; the first is the teacher of IT, IEE and the baselines",
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="for choices and figure")
+    add_overwrite_option(parser)
     parser.add_argument("--epochs", default="all", help="epochs to choose from: all that were kept, or such as 2-8")
     parser.add_argument("--criterion", default=DEFAULT_CRITERION, help="what decides (default: %(default)s)")
     parser.add_argument(
@@ -76,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{teacher.folder} lacks the epochs {epochs_as_text(gaps)}; the choice is among {epochs_as_text(found)}"
             )
     require_writable(arguments.output)
+    written = ["table.csv", "selection.png", *(f"{strategy.name}.json" for strategy in chosen)]
+    refuse_overwriting((arguments.output / name for name in written), overwrite=arguments.overwrite)
     reading = read_frames_of(runs, arguments)
     swept = sweep(runs, epochs, reading, arguments) if criterion.name == STUDENT_SWEEP else None
     shown = [one for one in criteria().values() if one.measure or one.name == criterion.name]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable_file
 from video_triplet.cli.data_options import add_data_options, read_dataset
+from video_triplet.cli.outputs import add_overwrite_option
 
 if TYPE_CHECKING:
     from video_triplet.predictions import Predictions
@@ -24,13 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=64, help="frames at once (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that read frames (default: %(default)s)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda where there is one")
+    add_overwrite_option(parser)
     add_data_options(parser, required=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the soft labels; frames of videos that a teacher was not trained on are never labelled.
 
-    A file that holds them already is left as it is.
+    A file that holds them already is left as it is, unless it is to be replaced.
     """
     from video_triplet.predictions import load_predictions
 
@@ -42,13 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
         numbers = f"--batch-size {arguments.batch_size} and --workers {arguments.workers}"
         raise SettingsError([f"got {numbers}; they must be at least 1 and 0"], source="soft-labels")
     require_writable_file(arguments.output)
-    there = load_predictions(arguments.output) if arguments.output.is_file() else None
+    goes_on = arguments.output.is_file() and not arguments.overwrite
+    there = load_predictions(arguments.output) if goes_on else None
     soft_labels = of_choice(arguments, there) if arguments.choice else of_models(arguments, there)
     if soft_labels is there:
         print(f"already there: {arguments.output}")
         return 0
     soft_labels.save(arguments.output)
-    print(f"{len(soft_labels)} frames of {len(soft_labels.videos)} videos, heads {', '.join(soft_labels.heads)}")
+    frames, videos = len(soft_labels), len(soft_labels.videos)
+    counted = f"{frames} frame{'s' * (frames != 1)} of {videos} video{'s' * (videos != 1)}"
+    print(f"{counted}, heads {', '.join(soft_labels.heads)}")
     print(f"written: {arguments.output}")
     return 0
 
@@ -89,4 +94,4 @@ def of_models(arguments: argparse.Namespace, there: Predictions | None) -> Predi
 
 def another_teacher(path: Path) -> DataError:
     """Return what to say where a file holds something else."""
-    return DataError(f"{path} holds soft labels of another teacher; choose another file, or delete it")
+    return DataError(f"{path} holds soft labels of another teacher; choose another file, or add --overwrite")

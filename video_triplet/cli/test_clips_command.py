@@ -12,6 +12,7 @@ from video_triplet.cli.clip_options import (
     add_sound_only_option,
     read_clips,
 )
+from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 SUMMARY = "test a clip classifier: 10 clips per video, logits averaged, Acc@1 and Acc@5"
 
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the model, data, frames and what to test on."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="model.pt of `video-triplet train-clips`")
     parser.add_argument("-o", "--output", type=Path, help="folder for the results (default: test beside the model)")
+    add_overwrite_option(parser)
     add_clip_data_options(parser)
     add_frame_options(parser)
     add_clip_cache_option(parser)
@@ -36,10 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.files import require_writable
     from video_triplet.clips.model_file import load_clip_model
     from video_triplet.clips.splits import official_split
-    from video_triplet.clips.testing import refuse_other_classes, refuse_other_frames, run_test, write_test
+    from video_triplet.clips.testing import TEST_FILES, refuse_other_classes, refuse_other_frames, run_test, write_test
 
     folder = arguments.output or arguments.model.parent / "test"
     require_writable(folder)
+    refuse_overwriting((folder / name for name in TEST_FILES), overwrite=arguments.overwrite)
     model = load_clip_model(arguments.model, device=arguments.device)
     dataset, source = read_clips(arguments)
     refuse_other_classes(model, dataset)

@@ -69,7 +69,7 @@ def plan_clip_cache(
             whole.append(name)
             continue
         try:
-            todo[name] = stated_frames(video.path)
+            todo[name] = stated_frames(video.path, quick=True)
         except DataError as error:
             todo[name], unreadable[name] = 0, str(error)
     return ClipCachePlan(todo, tuple(whole), unreadable, size, fit)

@@ -26,7 +26,7 @@ class VideoFacts:
     Attributes:
         name: The video's name.
         frames: How many were decoded, or how many its header states where it was only opened.
-        stated: How many its header states.
+        stated: How many its own tables let a player show; where it was only opened, those of the header.
         problem: Why it cannot be read, or None.
     """
 
@@ -92,7 +92,7 @@ def examine_video(name: str, path: Path, decode: bool) -> VideoFacts:
     problem = opening_problem(path)
     if problem is not None:
         return VideoFacts(name, 0, 0, replace(problem, video=name))
-    stated = stated_frames(path)
+    stated = stated_frames(path, quick=not decode)
     if not decode:
         return VideoFacts(name, stated, stated)
     count = 0
@@ -109,7 +109,7 @@ def _problems_of(facts: VideoFacts) -> Iterator[Problem]:
         yield facts.problem
         return
     if facts.frames != facts.stated:
-        detail = f"its header states {facts.stated} frames, {facts.frames} can be decoded"
+        detail = f"its tables state {facts.stated} frames, {facts.frames} can be decoded"
         yield Problem(kinds.FRAME_COUNT, facts.name, detail)
     if facts.frames < CLIP_FRAMES:
         detail = f"{facts.frames} frames; they are repeated in a loop where a clip needs {CLIP_FRAMES}"

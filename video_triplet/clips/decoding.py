@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError, SettingsError
+from video_triplet.clips.shown_frames import header_frames, shown_frames
 from video_triplet.data.images import resize_to
 from video_triplet.data.video_files import decoded_frames, frame_pixels
 
@@ -49,7 +50,7 @@ def read_video(path: Path, *, size: Size | None = None, fit: Fit = "stretch") ->
 
     Raises:
         DataError: if the file is empty, cannot be read, is cut off, or gives less than nine tenths of the frames that
-            its header states. Frames before the damage have been yielded by then.
+            its own tables let a player show. Frames before the damage have been yielded by then.
     """
     stated = stated_frames(path)
     count = 0
@@ -61,8 +62,12 @@ def read_video(path: Path, *, size: Size | None = None, fit: Fit = "stretch") ->
         raise DataError(f"{path} gives {count} of {stated} frames; it is damaged or cut off, copy it again")
 
 
-def stated_frames(path: Path) -> int:
-    """Return how many frames a video's header states, or how many packets it holds; nothing is decoded.
+def stated_frames(path: Path, *, quick: bool = False) -> int:
+    """Return how many frames a video's own tables let a player show (see `shown_frames`); nothing is decoded.
+
+    Args:
+        path: The file.
+        quick: Take the number in the header where there is one, which includes frames that are not shown.
 
     Raises:
         DataError: if the file is missing or empty, or holds no video.
@@ -70,10 +75,6 @@ def stated_frames(path: Path) -> int:
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty; copy it again")
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise DataError(f"{path} holds no video that can be read; copy it again")
-            stream = container.streams.video[0]
-            return int(stream.frames) or sum(1 for packet in container.demux(stream) if packet.size)
+        return (header_frames(path) if quick else 0) or shown_frames(path)
     except (av.error.FFmpegError, OSError) as error:
         raise DataError(f"{path} cannot be read ({error}); copy it again") from error

@@ -130,10 +130,11 @@ def load_from_hub(encoder: nn.Module, name: str) -> LoadingReport:
 
     try:
         state = hub_weights(name)
-    except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors
+    except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors, a SetupError is a RuntimeError
+        reason = error if isinstance(error, SetupError) else f"{type(error).__name__}: {error}"
         raise SetupError(
-            f"the pre-trained weights of {name} could not be downloaded from torchvision's hub "
-            f"({type(error).__name__}: {error}). Give a local file of them, or train from scratch with weights 'none'"
+            f"the pre-trained weights of {name} could not be downloaded from torchvision's hub ({reason}). "
+            f"Give a local file of them, or train from scratch with weights 'none'"
         ) from error
     return load_state(encoder, state, source="torchvision's hub", least=1.0)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 from video_triplet.clips.decoding import USUAL_SIZE, Fit, Size, check_frame_size, read_video, stated_frames
-from video_triplet.clips.videos import ClipDataset, ClipVideo
+from video_triplet.clips.videos import ClipDataset, ClipVideo, refuse_classes_without
 from video_triplet.data import problems as kinds
 from video_triplet.data.frame_sources import sizes_hash
 from video_triplet.data.videos import Problem
@@ -111,7 +111,7 @@ class VideoFiles:
 def opening_problem(path: Path) -> Problem | None:
     """Return what is wrong with a video as far as its header tells: it is empty, or cannot be opened; None if sound."""
     try:
-        stated_frames(path)
+        stated_frames(path, quick=True)
     except DataError as error:
         empty = path.is_file() and path.stat().st_size == 0
         return Problem(kinds.VIDEO_EMPTY if empty else kinds.VIDEO_BROKEN, "", str(error))
@@ -148,7 +148,8 @@ def readable_clips(dataset: ClipDataset, source: ClipSource, *, sound_only: bool
         sound_only: Whether problems in lists and videos may be passed over.
 
     Raises:
-        DataError: if there are problems and they may not be passed over, with counts; or if nothing is left.
+        DataError: if there are problems and they may not be passed over, with counts; or if nothing is left, or
+            nothing of a class.
     """
     lost = [
         Problem(kinds.VIDEO_BROKEN, name, "it is empty, damaged or not in the cache")
@@ -165,6 +166,7 @@ def readable_clips(dataset: ClipDataset, source: ClipSource, *, sound_only: bool
     kept = dataset.without({problem.video for problem in lost})
     if not kept.videos:
         raise DataError(f"no video of {dataset.root} can be read")
+    refuse_classes_without(kept, kept.videos, where="that is sound")
     return replace(kept, problems=(*dataset.problems, *lost))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError, SettingsError
 from video_triplet.clips.groups import sources
-from video_triplet.clips.videos import ClipDataset
+from video_triplet.clips.videos import ClipDataset, refuse_classes_without
 from video_triplet.provenance import LeakError
 
 USUAL_FRACTION = 0.1
@@ -47,7 +47,8 @@ def official_split(
         seed: Of which sources validate.
 
     Raises:
-        DataError: if there is no such split, a part has no video, or no source can be set apart for validation.
+        DataError: if there is no such split, a part has no video, the training part has none of a class, or no source
+            can be set apart for validation.
         LeakError: if a video is in both lists.
         SettingsError: if the fraction is not from 0 to 0.5.
     """
@@ -67,6 +68,7 @@ def official_split(
     for part, names in (("training", lists.training), ("test", lists.test)):
         if not names:
             raise DataError(f"split {number} of {dataset.root} has no {part} video that is there; check the data set")
+    refuse_classes_without(dataset, lists.training, where=f"in the training list of split {number}")
     validation = choose_validation(dataset, lists.training, fraction=validation_fraction, seed=seed)
     training = tuple(name for name in lists.training if name not in validation)
     kept = tuple(name for name in lists.training if name in validation)

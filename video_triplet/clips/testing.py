@@ -25,6 +25,8 @@ from video_triplet.clips.videos import ClipDataset, ClipVideo
 from video_triplet.progress import track
 from video_triplet.provenance import LeakError, ModelRecord, refuse_trained_on
 
+TEST_FILES = ("test.json", "per_class.csv", "per_video.csv", "predictions.npz", "confusion.png")
+
 
 @dataclass(frozen=True)
 class VideoRow:
@@ -102,6 +104,7 @@ class ClipTest:
             "videos": len(self.videos),
             "clips_per_video": self.clips,
             "layout": self.layout,
+            "classes": len(self.classes),
             "model": {**record, **{name: len(getattr(self.model, name)) for name in ("trained_on", "selected_on")}},
         }
 
@@ -212,7 +215,7 @@ def refuse_seen(model: ClipModel, videos: Sequence[ClipVideo]) -> None:
 
 
 def write_test(folder: Path, test: ClipTest) -> None:
-    """Write `test.json`, `per_class.csv`, `per_video.csv`, `predictions.npz` and `confusion.png`, each whole."""
+    """Write `TEST_FILES`, each whole."""
     write_json(folder / "test.json", test.to_json())
     write_rows(folder / "per_class.csv", ClassAccuracy, test.per_class)
     write_rows(folder / "per_video.csv", VideoRow, test.per_video)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import torch
 import torchvision
 from torch import nn
 
 from video_triplet.clips.built import BuiltEncoder, refused_options
+from video_triplet.pretrained_files import require_reachable
 
 
 def build_resnet(name: str, *, frames: int, size: int, options: Mapping[str, Any]) -> BuiltEncoder:
@@ -30,8 +33,14 @@ def build_swin(name: str, *, frames: int, size: int, options: Mapping[str, Any])
 
 
 def hub_weights(name: str) -> dict[str, Any]:
-    """Download torchvision's best weights of a network and check their hash; with its classifier."""
+    """Return torchvision's best weights of a network, with its classifier; downloaded once, their hash checked.
+
+    Raises:
+        SetupError: if they are to be downloaded and their server cannot be reached.
+    """
     weights = torchvision.models.get_model_weights(name).DEFAULT
+    if not (Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]).is_file():
+        require_reachable(weights.url, wanted=f"the weights of {name}")
     state: dict[str, Any] = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu")
     return state
 

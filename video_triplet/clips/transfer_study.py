@@ -16,6 +16,7 @@ from video_triplet.markdown import markdown_table
 Accuracies = tuple[float, float]
 ENCODERS: Mapping[str, str] = {"c3d": "C3D", "r2plus1d": "R(2+1)D"}
 DATA_SETS: Mapping[str, str] = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
+CLASSES: Mapping[str, int] = {"ucf101": 101, "hmdb51": 51}
 LAMBDAS = (0.0, 0.1, 1.0, 10.0, 100.0, 1000.0)
 NOT_RUN = "not run"
 # Table 2, Acc@1 and Acc@5 in percent, split 1, in the order of LAMBDAS; 0 is its baseline, RSPNet* of Table 1.
@@ -65,7 +66,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table, in percent; None where nothing was run, `acc1_std` also with one seed."""
+    """One row of the table, in percent; None where nothing was run, `acc1_std` also with one seed.
+
+    The published numbers are None where the paper has none, or what was run is not the data set that they are of.
+    """
 
     encoder: str
     data_set: str
@@ -105,10 +109,12 @@ def summarise(cell: Cell, study: Path, seeds: Sequence[int]) -> Row:
     Raises:
         DataError: if a result cannot be read.
     """
-    found = {seed: read_accuracies(cell.folder(study, seed) / "test" / "test.json") for seed in seeds}
+    files = {seed: cell.folder(study, seed) / "test" / "test.json" for seed in seeds}
+    found = {seed: read_accuracies(path) for seed, path in files.items()}
     there = {seed: values for seed, values in found.items() if values is not None}
     first = [values[0] for values in there.values()]
-    published = cell.published or (None, None)
+    of_the_paper = all(is_of_the_paper(files[seed], cell.layout) for seed in there)
+    published = (cell.published if of_the_paper else None) or (None, None)
     return Row(
         ENCODERS[cell.encoder],
         DATA_SETS[cell.layout],
@@ -136,6 +142,14 @@ def read_accuracies(path: Path) -> Accuracies | None:
         raise DataError(f"{path} is not the result of a test ({error!r}); delete it and run the study again") from error
 
 
+def is_of_the_paper(path: Path, layout: str) -> bool:
+    """Return whether a `test.json` is of all classes of UCF101 or HMDB51, so that published numbers may stand beside.
+
+    A file that does not say how many classes there were, as older ones do not, is taken to be.
+    """
+    return bool(json.loads(path.read_text(encoding="utf-8")).get("classes", CLASSES[layout]) == CLASSES[layout])
+
+
 def write_table(study: Path, rows: Sequence[Row], setup: Mapping[str, Any]) -> str:
     """Write `table.json` and `table.md`; return the latter."""
     text = as_markdown(rows, setup)
@@ -148,9 +162,8 @@ def as_markdown(rows: Sequence[Row], setup: Mapping[str, Any]) -> str:
     """Return both tables; what was not run says so."""
     lines = [["encoder", "data set", "lambda", "seeds", "Acc@1", "Acc@5", "published Acc@1 / Acc@5"]]
     for row in rows:
-        published = "none" if row.published_acc1 is None else f"{row.published_acc1:.1f} / {row.published_acc5:.1f}"
         seeds = ", ".join(map(str, row.seeds)) or "-"
-        lines.append([row.encoder, row.data_set, f"{row.epoch_lambda:g}", seeds, *_cells_of(row), published])
+        lines.append([row.encoder, row.data_set, f"{row.epoch_lambda:g}", seeds, *_cells_of(row), _published_of(row)])
     described = "; ".join(f"{name} {value}" for name, value in setup.items())
     notes = "Percent, mean over seeds ± sample standard deviation; 10 clips per video of the official test list."
     notes += " The published numbers are of split 1 and RSPNet's weights."
@@ -178,9 +191,14 @@ def table_1(rows: Sequence[Row]) -> list[list[str]]:
                 lambda_ = LAMBDAS_OF_TABLE_1[encoder, layout] if method == "epoch-wise" else 0.0
                 row = found[name, data_set, lambda_]
                 suffix = f" (lambda {lambda_:g})" if lambda_ else ""
-                line += [f"{row.published_acc1:.1f} / {row.published_acc5:.1f}{suffix}", _cells_of(row)[0]]
+                line += [f"{_published_of(row)}{suffix}", _cells_of(row)[0]]
             lines.append(line)
     return lines
+
+
+def _published_of(row: Row) -> str:
+    """Return the published Acc@1 and Acc@5."""
+    return "none" if row.published_acc1 is None else f"{row.published_acc1:.1f} / {row.published_acc5:.1f}"
 
 
 def _cells_of(row: Row) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,3 +74,24 @@ class ClipDataset:
         }
         videos = {name: video for name, video in self.videos.items() if name not in names}
         return replace(self, videos=videos, official=official)
+
+
+def refuse_classes_without(dataset: ClipDataset, names: Iterable[str], *, where: str) -> None:
+    """Refuse videos that leave whole classes without any, as where every file of a class is damaged or gone.
+
+    Args:
+        dataset: Whose classes they are.
+        names: Of the videos.
+        where: What the videos have in common, such as "in the training list".
+
+    Raises:
+        DataError: naming the classes.
+    """
+    there = {dataset.videos[name].label for name in names}
+    lost = [name for label, name in enumerate(dataset.classes) if label not in there]
+    if lost:
+        listed = f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}"
+        raise DataError(
+            f"{len(lost)} of {len(dataset.classes)} classes of {dataset.root} have no video {where}: {listed}. "
+            "`video-triplet check-clips` shows why; copy or mend their videos, and make a cache of them again"
+        )

@@ -9,11 +9,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.errors import DataError, SetupError
+from video_triplet.data.images import read_image
 from video_triplet.data.videos import Video
-from video_triplet.data.whole_images import is_complete
 
 IMAGES_PER_TASK = 64
 
@@ -34,16 +32,13 @@ class ImageFacts:
 
 
 def examine(path: Path) -> ImageFacts:
-    """Decode one image as a whole; a file that is cut off is an error even where its head is readable."""
+    """Read one image as training and `prepare` do; a file that is cut off is an error even where its head is sound."""
     try:
-        with Image.open(path) as image:
-            image.load()
-            if not is_complete(path):
-                return ImageFacts((0, 0), False, f"{path.name}: {image.format}, which is neither PNG nor JPEG")
-            extrema = image.convert("RGB").getextrema()
-            return ImageFacts(image.size, all(band == (0, 0) for band in extrema))
-    except Exception as error:  # Pillow raises many kinds, SyntaxError among them, for damaged files
-        return ImageFacts((0, 0), False, f"{path.name}: {type(error).__name__}: {error}")
+        pixels = read_image(path)
+    except DataError as error:
+        return ImageFacts((0, 0), False, str(error).replace(str(path), path.name))
+    height, width, _ = pixels.shape
+    return ImageFacts((width, height), not pixels.any())
 
 
 def check_images(videos: Sequence[Video], *, workers: int) -> dict[str, dict[int, ImageFacts]]:

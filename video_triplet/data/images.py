@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nnunet_dsd.errors import DataError
+from video_triplet.data.whole_images import is_complete
 
+KINDS = ("PNG", "JPEG", "MPO")  # an MPO file is a JPEG with further pictures behind the first
 RESIZE_FILTER = "bilinear with antialias"  # Pillow's BILINEAR widens its support when it shrinks an image
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -19,8 +21,11 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, 
 def read_image(path: Path, *, size: int | None = None) -> NDArray[np.uint8]:
     """Read an image file.
 
+    Palettes, grey, CMYK and 1-bit images become RGB; transparency is left out; of 16 bits the upper 8 are taken, so
+    that white stays white; a picture is turned and mirrored as its EXIF orientation says.
+
     Args:
-        path: PNG, JPEG or anything else that Pillow reads; palettes, grey and transparency become plain RGB.
+        path: PNG or JPEG, whatever its name.
         size: Resize to `size` by `size` pixels, bilinear with antialias; the aspect ratio is not kept, as in the paper.
             None keeps the image's own size.
 
@@ -28,18 +33,38 @@ def read_image(path: Path, *, size: int | None = None) -> NDArray[np.uint8]:
         `(H, W, 3)` RGB.
 
     Raises:
-        DataError: naming the file, if it is missing, not an image, or cut off.
+        DataError: naming the file, if it is missing, neither PNG nor JPEG, animated, or cut off.
     """
     try:
         with Image.open(path) as file:
-            image = file.convert("RGB")
+            _refuse_other_kinds(path, file)
+            image = ImageOps.exif_transpose(_upper_bits(file) if file.mode[0] == "I" else file).convert("RGB")
+        if not is_complete(path):
+            raise DataError(f"{path} is damaged (its end is missing); copy it again from the data set")
     except FileNotFoundError:
         raise DataError(f"there is no image {path}") from None
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that can be read; copy it again from the data set") from None
+    except DataError:
+        raise
     except DAMAGE as error:
         raise DataError(f"{path} is damaged ({error}); copy it again from the data set") from error
     return np.array(image if size is None else _resized(image, size))
+
+
+def _refuse_other_kinds(path: Path, file: Image.Image) -> None:
+    if file.format not in KINDS:
+        raise DataError(f"{path}: {file.format}, which is neither PNG nor JPEG; save it as one of them")
+    if file.format == "PNG" and getattr(file, "n_frames", 1) > 1:
+        raise DataError(f"{path} is animated, and a frame is one picture; save its pictures as files of their own")
+
+
+def _upper_bits(image: Image.Image) -> Image.Image:
+    """Return the upper 8 of 16 bits of a grey image, as Pillow itself does for 16-bit colours."""
+    grey = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+    grey.info = dict(image.info)
+    grey.getexif().update(image.getexif())
+    return grey
 
 
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

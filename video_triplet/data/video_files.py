@@ -13,7 +13,10 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError, SettingsError
+from video_triplet.data.display_matrix import as_shown, display_matrix
 from video_triplet.data.images import read_image
+from video_triplet.data.joined_files import recordings, refuse_joined
+from video_triplet.data.playing_times import PlayingTimes
 
 NumberedFrame = tuple[int, NDArray[np.uint8]]
 IMAGE_NAME = re.compile(r"(?:.*\D)?(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
@@ -59,14 +62,15 @@ def frames_of_folder(folder: Path) -> Iterator[NumberedFrame]:
 
 
 def frames_of_video(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]:
-    """Yield frames of a video file: number k is what is on screen at k / rate seconds after the first frame.
+    """Yield frames of a video file: number k is what a player shows k / rate seconds after the first frame.
 
-    Timestamps decide, so a variable frame rate is right, and a frame that stays longer is given more than once. The
-    picture is turned as the file's rotation says. At the default rate of one per second a number is a second.
+    Timestamps decide, so a variable frame rate is right, and a frame that stays longer is given more than once; where
+    the clock jumps, the video goes on as in a player (see `video_triplet.data.playing_times`). The picture is turned
+    and mirrored as the file says. At the default rate of one per second a number is a second.
 
     Raises:
         DataError: if the file cannot be read, holds no video or ends before its own length says, with the second up to
-            which it was read.
+            which it was read, or holds several recordings of which only a part would be read.
         SettingsError: if `rate` is not positive.
     """
     if not rate > 0:
@@ -84,47 +88,58 @@ def frames_of_video(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]
 
 
 def decoded_frames(path: Path) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Yield every frame of a video file with its time in seconds since the first, ascending.
+    """Yield every frame of a video file that a player shows, with the second at which it does, from 0, ascending.
 
     Raises:
-        DataError: if the file cannot be read, holds no video or ends before its own length says.
+        DataError: if the file cannot be read, holds no video, holds several recordings of which only a part would be
+            read, or ends before its own length says.
     """
-    second, longest = Fraction(0), Fraction(0)
+    start, second = Fraction(0), Fraction(0)
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise DataError(
-                    f"{path} holds no video that can be read; give a whole video file or a folder of images"
-                )
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            start = None
-            for index, frame in enumerate(container.decode(stream)):
-                time = frame.pts * frame.time_base if frame.pts is not None else index / stream.average_rate
-                start = time if start is None else start
-                stays = (getattr(frame, "duration", None) or 0) * frame.time_base
-                longest = max(longest, time - start - second, stays)
-                second = max(second, Fraction(time - start))
-                yield second, frame
-            if start is None:
-                raise DataError(f"{path} holds no frame; copy it again")
-            _refuse_cut_off(path, stream, second, longest)
+        for recording in recordings(path):
+            with av.open(recording) as container:
+                stream = video_stream(container, path)
+                refuse_joined(path, container.format.name)
+                stream.thread_type = "AUTO"
+                times = PlayingTimes(container, stream)
+                for frame in container.decode(stream):
+                    second = start + times.show(frame)
+                    yield second, frame
+                if not times.frames:
+                    raise DataError(f"{path} holds no frame; copy it again")
+                _refuse_cut_off(path, stream, times)
+                start = second + times.usual
     except (av.error.FFmpegError, OSError) as error:
         raise DataError(f"{path} cannot be read beyond second {float(second):.1f} ({error}); copy it again") from error
 
 
-def _refuse_cut_off(path: Path, stream: av.VideoStream, second: Fraction, longest: Fraction) -> None:
+def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """Return the stream that a player shows: not the picture of a cover.
+
+    Raises:
+        DataError: if there is none.
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, av.VideoStream):
+        raise DataError(f"{path} holds no video that can be read; give a whole video file or a folder of images")
+    return stream
+
+
+def _refuse_cut_off(path: Path, stream: av.VideoStream, times: PlayingTimes) -> None:
     """Compare with the length that the file claims, where it does; the last frame may stay as long as any other."""
     if stream.duration is None:
         return
     length = stream.duration * stream.time_base
-    if second < length - max(2, longest, length / 100):
+    if times.claimed < length - max(2, times.longest_step, length / 100):
         raise DataError(
-            f"{path} ends at second {float(second):.1f} of {float(length):.1f}; it is cut off, copy it again"
+            f"{path} ends at second {float(times.claimed):.1f} of {float(length):.1f}; it is cut off, copy it again"
         )
 
 
 def frame_pixels(frame: VideoFrame) -> NDArray[np.uint8]:
-    """Return a decoded frame as `(H, W, 3)` uint8 RGB, turned as the file's rotation says."""
-    quarter_turns = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise; PyAV has it since version 14
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns))
+    """Return a decoded frame as `(H, W, 3)` uint8 RGB, turned and mirrored as the file says.
+
+    Raises:
+        DataError: if it says to turn by another angle than multiples of 90 degrees.
+    """
+    return as_shown(frame.to_ndarray(format="rgb24"), display_matrix(frame))

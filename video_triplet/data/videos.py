@@ -135,6 +135,15 @@ class TripletDataset:
         return [self.videos[name] for name in names]
 
     @property
+    def classes_seen(self) -> tuple[str, ...]:
+        """The triplets, or classes, that at least one frame has, in the order of their ids."""
+        names = self.vocabulary.names("triplet")
+        seen = np.zeros(len(names), dtype=bool)
+        for video in self.videos.values():
+            seen |= video.labels["triplet"].any(axis=0)
+        return tuple(names[row] for row in np.flatnonzero(seen))
+
+    @property
     def heads(self) -> tuple[Head, ...]:
         """The heads for which every video has labels."""
         return tuple(head for head in HEADS if all(head in video.labels for video in self.videos.values()))

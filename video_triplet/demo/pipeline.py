@@ -162,9 +162,9 @@ def commands(folder: DemoFolder, settings: DemoSettings) -> list[tuple[str, ...]
         ("check", str(folder.data)),
         ("prepare", str(folder.data), "-o", str(folder.cache), "--size", str(IMAGE_SIZE), "--workers", "2"),
         ("cross-validate", "-o", str(folder.runs), "--configurations", *ROWS, *study, "--set", *who),
-        ("analyse", *data, *analysis_inputs(folder, settings), "-o", str(folder.analysis)),
+        ("analyse", *data, *analysis_inputs(folder, settings), "-o", str(folder.analysis), "--overwrite"),
         ("predict", str(example_model(folder)), "-i", str(folder.data / "data" / "VID01"),
-         "-o", str(folder.analysis / "VID01"), "--video", str(folder.analysis / "VID01.mp4")),
+         "-o", str(folder.analysis / "VID01"), "--video", str(folder.analysis / "VID01.mp4"), "--overwrite"),
     ]  # fmt: skip
 
 

@@ -76,8 +76,7 @@ def similarity_sentence(folder: Path) -> str:
     return (
         f"The five likeliest other triplets of a soft label have {soft['mean']:.2f} components in common with the "
         f"reference (95 % confidence {soft['low']:.2f} to {soft['high']:.2f}); five triplets drawn at random by "
-        f"prevalence have {random['mean']:.2f} ({random['low']:.2f} to {random['high']:.2f}). The paper found 1.0 and "
-        "0.5 on CholecT45, among 100 triplets."
+        f"prevalence have {random['mean']:.2f} ({random['low']:.2f} to {random['high']:.2f})."
     )
 
 

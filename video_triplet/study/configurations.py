@@ -41,6 +41,7 @@ _ROWS = (
     Configuration(ENSEMBLE, members=("SwinT+MultiT+SelfD", "SwinL+MultiT+SelfD+LS", "SwinT+MultiT+Phase+SelfD")),
 )
 CONFIGURATIONS: Mapping[str, Configuration] = {row.name: row for row in _ROWS}
+PUBLISHED_SPLIT = "cholect45-crossval"
 # Table 1 of the paper: 5-fold cross-validation on CholecT45, triplet mAP and top-5 accuracy in percent.
 PUBLISHED: Mapping[str, tuple[float, float]] = {
     "SwinT": (32.3, 83.8),

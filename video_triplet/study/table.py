@@ -11,7 +11,7 @@ from typing import Any
 from nnunet_dsd.files import write_json, write_text
 from video_triplet.markdown import markdown_table
 from video_triplet.metrics import Evaluation, cross_validation
-from video_triplet.study.configurations import PUBLISHED
+from video_triplet.study.configurations import PUBLISHED, PUBLISHED_SPLIT
 from video_triplet.vocabulary import COMPONENTS
 
 TOP = 5
@@ -52,29 +52,36 @@ def summarise(name: str, folds: Sequence[Evaluation]) -> Row:
     )
 
 
-def as_markdown(rows: Sequence[Row], *, folds: int) -> str:
-    """Return the table; configurations with fewer than `folds` folds say so."""
+def as_markdown(rows: Sequence[Row], *, folds: int, split: str) -> str:
+    """Return the table; configurations with fewer than `folds` folds say so.
+
+    Args:
+        rows: One per configuration.
+        folds: How many the split has.
+        split: Its name; the published numbers stand beside those of the very split they are of, and no others.
+    """
     no_triplets = bool(rows) and all(len(row.mean_ap) == 1 for row in rows)
     shown = ["ivt"] if no_triplets else [component for component in COMPONENTS if component != "vt"]
     columns = ["mAP classes"] if no_triplets else [f"mAP {component}" for component in shown]
-    header = ["configuration", "folds", *columns, "top-5", "published mAP / top-5"]
+    header = ["configuration", "folds", *columns, "top-5"]
+    header += ["published mAP / top-5"] if split == PUBLISHED_SPLIT else []
     lines = [header]
     for row in rows:
         scores = [f"{row.mean_ap[component]:.1f}" for component in shown]
         if row.folds > 1:
             scores[0] += f" ± {row.deviation:.1f}"
         published = " / ".join(f"{value:.1f}" for value in PUBLISHED.get(row.name, ())) or "none"
-        lines.append([row.name, f"{row.folds} of {folds}", *scores, f"{row.top_5:.1f}", published])
+        lines.append([row.name, f"{row.folds} of {folds}", *scores, f"{row.top_5:.1f}", published][: len(header)])
     counted = "" if no_triplets else "null triplets counted, "
     notes = f"mAP in percent, {counted}mean over folds ± sample standard deviation."
     if any(row.selected_on_test for row in rows):
         notes += " Epochs were chosen on the videos that are scored (protocol test-fold): the numbers are too good."
-    return f"{markdown_table(lines)}\n\n{notes} The published numbers are of CholecT45 and comparable with it only.\n"
+    return f"{markdown_table(lines)}\n\n{notes}\n"
 
 
-def write_table(rows: Sequence[Row], folder: Path, *, folds: int) -> None:
-    """Write `table.md` and `table.json`; a number that does not exist is null there."""
-    write_text(folder / "table.md", as_markdown(rows, folds=folds))
+def write_table(rows: Sequence[Row], folder: Path, *, folds: int, split: str) -> None:
+    """Write `table.md` (see `as_markdown`) and `table.json`; a number that does not exist is null there."""
+    write_text(folder / "table.md", as_markdown(rows, folds=folds, split=split))
     write_json(folder / "table.json", [_without_nan(vars(row)) for row in rows])
 
 

@@ -80,6 +80,7 @@ def teacher_steps(study: TeacherStudy) -> list[Step]:
         others = [other for other in study.seeds if other != seed]
         runs = [str(study.teacher_run(one)) for one in (seed, *others)]
         command = ("select-teacher", *runs, "-o", str(study.selected(seed)), "--strategies", *study.strategies)
+        command += ("--overwrite",)  # a killed run may have left a part of the choices
         command += (*study.selection, *study.data)
         outputs = tuple(study.choice(seed, name) for name in study.strategies)
         steps.append(Step(f"choose with the teacher of seed {seed} first", command, outputs))

@@ -142,7 +142,8 @@ def commands(folder: TransferFolder, settings: TransferSettings) -> list[tuple[s
             start = ("--weights", str(folder.source_run / MODEL_FILE))
             steps.append(_training(folder, "target", run, lambda_, seed, settings.target_epochs, (*network, *start)))
             place = ("--data", str(folder.data("target")), "--cache", str(folder.cache("target")))
-            steps.append(("test-clips", str(run / MODEL_FILE), *place, "--device", "cpu", "--workers", "0"))
+            machine = ("--device", "cpu", "--workers", "0")
+            steps.append(("test-clips", str(run / MODEL_FILE), *place, *machine, "--overwrite"))
     return steps
 
 

@@ -1,0 +1,48 @@
+"""Turns and mirrors a decoded picture as the file says it is to be shown."""
+
+from __future__ import annotations
+
+import numpy as np
+from av import VideoFrame
+from numpy.typing import NDArray
+
+from nnunet_dsd.errors import DataError
+
+ALIGNED = 0.01  # how far a matrix may be from one that maps rows and columns to rows and columns, relative
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
+    """Return a frame's (a, b, c, d) of FFmpeg's display matrix, or None if it is to be shown as it is.
+
+    The pixel in column x and row y is shown in column a x + c y and row b x + d y, up to a shift and a scale.
+    """
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d, *_ = np.frombuffer(data, dtype=np.int32).tolist()
+            return a, b, c, d
+    return None
+
+
+def as_shown(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:
+    """Return a picture `(H, W, 3)` in one of the eight ways of turning by quarters and mirroring.
+
+    A matrix that also scales is taken for its turn alone: pictures are brought to the network's size in any case.
+
+    Raises:
+        DataError: if the matrix turns by another angle, skews, or is singular.
+    """
+    if matrix is None:
+        return pixels
+    a, b, c, d = matrix
+    straight, across = min(abs(a), abs(d)), min(abs(b), abs(c))
+    if max(abs(b), abs(c)) <= ALIGNED * straight and straight:
+        horizontal, vertical = a, d
+    elif max(abs(a), abs(d)) <= ALIGNED * across and across:
+        pixels, horizontal, vertical = pixels.transpose(1, 0, 2), c, b
+    else:
+        raise DataError(
+            f"the video is to be shown turned by no multiple of 90 degrees (display matrix {list(matrix)} / 65536); "
+            "encode it again as it is shown, for example with `ffmpeg -i VIDEO -c:v libx264 TURNED.mp4`"
+        )
+    pixels = pixels[:, ::-1] if horizontal < 0 else pixels
+    return np.ascontiguousarray(pixels[::-1] if vertical < 0 else pixels)

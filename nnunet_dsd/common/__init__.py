@@ -1,0 +1,1 @@
+"""What both packages stand on; importing any of it loads neither torch nor numpy."""

@@ -50,7 +50,7 @@ MAY_IMPORT = {
         "printed_tables",
     },
     "attribution": {"trainers", "networks", "datasets", "evaluation"},
-    "demo": {"datasets", "evaluation", "registry", "child_processes", "training_output"},
+    "demo": {"datasets", "evaluation", "registry", "printed_tables", "child_processes", "training_output"},
     "__init__": set(),
     "__main__": {"cli"},
 }

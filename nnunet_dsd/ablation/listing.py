@@ -89,7 +89,8 @@ def runs_table(study: Study, entries: Sequence[Entry]) -> Table:
     table = Table(title=f"study {study.name}: {len(entries)} runs", title_justify="left")
     test = study.evaluate_on == "test"
     for heading in ("method", "plans", "fold", "seed", "training", *(("test cases",) if test else ()), "scores", ""):
-        table.add_column(heading, justify="right" if heading in ("fold", "seed") else "left")
+        is_number = heading in ("fold", "seed")
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=heading != "")
     for entry in entries:
         predicted = ("predicted" if entry.predicted else "missing",) if test else ()
         scores = "done" if entry.scored else "missing"

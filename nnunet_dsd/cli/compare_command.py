@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.comparison.statements import case_notes
     from nnunet_dsd.comparison.twins import require_own_scores
     from nnunet_dsd.evaluation.measures import find_measure
+    from nnunet_dsd.printed_tables import print_table
 
     if arguments.seed < 0:
         raise SettingsError([f"seed {arguments.seed}, allowed is at least 0"], source="--seed")
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     _write(folder, comparison, overwrite=arguments.overwrite, console=console)
     for result in comparison.results:
-        console.print(_summary(comparison, result))
+        print_table(_summary(comparison, result), console)
     for note in case_notes(scores, baseline=comparison.baseline):
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"report: {folder / REPORT}", soft_wrap=True, highlight=False)

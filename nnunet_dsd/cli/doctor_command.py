@@ -13,6 +13,7 @@ from nnunet_dsd.cli.doctor_discovery import check_lookup, check_registry, check_
 from nnunet_dsd.cli.doctor_findings import Finding
 from nnunet_dsd.cli.doctor_machine import check_compile, check_device, check_folders
 from nnunet_dsd.cli.doctor_versions import check_python, check_requirements
+from nnunet_dsd.printed_tables import print_table
 
 SUMMARY = "Check the installation, nnU-Net's folders and the machine; say what to do about each problem."
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
@@ -48,6 +49,6 @@ def print_findings(findings: Sequence[Finding]) -> None:
         text = finding.found + (f"\n-> {finding.advice}" if finding.advice else "")
         table.add_row(escape(finding.check), f"[{style}]{finding.state}[/]", escape(text))
     console = Console()
-    console.print(table)
+    print_table(table, console)
     counts = ", ".join(f"{sum(finding.state == state for finding in findings)} {state}" for state in STYLES)
     console.print(counts, highlight=False)

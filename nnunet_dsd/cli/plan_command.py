@@ -16,6 +16,7 @@ from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
+from nnunet_dsd.printed_tables import print_table
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     derived = derive_plans(plans, arguments.configuration, arguments.output, _changes(arguments))
     path = write_plans(folder, derived, overwrite=arguments.overwrite)
     console = Console()
-    console.print(_summary(derived, arguments.configuration))
+    print_table(_summary(derived, arguments.configuration), console)
     console.print(f"written: {path}", soft_wrap=True, highlight=False)
     for configuration in arguments.configuration:
         others = [name for name in heirs(derived, configuration) if name not in arguments.configuration]
@@ -114,7 +115,7 @@ def _features(configuration: dict[str, Any]) -> dict[str, Any]:
 def _summary(plans: dict[str, Any], configurations: list[str]) -> Table:
     table = Table(title=f"plans '{plans['plans_name']}'", title_justify="left")
     table.add_column("configuration")
-    table.add_column("setting")
+    table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     for name in configurations:
         configuration = plans["configurations"][name]

@@ -18,6 +18,7 @@ from nnunet_dsd.demo.settings import DemoSettings
 from nnunet_dsd.demo.steps import Step, nnunet_steps
 from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.export import read_evaluation_json
+from nnunet_dsd.printed_tables import print_table
 from nnunet_dsd.registry import find_trainer
 
 # OMP_WAIT_POLICY: threads that wait by spinning make a step three times slower once other programs use the cores.
@@ -97,7 +98,7 @@ def _assessment(folder: DemoFolder) -> Step:
 
 def _show_results(folder: DemoFolder, console: Console, seconds: float) -> None:
     console.print()
-    console.print(score_table(read_evaluation_json(folder.scores_json)))
+    print_table(score_table(read_evaluation_json(folder.scores_json)), console)
     console.print(f"overlays: {escape(str(folder.overlays))}", soft_wrap=True, highlight=False)
     console.print(f"report:   {escape(str(folder.report))}", soft_wrap=True, highlight=False)
     console.print(f"{clock(seconds)} minutes in all", highlight=False)

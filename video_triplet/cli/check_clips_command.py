@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from nnunet_dsd.files import require_writable_file, write_json
+    from nnunet_dsd.printed_tables import print_table
     from video_triplet.cli.prepare_command import frame_progress
     from video_triplet.cli.problem_table import problem_table
     from video_triplet.clips.checking import check_clips
@@ -45,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(arguments.json, as_json(dataset, report))
     console = Console()
     if report.problems:
-        console.print(problem_table(report))
-    console.print(number_table(dataset, report))
+        print_table(problem_table(report), console)
+    print_table(number_table(dataset, report), console)
     looked = "" if report.decoded else " The videos were not decoded; leave out --quick to do so."
     sentence = f"{len(report.errors)} error(s), {len(report.notes)} note(s).{looked}"
     console.print(sentence, markup=False, highlight=False)

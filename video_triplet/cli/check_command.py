@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnunet_dsd.files import write_json
+from nnunet_dsd.printed_tables import print_table
 from video_triplet.cli.problem_table import problem_table
 from video_triplet.data.checking import Report, check_dataset
 from video_triplet.data.reading import open_dataset
@@ -62,8 +63,8 @@ def as_json(dataset: TripletDataset, report: Report, statistics: Statistics) -> 
 def print_report(dataset: TripletDataset, report: Report, statistics: Statistics, console: Console) -> None:
     """Print a row per kind and video with the first example, the statistics, and a sentence to end with."""
     if report.problems:
-        console.print(problem_table(report))
-    console.print(statistics_table(dataset, statistics))
+        print_table(problem_table(report), console)
+    print_table(statistics_table(dataset, statistics), console)
     errors, notes = len(report.errors), len(report.notes)
     looked = "" if report.images_read else " The images were not decoded; leave out --quick to do so."
     console.print(f"{errors} error(s), {notes} note(s).{looked}", markup=False, highlight=False)

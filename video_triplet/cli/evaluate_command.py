@@ -133,8 +133,10 @@ def _percent(values: Sequence[float]) -> str:
 def _print(folds: Sequence[Evaluation]) -> None:
     from rich.console import Console
 
+    from nnunet_dsd.printed_tables import print_table
+
     console = Console()
-    console.print(score_table(folds))
+    print_table(score_table(folds), console)
     for note in notes(folds):
         console.print(f"Note: {note}", markup=False, highlight=False)
 

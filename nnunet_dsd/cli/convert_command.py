@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.machine import usable_processes
+from nnunet_dsd.nnunet_folders import nnunet_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,6 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.datasets.targets import find_target, require_disk_space
 
     _refuse_what_does_not_fit(arguments)
+    _require_nnunet_folders(arguments)
     conversion = _read(arguments)
     target = find_target(
         arguments.dataset, conversion.name, conversion.folds, folds_of_cases=conversion.slicing is None
@@ -149,6 +151,14 @@ def _refuse_what_does_not_fit(arguments: argparse.Namespace) -> None:
         problems.append("--validation-cases is for the fold that --split nnunet leaves to nnU-Net")
     if problems:
         raise SettingsError(problems, source="the command line")
+
+
+def _require_nnunet_folders(arguments: argparse.Namespace) -> None:
+    """Check that nnU-Net's folders are there which this data set goes to, whatever its source is."""
+    nnunet_folder("nnUNet_raw")
+    paper_split = "split" in OPTIONS[arguments.data_set] and arguments.split != "nnunet"
+    if paper_split or arguments.tumour_slices or arguments.validation_cases is not None:
+        nnunet_folder("nnUNet_preprocessed")
 
 
 def _range_problems(option: str, limits: list[float] | None) -> list[str]:

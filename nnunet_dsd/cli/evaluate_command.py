@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
+from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.files import require_writable
 from nnunet_dsd.machine import progress_is_shown, usable_processes
 from nnunet_dsd.printed_tables import print_table
@@ -25,8 +26,8 @@ MOST_PROCESSES = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the folders, what the labels mean, and how to measure."""
-    parser.add_argument("predictions", type=Path, help="folder with predicted label images")
-    parser.add_argument("references", type=Path, help="folder with reference label images of the same names")
+    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="folder with predicted label images")
+    parser.add_argument("references", type=Path, metavar="REFERENCES", help="folder with references of the same names")
     parser.add_argument(
         "--dataset-json",
         type=Path,
@@ -68,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     predictions, references = arguments.predictions, arguments.references
     settings = EvaluationSettings(arguments.surface_tolerance, arguments.both_empty)
+    require_paths(folders={"PREDICTIONS": predictions, "REFERENCES": references}, files={})
     require_order(predictions, references)
     output = arguments.output or predictions / "evaluation"
     require_writable(output)

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from nnunet_dsd.ablation.known_trainers import trainer_problem
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable_file, write_rows
-from nnunet_dsd.plans import dataset_folder, read_plans
+from nnunet_dsd.plans import configuration_problems, dataset_folder, read_plans
 from nnunet_dsd.printed_tables import print_table
 
 if TYPE_CHECKING:
-    from nnunet_dsd.trainers.sizes import ModelRequest, ModelSize
+    from nnunet_dsd.trainers.sizes import ModelSize
 
+Model = tuple[str, str, dict[str, Any], dict[str, Any]]  # trainer, configuration, plans, dataset.json
 SUMMARY = "compare models by parameters, multiply-adds and CPU time of one patch"
 
 
@@ -40,9 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     if arguments.output:
         require_writable_file(arguments.output)
-    requests = [*_planned(arguments), *(_from_folder(folder) for folder in arguments.models)]
-    from nnunet_dsd.trainers.sizes import ModelSize, measure_sizes
+    models = [*_planned(arguments), *(_from_folder(folder) for folder in arguments.models)]
+    from nnunet_dsd.trainers.sizes import ModelRequest, ModelSize, measure_sizes  # with torch, after the checks
 
+    requests = [ModelRequest(*model) for model in models]
     sizes = measure_sizes(requests, rounds=arguments.rounds, threads=arguments.threads)
     print_table(_table(sizes), Console())
     if arguments.output:
@@ -65,28 +68,31 @@ def _check(arguments: argparse.Namespace) -> None:
         raise SettingsError(problems, source="the command line")
 
 
-def _planned(arguments: argparse.Namespace) -> list[ModelRequest]:
+def _planned(arguments: argparse.Namespace) -> list[Model]:
     """Return every configuration of every plans with every trainer."""
-    from nnunet_dsd.trainers.sizes import ModelRequest
-
     if not arguments.dataset:
         return []
     folder = dataset_folder(arguments.dataset)
     dataset = _read_json(folder / "dataset.json")
+    every_plans = [read_plans(folder, name) for name in arguments.plans]
+    problems = [problem for name in arguments.trainers if (problem := trainer_problem(name))]
+    for plans in every_plans:
+        problems += configuration_problems(plans, arguments.configuration)
+    if problems:
+        raise SettingsError(problems, source="the command line")
     return [
-        ModelRequest(trainer, configuration, plans, dataset)
-        for plans in (read_plans(folder, name) for name in arguments.plans)
+        (trainer, configuration, plans, dataset)
+        for plans in every_plans
         for configuration in arguments.configuration
         for trainer in arguments.trainers
     ]
 
 
-def _from_folder(folder: Path) -> ModelRequest:
+def _from_folder(folder: Path) -> Model:
     from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
-    from nnunet_dsd.trainers.sizes import ModelRequest
 
     plans, dataset_json = read_model_folder(folder)
-    return ModelRequest(*trainer_and_configuration(folder, plans), plans, dataset_json)
+    return (*trainer_and_configuration(folder, plans), plans, dataset_json)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

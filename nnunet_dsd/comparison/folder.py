@@ -9,9 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nnunet_dsd.comparison.export import MADE_BY, comparison_to_dict, scores_csv
-from nnunet_dsd.comparison.figure_files import figure_tasks
 from nnunet_dsd.comparison.print_tables import latex, markdown
-from nnunet_dsd.comparison.report import report_html
 from nnunet_dsd.comparison.results import Comparison
 from nnunet_dsd.errors import SetupError
 from nnunet_dsd.files import PARTIAL_PREFIX, whole_folder, write_json, write_text
@@ -54,6 +52,9 @@ def write_comparison(folder: Path, comparison: Comparison, *, overwrite: bool, d
     Raises:
         SetupError: if the folder may not be written.
     """
+    from nnunet_dsd.comparison.figure_files import figure_tasks  # with matplotlib, which the checks do without
+    from nnunet_dsd.comparison.report import report_html
+
     require_free(folder, overwrite=overwrite)
     with whole_folder(folder) as temporary:
         for task in figure_tasks(comparison):

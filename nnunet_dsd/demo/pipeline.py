@@ -19,7 +19,7 @@ from nnunet_dsd.demo.steps import Step, nnunet_steps
 from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.printed_tables import print_table
-from nnunet_dsd.registry import find_trainer
+from nnunet_dsd.registry import require_segmentation_trainer
 
 # OMP_WAIT_POLICY: threads that wait by spinning make a step three times slower once other programs use the cores.
 # nnUNet_compile: compiling takes longer than this training.
@@ -41,7 +41,7 @@ def run_demo(settings: DemoSettings, *, console: Console, clean: bool = False, r
     Raises:
         DistillationError: if something is not in place, or a step fails.
     """
-    find_trainer(settings.trainer)
+    require_segmentation_trainer(settings.trainer)
     check_device(settings.device)
     folder = open_demo_folder(settings.folder)
     with locked(folder.lock):

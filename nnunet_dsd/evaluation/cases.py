@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from nnunet_dsd.datasets.parallel import process_pool
 from nnunet_dsd.errors import DataError, SetupError
@@ -141,12 +140,8 @@ def _run(jobs: Sequence[CaseJob], processes: int) -> Iterator[CaseResult]:
     if processes == 1 or len(jobs) == 1:
         yield from map(_run_job, jobs)
         return
-    with process_pool(min(processes, len(jobs)), prepare=_take_one_core) as executor:
+    with process_pool(min(processes, len(jobs))) as executor:
         yield from executor.map(_run_job, jobs)
-
-
-def _take_one_core() -> None:
-    torch.set_num_threads(1)
 
 
 def _run_job(job: CaseJob) -> CaseResult:

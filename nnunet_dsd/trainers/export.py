@@ -14,7 +14,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
-from nnunet_dsd.errors import CheckpointError, DataError
+from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.files import whole_folder
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
@@ -28,7 +28,7 @@ from nnunet_dsd.trainers.checkpoint import (
     write_checkpoint,
 )
 from nnunet_dsd.trainers.headed import LOG_PREFIX
-from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder
+from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, require_new_folder
 from nnunet_dsd.trainers.plain_network import build_plain_network
 from nnunet_dsd.trainers.planned import STOCK_TRAINER
 
@@ -46,13 +46,12 @@ def export_model(model: Path, output: Path, *, folds: Sequence[str] | None = Non
         checkpoint: File name of the checkpoint in each fold.
 
     Raises:
-        DataError: if the folder is no model folder or lacks a fold.
+        DataError: if the folder is no model folder or lacks a fold, or the copy's is not empty.
         CheckpointError: if a checkpoint cannot be a stock one, or the copy's output differs.
     """
     plans, dataset = read_model_folder(model)
     sources = fold_checkpoints(model, folds, checkpoint)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise DataError(f"{output} is not empty; choose a new folder for the stock-only copy")
+    require_new_folder(output)
     with whole_folder(output) as partial:
         for name in MODEL_FILES:
             if (model / name).is_file():

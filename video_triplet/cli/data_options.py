@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.errors import DataError
 
 if TYPE_CHECKING:
@@ -73,6 +74,23 @@ def read_dataset(arguments: argparse.Namespace, image_size: int | None) -> tuple
         source = FrameCache.open(arguments.cache)
         source.check(dataset, size=image_size)
     return readable(dataset, source, sound_only=arguments.sound_only), source
+
+
+def refuse_missing_data(arguments: argparse.Namespace, **files: Path | None) -> None:
+    """Refuse folders of data that are not there, before the libraries of a training are loaded.
+
+    Args:
+        arguments: With data, and whatever else of phases, annotations and cache there is.
+        files: Options that name files, with what they name.
+
+    Raises:
+        DataError: with all of them.
+    """
+    names = [name for name in ("data", "phases", "annotations", "cache") if name in arguments]
+    require_paths(
+        folders={f"--{name}": getattr(arguments, name) for name in names},
+        files={f"--{name.replace('_', '-')}": path for name, path in files.items()},
+    )
 
 
 def read_splits(arguments: argparse.Namespace, dataset: TripletDataset) -> list[Split]:

@@ -40,12 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict every frame; write or print the results and say how fast it was."""
-    from video_triplet.model_file import load_model
+    from video_triplet.run_files import require_model_file
 
     if not (arguments.output or arguments.video or arguments.stream):
         raise DataError("nothing to do with the predictions: give at least one of -o, --video and --stream")
     refuse_impossible_numbers(arguments)
     refuse_results_of_another_video(arguments)
+    for path in arguments.model:
+        require_model_file(path)
+    if not arguments.input.exists():
+        raise DataError(f"there is no file or folder {arguments.input}")
+    from video_triplet.model_file import load_model  # with torch, after the checks
+
     models = [load_model(path, device=arguments.device) for path in arguments.model]
     predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
     if arguments.output:

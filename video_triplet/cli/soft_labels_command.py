@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable_file
-from video_triplet.cli.data_options import add_data_options, read_dataset
+from video_triplet.cli.data_options import add_data_options, read_dataset, refuse_missing_data
+from video_triplet.run_files import require_model_file
 
 if TYPE_CHECKING:
     from video_triplet.predictions import Predictions
@@ -41,6 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.batch_size < 1 or arguments.workers < 0:
         numbers = f"--batch-size {arguments.batch_size} and --workers {arguments.workers}"
         raise SettingsError([f"got {numbers}; they must be at least 1 and 0"], source="soft-labels")
+    for path in arguments.model:
+        require_model_file(path)
+    refuse_missing_data(arguments, choice=arguments.choice)
     require_writable_file(arguments.output)
     there = load_predictions(arguments.output) if arguments.output.is_file() else None
     soft_labels = of_choice(arguments, there) if arguments.choice else of_models(arguments, there)

@@ -26,6 +26,7 @@ from video_triplet.cli.data_options import (
     find_fold,
     read_dataset,
     read_splits,
+    refuse_missing_data,
 )
 from video_triplet.cli.select_teacher_command import DEFAULT_CRITERION
 from video_triplet.demo.pipeline import IMAGE_SIZE
@@ -33,6 +34,7 @@ from video_triplet.kept_epochs import read_epochs
 from video_triplet.settings import TripletSettings
 from video_triplet.study.steps import Step
 from video_triplet.study.teacher_study import TeacherStudy, control_steps, curve_steps, strategy_steps, teacher_steps
+from video_triplet.trainers.catalog import require_video_trainer
 
 if TYPE_CHECKING:
     from video_triplet.predictions import Predictions
@@ -82,10 +84,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is missing, then print and write results and figure."""
+    rendered = arguments.data is None
+    for trainer in filter(None, (arguments.teacher, arguments.student)):
+        require_video_trainer(trainer, "triplets")
+    refuse_missing_data(arguments)
+    refuse_impossible_numbers(arguments)
     from video_triplet.study.teacher_study_results import choices_of_their_own, collect, write_results
 
-    rendered = arguments.data is None
-    refuse_impossible_numbers(arguments)
     require_writable(arguments.output)
     if rendered:
         use_rendered_data(arguments)

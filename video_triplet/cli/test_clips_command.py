@@ -12,6 +12,7 @@ from video_triplet.cli.clip_options import (
     add_sound_only_option,
     read_clips,
 )
+from video_triplet.cli.data_options import refuse_missing_data
 
 SUMMARY = "test a clip classifier: 10 clips per video, logits averaged, Acc@1 and Acc@5"
 
@@ -34,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Test on the official test list, write the results and print the accuracies."""
     from nnunet_dsd.files import require_writable
+    from video_triplet.run_files import require_model_file
+
+    require_model_file(arguments.model)
+    refuse_missing_data(arguments)
     from video_triplet.clips.model_file import load_clip_model
     from video_triplet.clips.splits import official_split
     from video_triplet.clips.testing import refuse_other_classes, refuse_other_frames, run_test, write_test

@@ -24,6 +24,7 @@ from video_triplet.clips.videos import ClipDataset, ClipVideo
 from video_triplet.models import weights_hash
 from video_triplet.provenance import LeakError, ModelRecord
 from video_triplet.trainers.callbacks import ValidationScore
+from video_triplet.trainers.catalog import require_video_trainer
 from video_triplet.trainers.clips import ClipTrainer
 from video_triplet.trainers.experiment import file_hash
 from video_triplet.trainers.loading import EpochData
@@ -197,6 +198,7 @@ def find_clip_trainer(name: str) -> type[ClipTrainer]:
         RegistryError: if there is no trainer of that name.
         DataError: if it is not one for clips.
     """
+    require_video_trainer(name, "clips")
     loaded = find_trainer(name).load()
     if not issubclass(loaded, ClipTrainer):
         raise DataError(f"{name} is not a trainer for clips; `video-triplet list` shows those")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.common.likeness import nearest_first
+from nnunet_dsd.common.likeness import did_you_mean, listed
 from nnunet_dsd.config import PLANS_KEY, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.files import write_text
@@ -51,8 +51,8 @@ def dataset_folder(dataset: str) -> Path:
     if len(found) != 1:
         what = f"{len(found)} data sets match '{dataset}'" if found else f"no data set '{dataset}'"
         names = [path.name for path in folders if path.name.startswith("Dataset")]
-        known = ", ".join(nearest_first(dataset, names)) or "none"
-        raise DataError(f"{what} in {root}; there are: {known}. Run nnUNetv2_plan_and_preprocess -d {dataset} first")
+        advice = [did_you_mean(dataset, names), f"Run nnUNetv2_plan_and_preprocess -d {dataset} first"]
+        raise DataError(f"{what} in {root}; there are: {', '.join(names) or 'none'}. {' '.join(filter(None, advice))}")
     return found[0]
 
 
@@ -64,7 +64,7 @@ def read_plans(folder: Path, name: str) -> dict[str, Any]:
     """
     path = folder / f"{name}.json"
     if not path.is_file():
-        candidates = ", ".join(nearest_first(name, sorted(p.stem for p in folder.glob("*Plans*.json")))) or "none"
+        candidates = listed(name, sorted(p.stem for p in folder.glob("*Plans*.json")))
         raise DataError(f"there is no plans file {path}; there are: {candidates}")
     try:
         plans: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -165,18 +165,9 @@ def _holds(path: Path, plans: Mapping[str, Any]) -> bool:
         return False
 
 
-def configuration_problems(plans: Mapping[str, Any], configurations: Sequence[str]) -> list[str]:
-    """Return a sentence for each configuration that plans do not have, with those they have, the nearest first."""
-    known = plans["configurations"]
-    return [
-        f"no configuration '{name}'; there are {', '.join(nearest_first(name, known))}"
-        for name in configurations
-        if name not in known
-    ]
-
-
 def _name_problems(plans: Mapping[str, Any], configurations: Sequence[str], name: str) -> list[str]:
-    problems = configuration_problems(plans, configurations)
+    known = plans["configurations"]
+    problems = [f"no configuration '{c}'; there are {listed(c, known)}" for c in configurations if c not in known]
     if not re.fullmatch(r"\w[\w.-]*", name) or "__" in name:
         problems.append(f"plans name '{name}' must be letters, digits, '.', '-' and single '_'")
     if name == plans["plans_name"]:

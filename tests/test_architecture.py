@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "trainers": {"networks", "distillation", "config", "registry"},
     "plugin": {"registry"},
     "datasets": {"nnunet_folders", "machine"},
-    "evaluation": {"datasets"},
+    "evaluation": {"datasets", "machine"},
     "comparison": {"evaluation"},
     "ablation": {
         "config",

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, write the folder, and print the tables."""
     from rich.console import Console
 
-    from nnunet_dsd.comparison.folder import REPORT, require_free
+    from nnunet_dsd.comparison.earlier import REPORT, require_free
     from nnunet_dsd.comparison.results import compare
     from nnunet_dsd.comparison.runs import with_baseline
     from nnunet_dsd.comparison.scores import read_scores

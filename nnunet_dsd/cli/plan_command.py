@@ -11,9 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.likeness import did_you_mean, nearest_first
 from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.machine import training_device
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
 from nnunet_dsd.printed_tables import print_table
@@ -52,14 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
         others = [name for name in heirs(derived, configuration) if name not in arguments.configuration]
         if others:
             console.print(f"what {configuration} got also holds for {', '.join(others)}, which inherits from it")
+    device = training_device()
     console.print("train with:", style="bold")
     for configuration in arguments.configuration:
         block = derived["configurations"][configuration]["self_distillation"]
         trainer, warning = _trainer(arguments, block), _missing_teacher(block, folder.name)
         if warning:
-            console.print(f"  note: {warning}", soft_wrap=True, highlight=False)
+            console.print(f"  note: {warning}", soft_wrap=True, highlight=False, markup=False)
         command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr {trainer} -p {arguments.output}"
-        console.print(f"  {command}", soft_wrap=True, highlight=False)
+        on = "" if device == "cuda" else f" -device {device}"  # nnU-Net's default is cuda
+        console.print(f"  {command}{on}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
@@ -73,18 +78,25 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
 
 
 def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
-    """Return what to say of a teacher that is not there yet; None where it is, or results have no folder."""
+    """Return what to say of a teacher that is not there yet; None where it is, or none is named."""
     name = block.get("feedback_teacher") or ""
     results = os.environ.get("nnUNet_results")
+    if not name:
+        return None
     if named_by_path(name):
         folder = Path(name)
-    elif name and results:
+    elif results:
         folder = Path(results) / dataset / name
     else:
-        return None
+        return f"nnUNet_results is not set, so the teacher {name} was not looked for"
     if (folder / "plans.json").is_file():
         return None
-    return f"there is no teacher {folder} yet; it must be trained before the student"
+    missing = f"there is no teacher {folder} yet; it must be trained before the student"
+    trained = sorted(path.parent.name for path in folder.parent.glob("*/plans.json"))
+    if not trained:
+        return f"{missing}. There is no trained model in {folder.parent}"
+    hint = did_you_mean(folder.name, trained)
+    return f"{missing}. {hint}{' ' * bool(hint)}Trained models there: {', '.join(nearest_first(folder.name, trained))}"
 
 
 def _changes(arguments: argparse.Namespace) -> PlanChanges:
@@ -101,7 +113,8 @@ def _changes(arguments: argparse.Namespace) -> PlanChanges:
         batch_size = preset.batch_size if batch_size is None else batch_size
     if patch_size is not None and len(patch_size) not in (2, 3):
         raise SettingsError(
-            [f"patch size {patch_size} has {len(patch_size)} axes, expected 2 or 3"], source="--patch-size"
+            [f"patch size {patch_size} has {counted(len(patch_size), 'axis', 'axes')}, expected 2 or 3"],
+            source="--patch-size",
         )
     return PlanChanges(settings, batch_size=batch_size, patch_size=patch_size, width=arguments.width)
 

@@ -37,6 +37,13 @@ def nearest_first(name: object, known: Iterable[str]) -> list[str]:
     return [*near, *(other for other in names if other not in near)]
 
 
+def listed(name: object, known: Iterable[str]) -> str:
+    """Return all known names in their order, and after them the question what was meant."""
+    names = list(known)
+    hint = did_you_mean(name, names)
+    return f"{', '.join(names) or 'none'}{f'; {hint}' if hint else ''}"
+
+
 def likeness(one: str, other: str) -> float:
     """Return how alike two names are, from 0 to 1; case, leading hyphens, and underscores for hyphens do not count."""
     one, other = _folded(one), _folded(other)

@@ -91,7 +91,8 @@ def surface_distances(
 
 def _surface_mm(mask: NDArray[np.bool_], spacing_mm: Sequence[float]) -> NDArray[np.float64]:
     """Return the places in mm of the voxels of a mask's surface, `(voxels, axes)`."""
-    return np.argwhere(binary_erosion(mask) ^ mask) * np.asarray(spacing_mm, dtype=np.float64)
+    voxels = np.argwhere(binary_erosion(mask) ^ mask).astype(np.float64)
+    return voxels * np.asarray(spacing_mm, dtype=np.float64)
 
 
 def _nearest_mm(places: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:

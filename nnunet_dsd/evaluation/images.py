@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets import volumes
 from nnunet_dsd.datasets.volumes import Geometry
 from nnunet_dsd.errors import DataError
@@ -52,7 +53,7 @@ def read_labels(path: Path) -> Volume:
             f"{path} has the shape {volume.array.shape}; label images have one value per voxel in 2 or 3 dimensions."
         )
     if voxels := _count_not_finite(volume):
-        raise DataError(f"{path} holds numbers that are not finite in {voxels} voxel(s); labels are needed.")
+        raise DataError(f"{path} holds numbers that are not finite in {counted(voxels, 'voxel')}; labels are needed.")
     low, high = volume.array.min(), volume.array.max()
     if low < 0 or high > LARGEST_LABEL:
         raise DataError(

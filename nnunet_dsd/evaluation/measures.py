@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import DataError
 
 
@@ -46,5 +47,5 @@ def find_measure(name: str) -> Measure:
     for measure in MEASURES:
         if measure.name == name:
             return measure
-    known = ", ".join(measure.name for measure in MEASURES)
-    raise DataError(f"There is no measure {name!r}; there are {known}.")
+    known = [measure.name for measure in MEASURES]
+    raise DataError(f"There is no measure {name!r}; there are {listed(name, known)}")

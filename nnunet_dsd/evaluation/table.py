@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.evaluation.measures import MEASURES, Measure
 from nnunet_dsd.evaluation.results import Evaluation, Summary
 
@@ -18,7 +19,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     do.
     """
     cases = len(evaluation.cases)
-    table = Table(title=f"{cases} case(s): mean ± standard deviation", title_justify="left")
+    table = Table(title=f"{counted(cases, 'case')}: mean ± standard deviation", title_justify="left")
     table.add_column("structure", style="bold")
     judging = [measure for measure in MEASURES if measure.better != "none"]
     for measure in judging:

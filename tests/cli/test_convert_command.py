@@ -145,7 +145,7 @@ def test_what_is_wrong_with_the_data_is_said_on_stderr_without_traceback(nnunet,
     (hippocampus / "labelsTr" / "hippocampus_003.nii.gz").unlink()
     assert convert("msd-hippocampus", hippocampus, "-d", 4) == 1
     printed = capsys.readouterr().err
-    assert printed.startswith("nnunet-dsd convert: 3 problem(s) in ")
+    assert printed.startswith("nnunet-dsd convert: 3 problems in ")
     assert "hippocampus_003.nii.gz has no label" in printed
     assert "--test-cases N accepts another number" in printed
 

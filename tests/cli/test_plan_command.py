@@ -139,10 +139,10 @@ def test_a_switch_of_a_preset_can_be_turned_off(folder):
     [
         (["--temperature", "0"], ["temperature: got 0.0", "more than 0"]),
         (["--temperature", "nan"], ["temperature: got nan", "finite"]),
-        (["--alpha", "-1", "--epochs", "0"], ["2 problem(s)", "alpha: got -1.0", "epochs: got 0"]),
+        (["--alpha", "-1", "--epochs", "0"], ["2 problems", "alpha: got -1.0", "epochs: got 0"]),
         (["--batch-size", "0"], ["batch size 0"]),
         (["--batch-size", "0", "--preset", "paper-hippocampus"], ["batch size 0"]),
-        (["--patch-size", "32"], ["1 axes, expected 2 or 3"]),
+        (["--patch-size", "32"], ["1 axis, expected 2 or 3"]),
         (["--patch-size", "64", "64"], ["2 axes"]),
         (["--patch-size", "8", "8", "8"], ["does not fit", "(16, 16, 16)"]),
         (["--preset", "nature"], ["unknown preset 'nature'", "paper-mmwhs"]),

@@ -30,7 +30,7 @@ def evaluate(folders: tuple[Path, Path], *options: str) -> int:
 def test_two_folders_become_a_table_and_two_files(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
     assert evaluate(folders) == 0
     printed = capsys.readouterr()
-    assert "3 case(s): mean ± standard deviation" in printed.out
+    assert "3 cases: mean ± standard deviation" in printed.out
     row = next(line for line in printed.out.splitlines() if "head" in line)
     assert "0.833 ± 0.289" in row
     assert "1.00 ± 1.73" in row
@@ -78,19 +78,19 @@ def test_what_is_left_out_is_told(folders: tuple[Path, Path], capsys: pytest.Cap
     assert not (folders[0] / "evaluation").exists()
     assert evaluate(folders, "--allow-missing") == 0
     printed = capsys.readouterr().out
-    assert "1 reference(s) have no prediction and were left out: b" in printed
-    assert "1 prediction(s) have no reference and were left aside: z" in printed
+    assert "1 reference has no prediction and was left out: b" in printed
+    assert "1 prediction has no reference and was left aside: z" in printed
     assert json.loads((folders[0] / "evaluation" / "evaluation.json").read_text())["missing"] == ["b"]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--labels", "head"], ["1 problem(s) in --labels", "'head': NAME=VALUE"]),
+        (["--labels", "head"], ["1 problem in --labels", "'head': NAME=VALUE"]),
         (["--labels", "tail=9"], ["--labels names the values [9]"]),
         (["--surface-tolerance", "-1"], ["surface tolerance: got -1.0 mm"]),
         (["--dataset-json", "nowhere.json"], ["nowhere.json does not exist"]),
-        (["--processes", "0"], ["0 processes"]),
+        (["--processes", "0"], ["--processes is 0, it must be at least 1"]),
     ],
 )
 def test_wrong_options_are_refused_without_traceback_and_nothing_is_written(
@@ -112,7 +112,7 @@ def test_problems_of_all_files_come_at_once_and_nothing_is_written(
     (folders[0] / "c.nii.gz").write_bytes((folders[0] / "c.nii.gz").read_bytes()[:-8])
     assert evaluate(folders) == 1
     error = capsys.readouterr().err
-    assert "2 problem(s) with the files, so there is no evaluation" in error
+    assert "2 problems with the files, so there is no evaluation" in error
     assert "a.nii.gz holds label values that the data set does not have: 4 (144 voxels), 8 (144 voxels)" in error
     assert "c.nii.gz could not be read to its end" in error
     assert (folders[0] / "evaluation" / "evaluation.json").read_bytes() == before

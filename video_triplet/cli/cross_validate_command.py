@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.common.likeness import nearest_first
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.declared_settings import add_setting_options, given_options, nearest
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.cli.data_options import (
@@ -177,7 +177,7 @@ def read_assignment(text: str) -> tuple[str, str, str]:
     if not (colon and equals):
         problems.append(f"{text!r} is not of the form WHO:SETTING=VALUE")
     elif who not in known_who:
-        problems.append(f"{who!r} is nobody; allowed are {', '.join(nearest_first(who, known_who))}")
+        problems.append(f"{who!r} is nobody; allowed are {listed(who, known_who)}")
     elif name not in known_names:
         problems.append(f"unknown setting {name!r}{nearest(name, known_names)}")
     if problems:

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.errors import DataError
+from nnunet_dsd.machine import processes_for
 
 if TYPE_CHECKING:
+    from video_triplet.clips.videos import ClipDataset
     from video_triplet.data.frame_sources import FrameSource
     from video_triplet.data.split import Split
     from video_triplet.data.videos import TripletDataset
     from video_triplet.trainers.run import Machine
 
+# What some 5 s of decoding are; a process that starts takes about 2 s on a busy machine.
+IMAGES_PER_PROCESS, CLIPS_PER_PROCESS = 500, 30
+MOST_WORKERS = 64
+WORTH = f"(default: as many as they are worth, at most one per core and {MOST_WORKERS})"
 DEFAULT_FOLDER = Path("triplet-runs")
 
 
@@ -74,6 +80,17 @@ def read_dataset(arguments: argparse.Namespace, image_size: int | None) -> tuple
         source = FrameCache.open(arguments.cache)
         source.check(dataset, size=image_size)
     return readable(dataset, source, sound_only=arguments.sound_only), source
+
+
+def workers_for(dataset: TripletDataset, asked: int | None) -> int:
+    """Return how many processes decode the images of a data set: as many as were asked for, or as it is worth."""
+    images = sum(len(video.image_paths) for video in dataset.videos.values())
+    return processes_for(images, each=IMAGES_PER_PROCESS, most=MOST_WORKERS) if asked is None else asked
+
+
+def workers_for_clips(dataset: ClipDataset, asked: int | None) -> int:
+    """Return how many processes decode videos of clips: as many as were asked for, or as they are worth."""
+    return processes_for(len(dataset.videos), each=CLIPS_PER_PROCESS, most=MOST_WORKERS) if asked is None else asked
 
 
 def refuse_missing_data(arguments: argparse.Namespace, **files: Path | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_dsd.common.counting import counted
+
 SUMMARY = "average the probabilities of several models, aligned by video and frame"
 
 
@@ -20,6 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     mean = average([load_predictions(path) for path in arguments.predictions])
     mean.save(arguments.output)
-    print(f"{len(arguments.predictions)} files, {len(mean)} frames, heads {', '.join(mean.heads)}")
+    print(
+        f"{counted(len(arguments.predictions), 'file')}, {counted(len(mean), 'frame')}, heads {', '.join(mean.heads)}"
+    )
     print(f"written: {arguments.output}")
     return 0

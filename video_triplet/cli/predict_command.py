@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) ->
         numbers += [number for number, _ in batch]
         found.append(predict_images(models, [image for _, image in batch]))
     seconds = time.perf_counter() - start
-    print(f"{len(numbers)} frames in {seconds:.1f} s: {len(numbers) / seconds:.1f} frames per second")
+    print(f"{counted(len(numbers), 'frame')} in {seconds:.1f} s: {len(numbers) / seconds:.1f} frames per second")
     return _as_predictions(models, numbers, found, arguments)
 
 
@@ -130,7 +131,7 @@ def stream(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Pre
         print(json.dumps({"frame": number, **likeliest(row, models[0].vocabulary, top=arguments.top)}), flush=True)
     median = 1000 * statistics.median(times)
     print(
-        f"{len(times)} frames: median {median:.1f} ms per frame ({1000 / median:.1f} frames per second), "
+        f"{counted(len(times), 'frame')}: median {median:.1f} ms per frame ({1000 / median:.1f} frames per second), "
         f"slowest {1000 * max(times):.1f} ms, decoding not counted",
         file=sys.stderr,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import DataError, SettingsError
@@ -126,7 +127,7 @@ def find_strategies(names: Sequence[str] | None, teachers: int) -> list[Strategy
     known = strategies()
     if names is None:
         for strategy in (one for one in known.values() if one.runs > teachers):
-            print(f"{strategy.name} is left out: it needs at least {strategy.runs} teachers, got {teachers}")
+            print(f"{strategy.name} is left out: it needs at least {counted(strategy.runs, 'teacher')}, got {teachers}")
         return [strategy for strategy in known.values() if strategy.runs <= teachers]
     return [find_named(known, name, what="strategy") for name in dict.fromkeys(names)]
 
@@ -170,7 +171,9 @@ def sweep(
         seeds=tuple(arguments.sweep_seeds),
     )
     trainings = sum(map(len, epochs)) * len(wanted.seeds)
-    print(f"sweep: {trainings} trainings of {student} with {wanted.epochs} epochs each", flush=True)
+    print(
+        f"sweep: {counted(trainings, 'training')} of {student} with {counted(wanted.epochs, 'epoch')} each", flush=True
+    )
     return sweep_students(runs, epochs, wanted, reading, read_machine(arguments))
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable_file
 from video_triplet.cli.data_options import add_data_options, read_dataset, refuse_missing_data
@@ -52,7 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"already there: {arguments.output}")
         return 0
     soft_labels.save(arguments.output)
-    print(f"{len(soft_labels)} frames of {len(soft_labels.videos)} videos, heads {', '.join(soft_labels.heads)}")
+    print(
+        f"{counted(len(soft_labels), 'frame')} of {counted(len(soft_labels.videos), 'video')}, "
+        f"heads {', '.join(soft_labels.heads)}"
+    )
     print(f"written: {arguments.output}")
     return 0
 

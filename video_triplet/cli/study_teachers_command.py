@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.declared_settings import add_setting_options, below_lowest, given_options
 from nnunet_dsd.errors import SettingsError, SetupError
 from nnunet_dsd.files import require_writable, write_json
@@ -286,7 +287,7 @@ def render(arguments: argparse.Namespace) -> None:
     from video_triplet.demo.rendering import render_dataset
 
     if not arguments.data.is_dir():
-        print(f"render {arguments.videos} videos of {arguments.frames} frames", flush=True)
+        print(f"render {counted(arguments.videos, 'video')} of {counted(arguments.frames, 'frame')}", flush=True)
         render_dataset(
             arguments.data,
             videos=arguments.videos,

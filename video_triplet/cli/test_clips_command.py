@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_dsd.common.counting import counted
 from video_triplet.cli.clip_options import (
     add_clip_cache_option,
     add_clip_data_options,
@@ -63,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_test(folder, test)
     accuracies = ", ".join(f"Acc@{k} {100 * value:.2f} %" for k, value in test.accuracies.items())
     print(
-        f"epoch {model.record.epoch}: {accuracies} on {len(videos)} test videos of split {number}, {test.clips} clips"
+        f"epoch {model.record.epoch}: {accuracies} on {counted(len(videos), 'test video')} of split "
+        f"{number}, {counted(test.clips, 'clip')}"
     )
     print(f"results: {folder}")
     return 0

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from video_triplet.cli.clip_options import (
     add_clip_cache_option,
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     if is_first_process():
         split = experiment.split
         print(
-            f"split {split.number} of {split.name}: {len(split.training)} videos to train on, {len(split.validation)} "
+            f"split {split.number} of {split.name}: {counted(len(split.training), 'video')} to "
+            f"train on, {len(split.validation)} "
             "of the training list for validation; the test list is not looked at",
             flush=True,
         )

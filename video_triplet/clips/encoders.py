@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_dsd.common.likeness import did_you_mean
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import NetworkStructureError
 
 FRAME_ENCODER_PREFIX = "timm:"
@@ -83,8 +83,5 @@ def find_encoder(name: str) -> EncoderEntry:
     by_name = {entry.name: entry for entry in ENTRIES}
     key = f"{FRAME_ENCODER_PREFIX}NAME" if name.startswith(FRAME_ENCODER_PREFIX) else name
     if key not in by_name:
-        hint = did_you_mean(name, by_name)
-        raise NetworkStructureError(
-            f"there is no clip encoder {name!r}; {f'{hint} There' if hint else 'there'} are {', '.join(by_name)}"
-        )
+        raise NetworkStructureError(f"there is no clip encoder {name!r}; there are {listed(name, by_name)}")
     return by_name[key]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.registry import find_trainer
 from video_triplet.clips.clips import PAPER, TestClips, TrainingClips
@@ -216,7 +217,8 @@ def refuse_overlap(split: ClipSplit) -> None:
     twice = sorted(name for name in set(names) if names.count(name) > 1) if len(set(names)) < len(names) else []
     if twice:
         raise LeakError(
-            f"{len(twice)} videos are in two parts of split {split.number} of {split.name}, first: {twice[0]}; each "
+            f"{counted(len(twice), 'video is', 'videos are')} in two parts of split {split.number} "
+            f"of {split.name}, first: {twice[0]}; each "
             "video is for training, validation or test"
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -17,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
+from nnunet_dsd.common.likeness import nearest_names
 from nnunet_dsd.errors import SettingsError
 
 
@@ -167,7 +167,7 @@ def given_options(arguments: argparse.Namespace, owner: type) -> dict[str, Any]:
 
 def nearest(name: object, known: Sequence[str]) -> str:
     """Return a hint to append to a message about an unknown name: its nearest match, or all known ones."""
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = nearest_names(name, known, most=1)
     return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nnunet_dsd.common.counting import counted
+
 
 class DistillationError(Exception):
     """Base of every error this project raises on purpose; the command line prints it without a traceback."""
@@ -15,7 +17,7 @@ class SettingsError(DistillationError, ValueError):
     def __init__(self, problems: Sequence[str], *, source: str) -> None:
         self.problems = tuple(problems)
         listed = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"{len(self.problems)} problem(s) in {source}:\n{listed}")
+        super().__init__(f"{counted(len(self.problems), 'problem')} in {source}:\n{listed}")
 
 
 class NetworkStructureError(DistillationError, ValueError):

@@ -12,6 +12,28 @@ def usable_processes(most: int) -> int:
     return min(cores, most)
 
 
+def processes_for(work: float, *, each: float, most: int) -> int:
+    """Return how many processes to use for some work unless told: as many as it is worth starting.
+
+    A process that starts loads Python and libraries first, which takes seconds where the machine is busy.
+
+    Args:
+        work: How much there is to do, in any unit.
+        each: The least of it that is worth a process of its own, in the same unit.
+        most: At most so many, and one per core.
+    """
+    return max(1, min(usable_processes(most), int(work // each)))
+
+
+def training_device() -> str:
+    """Return the device that nnU-Net can train on here, as its `-device` names it; loads torch."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def progress_is_shown() -> bool:
     """Return whether progress goes to a terminal; never in continuous integration."""
     return sys.stderr.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")

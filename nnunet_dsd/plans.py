@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.common.likeness import did_you_mean, listed
 from nnunet_dsd.config import PLANS_KEY, mirror_axes_problems, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.files import write_text
@@ -60,8 +61,9 @@ def dataset_folder(dataset: str) -> Path:
     found = [path for path in folders if (path.name.startswith(prefix) if prefix else path.name == dataset)]
     if len(found) != 1:
         what = f"{len(found)} data sets match '{dataset}'" if found else f"no data set '{dataset}'"
-        known = ", ".join(path.name for path in folders if path.name.startswith("Dataset")) or "none"
-        raise DataError(f"{what} in {root}; there are: {known}. Run nnUNetv2_plan_and_preprocess -d {dataset} first")
+        names = [path.name for path in folders if path.name.startswith("Dataset")]
+        advice = [did_you_mean(dataset, names), f"Run nnUNetv2_plan_and_preprocess -d {dataset} first"]
+        raise DataError(f"{what} in {root}; there are: {', '.join(names) or 'none'}. {' '.join(filter(None, advice))}")
     return found[0]
 
 
@@ -73,7 +75,7 @@ def read_plans(folder: Path, name: str) -> dict[str, Any]:
     """
     path = folder / f"{name}.json"
     if not path.is_file():
-        candidates = ", ".join(sorted(p.stem for p in folder.glob("*Plans*.json"))) or "none"
+        candidates = listed(name, sorted(p.stem for p in folder.glob("*Plans*.json")))
         raise DataError(f"there is no plans file {path}; there are: {candidates}")
     try:
         plans: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -180,7 +182,7 @@ def _holds(path: Path, plans: Mapping[str, Any]) -> bool:
 
 def _name_problems(plans: Mapping[str, Any], configurations: Sequence[str], name: str) -> list[str]:
     known = plans["configurations"]
-    problems = [f"no configuration '{c}'; there are {', '.join(known)}" for c in configurations if c not in known]
+    problems = [f"no configuration '{c}'; there are {listed(c, known)}" for c in configurations if c not in known]
     if not re.fullmatch(r"\w[\w.-]*", name) or "__" in name:
         problems.append(f"plans name '{name}' must be letters, digits, '.', '-' and single '_'")
     if name == plans["plans_name"]:

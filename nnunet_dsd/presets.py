@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import SettingsError
 
 _PAPER_LOSS: dict[str, Any] = {
@@ -190,5 +191,6 @@ def find_preset(name: str) -> Preset:
         SettingsError: if there is none of that name; lists those there are.
     """
     if name not in PRESETS:
-        raise SettingsError([f"unknown preset '{name}'; there are {', '.join(PRESETS)}"], source="--preset")
+        known = listed(name, PRESETS)
+        raise SettingsError([f"unknown preset '{name}'; there are {known}"], source="--preset")
     return PRESETS[name]

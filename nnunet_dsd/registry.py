@@ -6,7 +6,6 @@ Distributions add trainers through the entry-point group `nnunet_dsd.trainers`; 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, get_args
 
+from nnunet_dsd.common.likeness import did_you_mean
 from nnunet_dsd.errors import RegistryError
 
 ENTRY_POINT_GROUP = "nnunet_dsd.trainers"
@@ -109,8 +109,7 @@ class Registry:
         return self.trainers[name]
 
     def _unknown_name_message(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self.trainers, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`nnunet-dsd list` shows all of them"
+        hint = did_you_mean(name, self.trainers) or "`nnunet-dsd list` shows all of them"
         message = f"there is no trainer {name!r}; {hint}"
         if self.problems:
             listed = "\n".join(f"  - {problem}" for problem in self.problems)
@@ -161,6 +160,20 @@ def find_trainer(name: str) -> TrainerEntry:
         RegistryError: The name is unknown, or registered by more than one distribution.
     """
     return installed_registry().find(name)
+
+
+def require_segmentation_trainer(name: str) -> TrainerEntry:
+    """Return the installed trainer of that name, which nnU-Net can run.
+
+    Raises:
+        RegistryError: The name is unknown, registered by more than one distribution, or of another kind.
+    """
+    entry = find_trainer(name)
+    if entry.kind != "segmentation":
+        raise RegistryError(
+            f"trainer '{name}' is of kind {entry.kind}, expected segmentation; `nnunet-dsd list --kind segmentation`"
+        )
+    return entry
 
 
 def _entry_problems(entry: TrainerEntry) -> list[str]:

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "trainers": {"networks", "distillation", "config", "encoder_teacher", "misplaced_blocks", "registry"},
     "plugin": {"registry"},
     "datasets": {"nnunet_folders", "machine"},
-    "evaluation": {"datasets"},
+    "evaluation": {"datasets", "machine"},
     "comparison": {"evaluation"},
     "ablation": {
         "config",
@@ -56,7 +56,15 @@ MAY_IMPORT = {
         "comparison",
     },
     "attribution": {"trainers", "networks", "datasets", "evaluation"},
-    "demo": {"datasets", "evaluation", "registry", "child_processes", "encoder_teacher", "training_output"},
+    "demo": {
+        "datasets",
+        "evaluation",
+        "registry",
+        "printed_tables",
+        "child_processes",
+        "encoder_teacher",
+        "training_output",
+    },
     "__init__": set(),
     "__main__": {"cli"},
 }
@@ -127,6 +135,7 @@ def test_there_is_no_assert_outside_the_tests(path):
         "video_triplet",
         "nnunet_dsd.registry",
         "nnunet_dsd.config",
+        "nnunet_dsd.common.command_line",
         "nnunet_dsd.trainers.catalog",
         "video_triplet.trainers.catalog",
     ],
@@ -143,7 +152,7 @@ def test_importing_a_light_module_loads_nothing_heavy(module):
 def test_the_command_line_starts_without_heavy_libraries(package):
     code = (
         f"import sys; from {package}.cli.main import build_parser; build_parser(); "
-        "print(*({'torch', 'nnunetv2', 'lightning', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+        "print(*({'torch', 'nnunetv2', 'lightning', 'sklearn', 'matplotlib', 'scipy', 'SimpleITK'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -111,7 +111,7 @@ def test_all_problems_are_reported_at_once_with_the_source():
         read_settings(block, source="my file")
     assert len(refusal.value.problems) == 4
     message = str(refusal.value)
-    assert message.startswith("4 problem(s) in my file:")
+    assert message.startswith("4 problems in my file:")
     assert all(word in message for word in ("'alfa'", "temperature: got -1", "teacher: got 'me'", "epochs: got 1.5"))
     with pytest.raises(SettingsError) as refusal:
         Settings(alpha=-1, beta=-1, epochs=0)

@@ -19,6 +19,7 @@ from nnunet_dsd.errors import CheckpointError, SetupError
 from nnunet_dsd.files import whole_file
 from video_triplet.models import TripletNetwork, weights_hash
 from video_triplet.provenance import ModelRecord
+from video_triplet.run_files import require_model_file
 from video_triplet.settings import TripletSettings, read_triplet_settings
 from video_triplet.vocabulary import Vocabulary
 
@@ -155,12 +156,9 @@ def read_content(path: Path, *, made_by: str, with_weights: bool = True) -> dict
     Raises:
         CheckpointError: if the file is missing, cut off, or no model file.
     """
+    require_model_file(path)
     try:
         content = torch.load(path, map_location="cpu" if with_weights else "meta", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"there is no model file {path}") from None
-    except IsADirectoryError:
-        raise CheckpointError(f"{path} is a folder; give the model.pt in it") from None
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path} is not a whole model file ({type(error).__name__}); copy it again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import whole_file
 from video_triplet.pooling import Mean, pool
@@ -169,7 +170,8 @@ def average(files: Sequence[Predictions], mean: Mean = "arithmetic") -> Predicti
         if different:
             video, frame = min(different)
             raise DataError(
-                f"predictions 1 and {number} differ in {len(different)} frames, first: {video} frame {frame}; "
+                f"predictions 1 and {number} differ in {counted(len(different), 'frame')}, first: "
+                f"{video} frame {frame}; "
                 "predict the same videos with every model"
             )
     aligned = [first, *(other.aligned_to(first.keys) for other in files[1:])]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.declared_settings import differing_settings, merged_settings, refuse_impossible, setting
 from nnunet_dsd.errors import SettingsError
 from video_triplet.vocabulary import Head
@@ -116,7 +117,8 @@ def find_preset(name: str, presets: Presets = PRESETS) -> Mapping[str, Any]:
         SettingsError: naming the presets that there are.
     """
     if name not in presets:
-        raise SettingsError([f"unknown preset {name!r}; there are {', '.join(presets)}"], source="--preset")
+        known = listed(name, presets)
+        raise SettingsError([f"unknown preset {name!r}; there are {known}"], source="--preset")
     return presets[name][1]
 
 

@@ -12,6 +12,7 @@ from nnunet_dsd.ablation.places import Places, read_json
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.study import ALL_CASES, Study
 from nnunet_dsd.ablation.training_state import training_stage
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.plans import read_plans
 
@@ -44,7 +45,8 @@ def disk_problems(study: Study, places: Places) -> list[str]:
     if needed <= free:
         return []
     return [
-        f"{len(to_train)} trainings need about {needed / 1e9:.1f} GB for checkpoints and predictions (an estimate from "
+        f"{counted(len(to_train), 'training needs', 'trainings need')} about {needed / 1e9:.1f} GB "
+        "for checkpoints and predictions (an estimate from "
         f"the plans), {free / 1e9:.1f} GB are free at {places.results}; free some space, or shorten the study"
     ]
 

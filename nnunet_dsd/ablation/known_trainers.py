@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from nnunet_dsd.errors import RegistryError
-from nnunet_dsd.registry import all_trainers, find_trainer
+from nnunet_dsd.registry import all_trainers, require_segmentation_trainer
 
 
 def trainer_problem(name: str) -> str | None:
@@ -20,11 +20,9 @@ def trainer_problem(name: str) -> str | None:
     folder or in a folder of `nnUNet_extTrainer`, which is where nnU-Net looks them up.
     """
     try:
-        entry = find_trainer(name)
+        require_segmentation_trainer(name)
     except RegistryError as error:
         return None if is_nnunets_own(name) else str(error)
-    if entry.kind != "segmentation":
-        return f"trainer '{name}' is of kind {entry.kind}, expected segmentation; `nnunet-dsd list --kind segmentation`"
     return None
 
 

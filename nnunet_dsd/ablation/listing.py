@@ -17,6 +17,7 @@ from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.scoring import is_predicted, is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.training_state import TrainingState, training_state
+from nnunet_dsd.common.counting import counted
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,11 @@ def seconds_left(entries: Sequence[Entry]) -> float | None:
 
 def runs_table(study: Study, entries: Sequence[Entry]) -> Table:
     """Return the table of all runs."""
-    table = Table(title=f"study {study.name}: {len(entries)} runs", title_justify="left")
+    table = Table(title=f"study {study.name}: {counted(len(entries), 'run')}", title_justify="left")
     test = study.evaluate_on == "test"
     for heading in ("method", "plans", "fold", "seed", "training", *(("test cases",) if test else ()), "scores", ""):
-        table.add_column(heading, justify="right" if heading in ("fold", "seed") else "left")
+        is_number = heading in ("fold", "seed")
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=heading != "")
     for entry in entries:
         predicted = ("predicted" if entry.predicted else "missing",) if test else ()
         scores = "done" if entry.scored else "missing"

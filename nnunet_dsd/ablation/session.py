@@ -21,6 +21,7 @@ from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.declared_settings import nearest
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.printed_tables import print_table
@@ -63,7 +64,10 @@ class Session:
         for line in (*comments, *map(shlex.join, nnunet_commands(self.study, free, self.places))):
             self._say(line)
         scored = len(self.runs) - len(missing)
-        self._say(f"then scores of {len(missing)} runs ({scored} are finished) and the report in {self.places.report}")
+        self._say(
+            f"then scores of {counted(len(missing), 'run')} ({scored} are finished) and the report "
+            f"in {self.places.report}"
+        )
 
     def print_jobs(self, kind: str, source: Sequence[str]) -> None:
         """Print a job list of the runs that are missing, as plain text."""
@@ -141,9 +145,12 @@ class Session:
         """Write the report if all is done but what failed; otherwise leave it to the process that ends last."""
         left = self._left()
         if left and outcome.busy:
-            self._say(f"no report yet: {len(left)} runs are left to other processes; the last of them writes it")
+            self._say(
+                f"no report yet: {counted(len(left), 'run is', 'runs are')} left to other "
+                "processes; the last of them writes it"
+            )
         elif left:
-            self._say(f"no report yet: {len(left)} runs are left; see --list")
+            self._say(f"no report yet: {counted(len(left), 'run is', 'runs are')} left; see --list")
         elif len(self.missing()) == len(self.runs):
             self._say("no report: every run failed")
         else:

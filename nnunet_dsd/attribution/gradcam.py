@@ -20,15 +20,13 @@ from monai.visualize.visualizer import default_upsampler
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nnunet_dsd.attribution.levels import BOTTLENECK, DEFAULT_LEVELS
 from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.padding import padding_of
 from nnunet_dsd.networks.probe import feature_problems, observe
 from nnunet_dsd.networks.taps import INPUT_SUFFIX, find_module
 from nnunet_dsd.networks.ushape import EncoderLevels
-
-BOTTLENECK, LAST = "bottleneck", "last"
-DEFAULT_LEVELS = (BOTTLENECK, LAST)
 
 
 @dataclass(frozen=True)

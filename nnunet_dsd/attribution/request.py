@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from nnunet_dsd.attribution.gradcam import DEFAULT_LEVELS
+from nnunet_dsd.attribution.levels import DEFAULT_LEVELS
 from nnunet_dsd.attribution.map_names import shared_name_problems
 from nnunet_dsd.datasets.geometry import geometry_difference, geometry_differences
 from nnunet_dsd.datasets.readers.choice import PLANS_KEY, named_reader
@@ -120,8 +118,7 @@ def check_request(request: Request) -> Inputs:
     problems = [*_repeated("model", names), *_repeated("case", request.cases), *_repeated("level", request.levels)]
     problems += shared_name_problems(request.cases, names, request.levels)
     problems += _output_problems(request.output)
-    if request.device == "cuda" and not torch.cuda.is_available():
-        problems.append("PyTorch finds no CUDA device here; give --device cpu")
+    problems += _device_problems(request.device)
     described: list[_Description] = []
     for model in request.models:
         problems += _read_model(model, request, described)
@@ -136,6 +133,14 @@ def check_request(request: Request) -> Inputs:
     if problems or structure is None or first.reader is None:
         raise SettingsError(problems, source=SOURCE)
     return Inputs(structure, _channel(structure, first.dataset_json), cases, first.reader)
+
+
+def _device_problems(device: str) -> list[str]:
+    if device != "cuda":
+        return []
+    import torch  # takes seconds, which other requests are spared until they are found to be in order
+
+    return [] if torch.cuda.is_available() else ["PyTorch finds no CUDA device here; give --device cpu"]
 
 
 def _output_problems(output: Path) -> list[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunet_dsd.attribution.figure import heat_figure
-from nnunet_dsd.attribution.looking import LookedCase, load_models, look_at_case
 from nnunet_dsd.attribution.map_names import map_name
-from nnunet_dsd.attribution.patch import write_patch
 from nnunet_dsd.attribution.request import Request, check_request
-from nnunet_dsd.attribution.table import HeatRow, heat_rows
-from nnunet_dsd.common.drawing import save_png
 from nnunet_dsd.files import whole_folder, write_rows
+
+if TYPE_CHECKING:
+    from nnunet_dsd.attribution.looking import LookedCase
+    from nnunet_dsd.attribution.table import HeatRow
 
 TABLE, MAPS = "gradcam.csv", "maps"
 
@@ -31,7 +31,12 @@ def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: 
         SettingsError: with everything that is missing, unknown or does not go together.
         CheckpointError: if a checkpoint is broken, or of another configuration than its folder's name says.
     """
-    inputs = check_request(request)
+    inputs = check_request(request)  # before torch, nnU-Net and MONAI are loaded
+    from nnunet_dsd.attribution.figure import heat_figure
+    from nnunet_dsd.attribution.looking import load_models, look_at_case
+    from nnunet_dsd.attribution.table import HeatRow, heat_rows
+    from nnunet_dsd.evaluation.figures import save_png
+
     models = load_models(request)
     rows: list[HeatRow] = []
     with whole_folder(request.output) as partial:
@@ -47,6 +52,8 @@ def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: 
 
 
 def _write_maps(folder: Path, case: LookedCase, levels: tuple[str, ...]) -> None:
+    from nnunet_dsd.attribution.patch import write_patch
+
     for sight in case.sights:
         for level, heat in zip(levels, sight.heat.maps or (), strict=False):
             write_patch(folder / map_name(case.name, sight.name, level), heat, sight.patch, case.geometry)

@@ -55,13 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, write the folder, and print the tables."""
     from rich.console import Console
 
-    from nnunet_dsd.comparison.folder import REPORT, require_free
+    from nnunet_dsd.comparison.earlier import REPORT, require_free
     from nnunet_dsd.comparison.results import compare
     from nnunet_dsd.comparison.runs import with_baseline
     from nnunet_dsd.comparison.scores import read_scores
     from nnunet_dsd.comparison.statements import case_notes
     from nnunet_dsd.comparison.twins import require_own_scores
     from nnunet_dsd.evaluation.measures import find_measure, require_known
+    from nnunet_dsd.printed_tables import print_table
 
     if arguments.seed < 0:
         raise SettingsError([f"seed {arguments.seed}, allowed is at least 0"], source="--seed")
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     not_drawn = _write(folder, comparison, overwrite=arguments.overwrite, console=console)
     for result in comparison.results:
-        console.print(_summary(comparison, result))
+        print_table(_summary(comparison, result), console)
     if not comparison.others:
         console.print(f"note: {ONE_METHOD}", soft_wrap=True, highlight=False, markup=False)
     for note in case_notes(scores, baseline=comparison.baseline):

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import SettingsError
-from nnunet_dsd.machine import usable_processes
+from nnunet_dsd.machine import processes_for
+from nnunet_dsd.nnunet_folders import nnunet_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +38,7 @@ OPTIONS = {
 # Options that are for slices alone.
 SLICE_OPTIONS = ("window", "min_tumour_mm2")
 MOST_PROCESSES = 4
+BYTES_PER_PROCESS = 20e6  # of compressed volumes: reading them twice and writing them takes some 7 s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SOURCE", help="folder with the data set as it was published")
     parser.add_argument("-d", "--dataset", type=int, required=True, help="number it gets in nnU-Net, 1 to 999")
     parser.add_argument("--name", help="its name in nnU-Net after the number (default: the data set's own)")
-    most = f"cases at a time (default: one per core, at most {MOST_PROCESSES})"
+    most = f"cases at a time (default: what the volumes are worth, at most {MOST_PROCESSES})"
     parser.add_argument("--processes", type=int, metavar="N", help=most)
     parser.add_argument("--check-only", action="store_true", help="check everything, write nothing")
     parser.add_argument(
@@ -123,11 +126,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.datasets.targets import find_target, require_disk_space
 
     _refuse_what_does_not_fit(arguments)
+    _require_nnunet_folders(arguments)
     conversion = replace(_read(arguments), same_voxels=arguments.same_voxels)
     target = find_target(
         arguments.dataset, conversion.name, conversion.folds, folds_of_cases=conversion.slicing is None
     )
-    processes = arguments.processes or usable_processes(MOST_PROCESSES)
+    processes = arguments.processes or processes_for(
+        conversion.source_bytes(), each=BYTES_PER_PROCESS, most=MOST_PROCESSES
+    )
     if arguments.check_only:
         findings = check_sources(conversion, processes=processes)
         require_disk_space(target, findings.output_bytes)
@@ -155,6 +161,14 @@ def _refuse_what_does_not_fit(arguments: argparse.Namespace) -> None:
         problems.append("--validation-cases is for the fold that --split nnunet leaves to nnU-Net")
     if problems:
         raise SettingsError(problems, source="the command line")
+
+
+def _require_nnunet_folders(arguments: argparse.Namespace) -> None:
+    """Check that nnU-Net's folders are there which this data set goes to, whatever its source is."""
+    nnunet_folder("nnUNet_raw")
+    paper_split = "split" in OPTIONS[arguments.data_set] and arguments.split != "nnunet"
+    if paper_split or arguments.tumour_slices or arguments.validation_cases is not None:
+        nnunet_folder("nnUNet_preprocessed")
 
 
 def _range_problems(option: str, limits: list[float] | None) -> list[str]:
@@ -232,8 +246,10 @@ def _read_tumours(arguments: argparse.Namespace) -> Conversion:
 
 def _summarise(console: Console, conversion: Conversion, target: Target, findings: Findings, *, written: bool) -> None:
     lines = [f"note: {note}" for note in findings.notes]
-    lines += [f"{len(conversion.training)} cases for training and validation, {len(conversion.test)} for the test"]
-    lines += [f"{len(findings.slices)} slices of them with tumour"] if conversion.slicing else []
+    lines += [
+        f"{counted(len(conversion.training), 'case')} for training and validation, {len(conversion.test)} for the test"
+    ]
+    lines += [f"{counted(len(findings.slices), 'slice')} of them with tumour"] if conversion.slicing else []
     lines += [f"{topic}: {rule}" for topic, rule in conversion.rules.items()]
     if written:
         lines.append(f"written: {target.raw}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from nnunet_dsd.cli.doctor_discovery import check_lookup, check_registry, check_
 from nnunet_dsd.cli.doctor_findings import Finding
 from nnunet_dsd.cli.doctor_machine import check_compile, check_device, check_folders
 from nnunet_dsd.cli.doctor_versions import check_python, check_requirements
+from nnunet_dsd.common.counting import counted
+from nnunet_dsd.printed_tables import print_table
 
 SUMMARY = "Check the installation, nnU-Net's folders and the machine; say what to do about each problem."
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
@@ -48,6 +51,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
         text = finding.found + (f"\n-> {finding.advice}" if finding.advice else "")
         table.add_row(escape(finding.check), f"[{style}]{finding.state}[/]", escape(text))
     console = Console()
-    console.print(table)
-    counts = ", ".join(f"{sum(finding.state == state for finding in findings)} {state}" for state in STYLES)
+    print_table(table, console)
+    found = Counter(finding.state for finding in findings)
+    counts = f"{found['ok']} ok, {counted(found['warning'], 'warning')}, {counted(found['problem'], 'problem')}"
     console.print(counts, highlight=False)

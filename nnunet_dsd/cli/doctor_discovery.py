@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import get_args
 
 from nnunet_dsd.cli.doctor_findings import Finding
 from nnunet_dsd.cli.doctor_versions import find_distribution
 from nnunet_dsd.plugin.startup import OPT_OUT_VARIABLE, SEARCH_PATH_VARIABLE, is_on_search_path, is_opted_out
-from nnunet_dsd.registry import TrainerEntry, all_trainers, registry_problems
+from nnunet_dsd.registry import TrainerEntry, TrainerKind, all_trainers, registry_problems
 
 LOOKUP = "nnU-Net's look-up"
 STARTUP_FILES = ("nnunet_dsd_search_path.pth", "nnunet_dsd_search_path.start")
@@ -46,7 +47,9 @@ def check_registry() -> Iterator[Finding]:
     for problem in registry_problems():
         advice = "update or uninstall that package; its other trainers and ours are not affected"
         yield Finding("registered trainers", "problem", str(problem), advice)
-    yield Finding("registered trainers", "ok", f"{len(all_trainers())} can be used, see `nnunet-dsd list`")
+    by_kind = ", ".join(f"{len(all_trainers(kind))} for {kind}" for kind in get_args(TrainerKind))
+    found = f"{len(all_trainers())} can be used ({by_kind}), see `nnunet-dsd list`"
+    yield Finding("registered trainers", "ok", found)
 
 
 def check_lookup() -> Iterator[Finding]:
@@ -58,7 +61,7 @@ def check_lookup() -> Iterator[Finding]:
     for entry in trainers:
         names_by_finding.setdefault(look_up(entry), []).append(entry.name)
     for finding, names in names_by_finding.items():
-        which = f"{len(names)} of {len(trainers)}" if finding.state == "ok" else ", ".join(names)
+        which = f"{len(names)} of {len(trainers)} for segmentation" if finding.state == "ok" else ", ".join(names)
         yield replace(finding, found=f"{which}: {finding.found}")
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 from nnunet_dsd.cli.doctor_findings import Finding
+from nnunet_dsd.common.counting import counted
 
 FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 COMPILE_VARIABLE = "nnUNet_compile"
@@ -52,7 +53,9 @@ def check_device() -> Iterator[Finding]:
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         memory = properties.total_memory / GIBIBYTE
-        yield Finding("device", "ok", f"{torch.cuda.device_count()} GPU(s), first: {properties.name}, {memory:.0f} GiB")
+        yield Finding(
+            "device", "ok", f"{counted(torch.cuda.device_count(), 'GPU')}, first: {properties.name}, {memory:.0f} GiB"
+        )
     elif torch.backends.mps.is_available():
         yield Finding("device", "ok", "Apple GPU; train with -device mps")
     else:

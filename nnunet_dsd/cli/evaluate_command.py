@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
+from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.paths import require_paths
+from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.files import require_writable
-from nnunet_dsd.machine import progress_is_shown, usable_processes
+from nnunet_dsd.machine import progress_is_shown
 from nnunet_dsd.printed_tables import print_table
 
 if TYPE_CHECKING:
@@ -20,15 +23,14 @@ if TYPE_CHECKING:
     from nnunet_dsd.evaluation.results import Evaluation
 
 SUMMARY = "evaluate predictions against references: Dice, surface distances, volumes, per case and structure"
-MOST_PROCESSES = 8
 SURFACE_TOLERANCE = "of the surface Dice, in voxels where the files have no spacing (default: %(default)s)"
 IN_VOXELS = "lengths are in voxels: the files do not say how large a voxel is, so there are no mm and no ml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the folders, what the labels mean, and how to measure."""
-    parser.add_argument("predictions", type=Path, help="folder with predicted label images")
-    parser.add_argument("references", type=Path, help="folder with reference label images of the same names")
+    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="folder with predicted label images")
+    parser.add_argument("references", type=Path, metavar="REFERENCES", help="folder with references of the same names")
     parser.add_argument(
         "--dataset-json",
         type=Path,
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Dice where prediction and reference both lack a structure: undefined, or 1 (default: %(default)s)",
     )
     parser.add_argument(
-        "--processes", type=int, help=f"cases at the same time (default: one per core, at most {MOST_PROCESSES})"
+        "--processes", type=int, metavar="N", help="cases at the same time (default: what the images are worth)"
     )
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave references without a prediction out, and list them"
@@ -68,19 +70,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     predictions, references = arguments.predictions, arguments.references
     settings = EvaluationSettings(arguments.surface_tolerance, arguments.both_empty)
+    if arguments.processes is not None and arguments.processes < 1:
+        raise SettingsError([f"--processes is {arguments.processes}, it must be at least 1"], source="the command line")
+    require_paths(folders={"PREDICTIONS": predictions, "REFERENCES": references}, files={})
     require_order(predictions, references)
     output = arguments.output or predictions / "evaluation"
     require_writable(output)
     label_set, source = resolve_labels(
         predictions, references, dataset_json=arguments.dataset_json, words=arguments.labels
     )
-    processes = usable_processes(MOST_PROCESSES) if arguments.processes is None else arguments.processes
     evaluation = evaluate_folders(
         predictions,
         references,
         label_set,
         settings=settings,
-        processes=processes,
+        processes=arguments.processes,
         allow_missing=arguments.allow_missing,
         track=_track,
     )
@@ -107,13 +111,15 @@ def _show(
         *(f"note: {note}" for note in emptiness_notes(evaluation)),
         f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
         *([IN_VOXELS] if evaluation.length_unit == "voxels" else []),
-        *_listing(evaluation.missing, "reference(s) have no prediction and were left out"),
-        *_listing(unreferenced, "prediction(s) have no reference and were left aside"),
+        *_listing(evaluation.missing, "reference", "no prediction", "left out"),
+        *_listing(unreferenced, "prediction", "no reference", "left aside"),
         *(f"written: {path}" for path in written),
     ]
     for note in notes:
         console.print(escape(note), soft_wrap=True, highlight=False)
 
 
-def _listing(cases: tuple[str, ...], what: str) -> list[str]:
-    return [f"{len(cases)} {what}: {', '.join(cases)}"] if cases else []
+def _listing(cases: tuple[str, ...], kind: str, lacking: str, what_was_done: str) -> list[str]:
+    verbs = ("has", "was") if len(cases) == 1 else ("have", "were")
+    said = f"{counted(len(cases), kind)} {verbs[0]} {lacking} and {verbs[1]} {what_was_done}: {', '.join(cases)}"
+    return [said] if cases else []

@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export the model and name what was written."""
-    from nnunet_dsd.trainers.export import export_model
+    from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, require_new_folder
+
+    read_model_folder(arguments.model)
+    fold_checkpoints(arguments.model, arguments.folds, arguments.checkpoint)
+    require_new_folder(arguments.output)
+    from nnunet_dsd.trainers.export import export_model  # with torch and nnU-Net, after the checks
 
     written = export_model(
         arguments.model,

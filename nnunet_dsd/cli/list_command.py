@@ -7,11 +7,13 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nnunet_dsd.printed_tables import print_table
 from nnunet_dsd.registry import TRAINER_KINDS, RegistryProblem, TrainerEntry, all_trainers, registry_problems
 
 SUMMARY = "Show every trainer with its kind, one line and its paper."
@@ -24,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the trainers; packages whose trainers could not be used are named after them, on standard error."""
-    trainers = all_trainers(arguments.kind)
+    """Print the trainers, those for segmentation first; packages that could not be used are named on standard error."""
+    trainers = sorted(all_trainers(arguments.kind), key=lambda entry: TRAINER_KINDS.index(entry.kind))
     problems = registry_problems()
     if arguments.json:
         print(as_json(trainers, problems))
     else:
-        print_table(trainers)
+        print_trainers(trainers)
         for problem in problems:
             print(f"not usable: {problem}", file=sys.stderr)
     return 0
@@ -45,14 +47,15 @@ def as_json(trainers: Sequence[TrainerEntry], problems: Sequence[RegistryProblem
     return json.dumps(listing, indent=2)
 
 
-def print_table(trainers: Sequence[TrainerEntry]) -> None:
-    """Print one row per trainer; papers are numbered and written out below, since many trainers share one."""
+def print_trainers(trainers: Sequence[TrainerEntry]) -> None:
+    """Print a table per kind; papers are numbered and written out below, since many trainers share one."""
     papers = list(dict.fromkeys(entry.paper for entry in trainers if entry.paper))
-    table = Table("trainer", "kind", "what it does", "paper")
-    for entry in trainers:
-        number = f"[{papers.index(entry.paper) + 1}]" if entry.paper else ""
-        table.add_row(*(escape(cell) for cell in (entry.name, entry.kind, entry.summary, number)))
     console = Console()
-    console.print(table)
+    for kind, entries in groupby(trainers, key=lambda entry: entry.kind):
+        table = Table("trainer", escape("what it does [paper]"), title=f"kind: {kind}", title_justify="left")
+        for entry in entries:
+            number = f" [{papers.index(entry.paper) + 1}]" if entry.paper else ""
+            table.add_row(escape(entry.name), escape(entry.summary + number))
+        print_table(table, console)
     for position, paper in enumerate(papers, start=1):
-        console.print(f"[{position}] {paper}", markup=False, highlight=False)
+        console.print(f"[{position}] {paper}", markup=False, highlight=False, soft_wrap=True)

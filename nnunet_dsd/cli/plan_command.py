@@ -12,12 +12,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.likeness import did_you_mean, nearest_first
 from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.datasets.sided_names import sided_pairs
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.machine import training_device
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
+from nnunet_dsd.printed_tables import print_table
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
 
@@ -47,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     derived = derive_plans(plans, arguments.configuration, arguments.output, _changes(arguments))
     path = write_plans(folder, derived, overwrite=arguments.overwrite)
     console = Console()
-    console.print(_summary(derived, arguments.configuration))
+    print_table(_summary(derived, arguments.configuration), console)
     console.print(f"written: {path}", soft_wrap=True, highlight=False)
     for configuration in arguments.configuration:
         others = [name for name in heirs(derived, configuration) if name not in arguments.configuration]
@@ -58,13 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     if note := _mirrored_sides(folder, blocks):
         console.print(f"note: {note}", soft_wrap=True, highlight=False)
+    device = training_device()
     console.print("train with:", style="bold")
     for configuration, block in zip(arguments.configuration, blocks, strict=True):
         trainer, warning = _trainer(arguments, block), _missing_teacher(block, folder.name)
         if warning:
-            console.print(f"  note: {warning}", soft_wrap=True, highlight=False)
+            console.print(f"  note: {warning}", soft_wrap=True, highlight=False, markup=False)
         command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr {trainer} -p {arguments.output}"
-        console.print(f"  {command}", soft_wrap=True, highlight=False)
+        on = "" if device == "cuda" else f" -device {device}"  # nnU-Net's default is cuda
+        console.print(f"  {command}{on}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
@@ -79,18 +85,25 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
 
 
 def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
-    """Return what to say of a teacher that is not there yet; None where it is, or results have no folder."""
+    """Return what to say of a teacher that is not there yet; None where it is, or none is named."""
     name = block.get("feedback_teacher") or ""
     results = os.environ.get("nnUNet_results")
+    if not name:
+        return None
     if named_by_path(name):
         folder = Path(name)
-    elif name and results:
+    elif results:
         folder = Path(results) / dataset / name
     else:
-        return None
+        return f"nnUNet_results is not set, so the teacher {name} was not looked for"
     if (folder / "plans.json").is_file():
         return None
-    return f"there is no teacher {folder} yet; it must be trained before the student"
+    missing = f"there is no teacher {folder} yet; it must be trained before the student"
+    trained = sorted(path.parent.name for path in folder.parent.glob("*/plans.json"))
+    if not trained:
+        return f"{missing}. There is no trained model in {folder.parent}"
+    hint = did_you_mean(folder.name, trained)
+    return f"{missing}. {hint}{' ' * bool(hint)}Trained models there: {', '.join(nearest_first(folder.name, trained))}"
 
 
 def _mirrored_sides(folder: Path, blocks: Sequence[Mapping[str, Any]]) -> str | None:
@@ -121,7 +134,8 @@ def _changes(arguments: argparse.Namespace) -> PlanChanges:
     patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
     if patch_size is not None and len(patch_size) not in (2, 3):
         raise SettingsError(
-            [f"patch size {patch_size} has {len(patch_size)} axes, expected 2 or 3"], source="--patch-size"
+            [f"patch size {patch_size} has {counted(len(patch_size), 'axis', 'axes')}, expected 2 or 3"],
+            source="--patch-size",
         )
     changes = PlanChanges(settings, arguments.batch_size, patch_size, arguments.width)
     return changes.upon(find_preset(arguments.preset)) if arguments.preset else changes
@@ -136,7 +150,7 @@ def _features(configuration: dict[str, Any]) -> dict[str, Any]:
 def _summary(plans: dict[str, Any], configurations: list[str]) -> Table:
     table = Table(title=f"plans '{plans['plans_name']}'", title_justify="left")
     table.add_column("configuration")
-    table.add_column("setting")
+    table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     for name in configurations:
         configuration = plans["configurations"][name]

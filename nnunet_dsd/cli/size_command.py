@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from nnunet_dsd.ablation.known_trainers import trainer_problem
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable_file, write_rows
 from nnunet_dsd.plans import dataset_folder, read_plans
 from nnunet_dsd.printed_tables import print_table
 
 if TYPE_CHECKING:
-    from nnunet_dsd.trainers.sizes import ModelRequest, ModelSize
+    from nnunet_dsd.trainers.sizes import ModelSize
 
+Model = tuple[str, str, dict[str, Any], dict[str, Any]]  # trainer, configuration, plans, dataset.json
+RELATIVE_TIME = (
+    "time: the median over the rounds. relative time: the median over the rounds of a model's time "
+    "divided by the first "
+    "model's in the same round, which other work on the machine slows alike; so it is not the quotient of the two "
+    "medians. Where the two differ much, the machine was busy: measure again, or with more --rounds."
+)
 SUMMARY = "compare models by parameters, multiply-adds and CPU time of one patch"
 
 
@@ -40,11 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     if arguments.output:
         require_writable_file(arguments.output)
-    requests = [*_planned(arguments), *(_from_folder(folder) for folder in arguments.models)]
-    from nnunet_dsd.trainers.sizes import ModelSize, measure_sizes
+    models = [*_planned(arguments), *(_from_folder(folder) for folder in arguments.models)]
+    from nnunet_dsd.trainers.sizes import ModelRequest, ModelSize, measure_sizes  # with torch, after the checks
 
+    requests = [ModelRequest(*model) for model in models]
     sizes = measure_sizes(requests, rounds=arguments.rounds, threads=arguments.threads)
-    print_table(_table(sizes), Console())
+    console = Console()
+    print_table(_table(sizes), console)
+    if len(sizes) > 1:
+        console.print(RELATIVE_TIME, soft_wrap=True, highlight=False)
     if arguments.output:
         write_rows(arguments.output, ModelSize, sizes)
         print(f"written: {arguments.output}")
@@ -65,28 +79,41 @@ def _check(arguments: argparse.Namespace) -> None:
         raise SettingsError(problems, source="the command line")
 
 
-def _planned(arguments: argparse.Namespace) -> list[ModelRequest]:
+def _planned(arguments: argparse.Namespace) -> list[Model]:
     """Return every configuration of every plans with every trainer."""
-    from nnunet_dsd.trainers.sizes import ModelRequest
-
     if not arguments.dataset:
         return []
     folder = dataset_folder(arguments.dataset)
     dataset = _read_json(folder / "dataset.json")
-    return [
-        ModelRequest(trainer, configuration, plans, dataset)
-        for plans in (read_plans(folder, name) for name in arguments.plans)
+    every_plans = [read_plans(folder, name) for name in arguments.plans]
+    models = [
+        (trainer, configuration, plans, dataset)
+        for plans in every_plans
         for configuration in arguments.configuration
         for trainer in arguments.trainers
     ]
+    problems = [problem for model in models for problem in _model_problems(*model[:3])]
+    if problems:
+        raise SettingsError(problems, source="the command line")
+    return models
 
 
-def _from_folder(folder: Path) -> ModelRequest:
+def _model_problems(trainer: str, configuration: str, plans: Mapping[str, Any]) -> list[str]:
+    """Return what can be seen to be wrong with a model before torch and nnU-Net are loaded."""
+    model, known = f"{trainer}__{plans['plans_name']}__{configuration}", plans["configurations"]
+    problems = []
+    if configuration not in known:
+        problems.append(f"{model}: these plans have no such configuration; there are: {listed(configuration, known)}")
+    if unknown := trainer_problem(trainer):
+        problems.append(f"{model}: nnU-Net finds no trainer {trainer}: {unknown}")
+    return problems
+
+
+def _from_folder(folder: Path) -> Model:
     from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
-    from nnunet_dsd.trainers.sizes import ModelRequest
 
     plans, dataset_json = read_model_folder(folder)
-    return ModelRequest(*trainer_and_configuration(folder, plans), plans, dataset_json)
+    return (*trainer_and_configuration(folder, plans), plans, dataset_json)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

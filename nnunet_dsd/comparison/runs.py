@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import SettingsError
 
 TITLE = "Comparison of runs"
@@ -135,7 +136,9 @@ def require_sound(run_list: RunList, *, source: str) -> RunList:
     if not run_list.runs:
         problems.append("there is no run; give at least one")
     elif run_list.baseline_method not in run_list.methods:
-        problems.append(f"the baseline {run_list.baseline!r} has no run; there are {', '.join(run_list.methods)}")
+        problems.append(
+            f"the baseline {run_list.baseline!r} has no run; there are {listed(run_list.baseline, run_list.methods)}"
+        )
     if problems:
         raise SettingsError(problems, source=source)
     return run_list

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd import __version__
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets.geometry import geometry_difference
 from nnunet_dsd.datasets.labels import LabelValues, inspect_values, translate
 from nnunet_dsd.datasets.nifti import count_not_finite, require_whole_file
@@ -89,6 +90,11 @@ class Conversion:
         """Cases for training and test."""
         return self.training + self.test
 
+    def source_bytes(self) -> int:
+        """Return the size of the cases' files; one that is not there counts nothing."""
+        paths = [path for case in self.cases for path in (case.image, case.label) if path is not None]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -131,7 +137,7 @@ def check_sources(conversion: Conversion, *, processes: int) -> Findings:
         problems = slice_problems(conversion.folds, slices, training, conversion.slicing)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise DataError(f"{len(problems)} problem(s) in {conversion.source}, nothing was written:\n{listed}")
+        raise DataError(f"{counted(len(problems), 'problem')} in {conversion.source}, nothing was written:\n{listed}")
     notes = tuple(note for case in found for note in case.notes)
     return Findings(
         notes=notes,
@@ -214,9 +220,9 @@ def _check_volume(path: Path, channels: int, problems: list[str]) -> Header | No
         problems.append(str(error))
         return None
     if header.channels != channels:
-        problems.append(f"{path} has {header.channels} channel(s), expected {channels}")
+        problems.append(f"{path} has {counted(header.channels, 'channel')}, expected {channels}")
     if header.is_floating_point and (voxels := count_not_finite(path)):
-        problems.append(f"{path} holds numbers that are not finite in {voxels} voxel(s)")
+        problems.append(f"{path} holds numbers that are not finite in {counted(voxels, 'voxel')}")
     return header
 
 

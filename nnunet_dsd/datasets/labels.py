@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets.volumes import read_image
 
 MOST_VALUES_LISTED = 8
@@ -55,7 +56,7 @@ def inspect_values(path: Path, values: LabelValues) -> tuple[list[str], list[str
     unknown = [value for value in counts if value not in values.targets and value not in values.corrections]
     problems = [f"{path} holds {_listed(unknown, counts)}; allowed are {_allowed(values)}"] if unknown else []
     notes = [
-        f"{path.name}: {counts[wrong]} voxel(s) of value {wrong} are taken as {meant}"
+        f"{path.name}: {wrong} is taken as {meant} in {counted(counts[wrong], 'voxel')}"
         for wrong, meant in values.corrections.items()
         if wrong in counts
     ]
@@ -65,7 +66,9 @@ def inspect_values(path: Path, values: LabelValues) -> tuple[list[str], list[str
 
 
 def _listed(unknown: list[float], counts: Mapping[float, int]) -> str:
-    shown = ", ".join(f"the value {value:g} in {counts[value]} voxel(s)" for value in unknown[:MOST_VALUES_LISTED])
+    shown = ", ".join(
+        f"the value {value:g} in {counted(counts[value], 'voxel')}" for value in unknown[:MOST_VALUES_LISTED]
+    )
     more = len(unknown) - MOST_VALUES_LISTED
     return f"{shown} and {more} other values" if more > 0 else shown
 

@@ -18,7 +18,8 @@ from nnunet_dsd.demo.settings import DemoSettings
 from nnunet_dsd.demo.steps import Step, nnunet_steps
 from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.export import read_evaluation_json
-from nnunet_dsd.registry import find_trainer
+from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.registry import require_segmentation_trainer
 
 # OMP_WAIT_POLICY: threads that wait by spinning make a step three times slower once other programs use the cores.
 # nnUNet_compile: compiling takes longer than this training.
@@ -40,7 +41,7 @@ def run_demo(settings: DemoSettings, *, console: Console, clean: bool = False, r
     Raises:
         DistillationError: if something is not in place, or a step fails.
     """
-    find_trainer(settings.trainer)
+    require_segmentation_trainer(settings.trainer)
     check_device(settings.device)
     folder = open_demo_folder(settings.folder)
     with locked(folder.lock):
@@ -97,7 +98,7 @@ def _assessment(folder: DemoFolder) -> Step:
 
 def _show_results(folder: DemoFolder, console: Console, seconds: float) -> None:
     console.print()
-    console.print(score_table(read_evaluation_json(folder.scores_json)))
+    print_table(score_table(read_evaluation_json(folder.scores_json)), console)
     console.print(f"overlays: {escape(str(folder.overlays))}", soft_wrap=True, highlight=False)
     console.print(f"report:   {escape(str(folder.report))}", soft_wrap=True, highlight=False)
     console.print(f"{clock(seconds)} minutes in all", highlight=False)

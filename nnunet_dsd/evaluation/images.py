@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets import geometry as geometries
 from nnunet_dsd.datasets import nifti
 from nnunet_dsd.datasets.geometry import Geometry
@@ -141,7 +142,7 @@ def read_labels(path: Path, reader: Reader | None = None) -> Volume:
         )
     volume = Volume(channels.array[0], channels.geometry, path)
     if voxels := _count_not_finite(volume):
-        raise DataError(f"{path} holds numbers that are not finite in {voxels} voxel(s); labels are needed.")
+        raise DataError(f"{path} holds numbers that are not finite in {counted(voxels, 'voxel')}; labels are needed.")
     if volume.array.dtype == np.bool_:
         return Volume(volume.array.astype(np.uint8), volume.geometry, path)
     low, high = volume.array.min(), volume.array.max()

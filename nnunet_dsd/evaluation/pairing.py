@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError
@@ -170,7 +171,9 @@ def raise_problems(problems: Sequence[str], advice: str) -> None:
         DataError: always.
     """
     listed = "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
-    raise DataError(f"{len(problems)} problem(s) with the files, so there is no evaluation:\n{listed}\n{advice}")
+    raise DataError(
+        f"{counted(len(problems), 'problem')} with the files, so there is no evaluation:\n{listed}\n{advice}"
+    )
 
 
 def _case_names(folder: Path, file_ending: str, *, kind: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.evaluation.many_structures import shown_structures
 from nnunet_dsd.evaluation.measures import Measure
 from nnunet_dsd.evaluation.results import Evaluation, Summary, summarise
@@ -21,7 +22,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     cases, shown = len(evaluation.cases), shown_structures(evaluation)
     many = len(evaluation.structures) > len(shown)
     which = f"; of {len(evaluation.structures)} structures the {len(shown)} of the lowest Dice" if many else ""
-    table = Table(title=f"{cases} case(s): mean ± standard deviation{which}", title_justify="left")
+    table = Table(title=f"{counted(cases, 'case')}: mean ± standard deviation{which}", title_justify="left")
     table.add_column("structure", style="bold", overflow="fold")
     judging = [measure for measure in evaluation.measures if measure.better != "none"]
     for measure in judging:

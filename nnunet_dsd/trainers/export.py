@@ -20,7 +20,7 @@ from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, check_weights_fit, read_checkpoint
-from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder
+from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, require_new_folder
 from nnunet_dsd.trainers.optimiser_state import is_head, split_state
 from nnunet_dsd.trainers.plain_network import build_plain_network
 from nnunet_dsd.trainers.planned import STOCK_TRAINER
@@ -46,7 +46,8 @@ def export_model(
             data set, which has every case's size.
 
     Raises:
-        DataError: if the folder is no model folder or lacks a fold, or the validation that was asked for.
+        DataError: if the folder is no model folder or lacks a fold, or the validation that was asked for, or the copy's
+            folder is not empty.
         CheckpointError: if a checkpoint cannot be a stock one, or the copy's output differs.
         SetupError: if the copy cannot be written.
     """
@@ -54,9 +55,8 @@ def export_model(
     sources = fold_checkpoints(model, folds, checkpoint)
     if with_validation:
         _require_validation(sources)
+    require_new_folder(output)
     try:
-        if output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise DataError(f"{output} is not empty; choose a new folder for the stock-only copy")
         require_writable(output)
         with whole_folder(output) as partial:
             _write_copy(model, partial, sources, plans, dataset, with_validation=with_validation)

@@ -44,7 +44,7 @@ def test_problems_of_the_study_and_of_the_data_are_reported_together_and_nothing
     before = sorted(workplace.preprocessed.iterdir())
     assert ablate(workplace) == 1
     said = capsys.readouterr().err
-    assert said.startswith("nnunet-dsd ablate: 5 problem(s) in the study:")
+    assert said.startswith("nnunet-dsd ablate: 5 problems in the study:")
     for words in ("nnUNetTrainerDSDD", "did you mean 'paper'", "(20, 20, 20) does not fit", "no fold 7", "seeds is"):
         assert words in said
     assert not workplace.output.exists()
@@ -58,7 +58,7 @@ def test_a_missing_data_set_is_reported_with_the_studys_other_problems(
     workplace.declare(dataset="98", seeds=[1, 1])
     assert ablate(workplace, "--list") == 1
     said = capsys.readouterr().err
-    assert "2 problem(s) in the study" in said
+    assert "2 problems in the study" in said
     assert "no data set '98'" in said
     workplace.declare(dataset=None, seeds=[1, 1])
     assert ablate(workplace, "--list") == 1

@@ -145,7 +145,7 @@ def test_what_is_wrong_with_the_data_is_said_on_stderr_without_traceback(nnunet,
     (hippocampus / "labelsTr" / "hippocampus_003.nii.gz").unlink()
     assert convert("msd-hippocampus", hippocampus, "-d", 4) == 1
     printed = capsys.readouterr().err
-    assert printed.startswith("nnunet-dsd convert: 3 problem(s) in ")
+    assert printed.startswith("nnunet-dsd convert: 3 problems in ")
     assert "hippocampus_003.nii.gz has no label" in printed
     assert "--test-cases N accepts another number" in printed
 
@@ -176,3 +176,22 @@ def test_options_that_do_not_fit_are_refused(nnunet, tmp_path, capsys, words, pr
 def test_no_process_is_too_few(nnunet, tmp_path, capsys):
     assert main(["convert", "msd", str(tmp_path), "-d", "1", "--processes", "0"]) == 1
     assert "--processes 0; at least 1 is needed" in capsys.readouterr().err
+
+
+def test_small_volumes_are_converted_in_this_process(nnunet, hippocampus, monkeypatch):
+    monkeypatch.setattr("nnunet_dsd.datasets.parallel.process_pool", None)
+    assert main(["convert", "msd-hippocampus", str(hippocampus), "-d", "4", "--test-cases", "2"]) == 0
+
+
+@pytest.mark.parametrize("variable", ["nnUNet_raw", "nnUNet_preprocessed"])
+@pytest.mark.parametrize("data_set", ["mmwhs", "msd-hippocampus", "msd-brats"])
+def test_nnunets_folders_are_asked_for_before_the_source(nnunet, tmp_path, monkeypatch, capsys, variable, data_set):
+    monkeypatch.delenv(variable)
+    assert convert(data_set, tmp_path / "nowhere", "-d", 4) == 1
+    assert f"{variable} is not set" in capsys.readouterr().err
+
+
+def test_folds_that_are_left_to_nnunet_need_no_preprocessed_folder(nnunet, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("nnUNet_preprocessed")
+    assert convert("mmwhs", tmp_path / "nowhere", "-d", 4, "--split", "nnunet") == 1
+    assert "nowhere is no folder" in capsys.readouterr().err

@@ -113,7 +113,7 @@ def test_broken_entry_points_are_problems(installed):
     installed(GOOD, problems=(RegistryProblem("package-x", "is broken"),))
     problem, count = doctor_discovery.check_registry()
     assert (problem.state, problem.found) == ("problem", "package-x: is broken")
-    assert count.found.startswith("1 can be used")
+    assert count.found.startswith("1 can be used (1 for segmentation, 0 for video)")
 
 
 def test_the_lookup_is_ok_when_nnunet_finds_the_registered_class(installed, monkeypatch, on_search_path):
@@ -121,7 +121,7 @@ def test_the_lookup_is_ok_when_nnunet_finds_the_registered_class(installed, monk
     monkeypatch.setattr(lookup, "find_with_nnunet", lambda name: GOOD.load())
     (finding,) = doctor_discovery.check_lookup()
     assert finding.state == "ok"
-    assert finding.found.startswith("1 of 1")
+    assert finding.found.startswith("1 of 1 for segmentation")
 
 
 def test_the_lookup_warns_when_nnunet_finds_another_class(installed, monkeypatch, on_search_path):
@@ -184,3 +184,16 @@ def test_the_three_folders_are_looked_at(monkeypatch, tmp_path):
 def test_compile_is_read_as_nnunet_reads_it(value, has_cuda, state, start):
     finding = doctor_machine.judge_compile(value, has_cuda=has_cuda)
     assert (finding.state, finding.found.split(" ")[0].rstrip(":")) == (state, start)
+
+
+@pytest.mark.parametrize(
+    ("found", "count"),
+    [
+        (("ok", "ok", "warning", "problem"), "2 ok, 1 warning, 1 problem"),
+        (("problem", "problem", "problem"), "0 ok, 0 warnings, 3 problems"),
+        (("warning", "warning"), "0 ok, 2 warnings, 0 problems"),
+    ],
+)
+def test_the_counts_at_the_end_agree_with_their_nouns(capsys, found, count):
+    doctor_command.print_findings([Finding("a check", state, "this") for state in found])
+    assert capsys.readouterr().out.splitlines()[-1] == count

@@ -1,9 +1,11 @@
 """`nnunet-dsd list`."""
 
 import argparse
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from nnunet_dsd import registry
 from nnunet_dsd.cli import list_command
@@ -49,3 +51,51 @@ def test_json_holds_every_field_and_the_problems(run):
     listing = json.loads(run("--json").out)
     assert listing["trainers"][2] == {"name": "C", "target": "c:C", "kind": "video", "summary": "third", "paper": ""}
     assert listing["problems"] == ["package-x: is broken"]
+
+
+LONG = tuple(
+    TrainerEntry(name=f"nnUNetTrainerUNetPlusPlus_{end}", target="a:A", kind="segmentation", summary="word " * 30)
+    for end in ("DSD", "DSDFeatureL2", "DSDReversed")
+)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Let the command write to a terminal of some width, and return what stands there."""
+
+    def show(entries, columns):
+        known = Registry({entry.name: entry for entry in entries})
+        monkeypatch.setattr(registry, "installed_registry", lambda: known)
+        output = io.StringIO()
+        monkeypatch.setattr(
+            list_command, "Console", lambda: Console(file=output, width=columns, force_terminal=True, color_system=None)
+        )
+        list_command.run(argparse.Namespace(kind=None, json=False))
+        return output.getvalue()
+
+    return show
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
+def test_names_are_whole_on_every_terminal(terminal, columns):
+    shown = terminal(LONG, columns)
+    assert all(f" {entry.name} " in shown for entry in LONG)
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_names_and_texts_stand_in_one_line_in_a_pipe(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(registry, "installed_registry", lambda: Registry({entry.name: entry for entry in LONG}))
+    list_command.run(argparse.Namespace(kind=None, json=False))
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(f" {entry.name} " in line and entry.summary.strip() in line for entry in LONG for line in lines) == 3
+
+
+@pytest.mark.parametrize("asked", [[], ["--json"]])
+def test_trainers_for_segmentation_come_first(run, monkeypatch, asked):
+    video = TrainerEntry(name="Aardvark", target="c:C", kind="video", summary="of videos")
+    known = Registry({entry.name: entry for entry in (video, *ENTRIES)})
+    monkeypatch.setattr(registry, "installed_registry", lambda: known)
+    output = run(*asked).out
+    assert output.index("second") < output.index("of videos")

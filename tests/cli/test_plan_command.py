@@ -152,10 +152,10 @@ def test_a_switch_of_a_preset_can_be_turned_off(folder):
     [
         (["--temperature", "0"], ["temperature: got 0.0", "more than 0"]),
         (["--temperature", "nan"], ["temperature: got nan", "finite"]),
-        (["--alpha", "-1", "--epochs", "0"], ["2 problem(s)", "alpha: got -1.0", "epochs: got 0"]),
+        (["--alpha", "-1", "--epochs", "0"], ["2 problems", "alpha: got -1.0", "epochs: got 0"]),
         (["--batch-size", "0"], ["batch size 0"]),
         (["--batch-size", "0", "--preset", "paper-hippocampus"], ["batch size 0"]),
-        (["--patch-size", "32"], ["1 axes, expected 2 or 3"]),
+        (["--patch-size", "32"], ["1 axis, expected 2 or 3"]),
         (["--patch-size", "64", "64"], ["2 axes"]),
         (["--patch-size", "8", "8", "8"], ["does not fit", "(16, 16, 16)"]),
         (["--preset", "nature"], ["unknown preset 'nature'", "paper-mmwhs"]),
@@ -285,3 +285,81 @@ def test_plans_that_cannot_be_written_are_one_line_not_a_traceback(folder, capsy
     assert said.startswith("nnunet-dsd plan: could not write ")
     assert "make the folder writable, or make room" in said
     assert sorted(path.name for path in folder.iterdir()) == ["nnUNetPlans.json", "taken.json"]
+
+
+TEACHERS = ("nnUNetTrainerDSD__nnUNetPlans__3d_fullres", "nnUNetTrainer__nnUNetPlans__2d", "other__p__2d")
+
+
+@pytest.fixture
+def results(folder, tmp_path, monkeypatch):
+    """The results folder of the data set with three trained models, and a folder that is none."""
+    monkeypatch.setenv("nnUNet_results", str(tmp_path / "results"))
+    models = tmp_path / "results" / folder.name
+    for name in TEACHERS:
+        (models / name).mkdir(parents=True)
+        (models / name / "plans.json").write_text("{}")
+    (models / "nnUNetTrainer__nnUNetPlans__3d_unfinished").mkdir()
+    return models
+
+
+@pytest.mark.parametrize(
+    ("teacher", "meant"),
+    [
+        ("nnUNetTrainerdsd__nnUNetPlans__3d_fullres", TEACHERS[0]),
+        ("nnUNetTrainer__nnUNetPlans__2dd", TEACHERS[1]),
+        ("nnunettrainer__nnunetplans__2d", TEACHERS[1]),
+    ],
+)
+def test_a_mistyped_teacher_is_answered_with_the_trained_models_the_nearest_first(results, capsys, teacher, meant):
+    assert plan("--feedback-teacher", teacher) == 0
+    said = capsys.readouterr().out
+    assert f"there is no teacher {results / teacher} yet" in said
+    assert f"did you mean {meant}" in said
+    assert f"Trained models there: {meant}, " in said
+    assert all(name in said.partition("Trained models there: ")[2] for name in TEACHERS)
+    assert "3d_unfinished" not in said
+
+
+def test_a_mistyped_path_of_a_teacher_is_answered_with_the_models_beside_it(results, capsys):
+    assert plan("--feedback-teacher", str(results / "other__p__3d")) == 0
+    assert f"did you mean {TEACHERS[2]}? Trained models there: {TEACHERS[2]}, " in capsys.readouterr().out
+
+
+def test_a_teacher_without_any_trained_model_is_told_so(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("nnUNet_results", str(tmp_path))
+    assert plan("--feedback-teacher", "a__b__c") == 0
+    assert f"There is no trained model in {folder}" in capsys.readouterr().out
+    monkeypatch.delenv("nnUNet_results")
+    assert plan("--feedback-teacher", "a__b__d", "--overwrite") == 0
+    assert "nnUNet_results is not set, so the teacher a__b__d was not looked for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("device", "option"), [("cuda", ""), ("cpu", " -device cpu"), ("mps", " -device mps")])
+def test_the_last_lines_are_the_commands_to_run_on_this_machine(folder, capsys, monkeypatch, device, option):
+    monkeypatch.setattr("nnunet_dsd.cli.plan_command.training_device", lambda: device)
+    assert plan(configurations=("2d", "3d_fullres")) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "train with:",
+        f"  nnUNetv2_train 99 2d 0 -tr nnUNetTrainerDSD -p Mine{option}",
+        f"  nnUNetv2_train 99 3d_fullres 0 -tr nnUNetTrainerDSD -p Mine{option}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        (["--preset", "paper-hipocampus"], "paper-hippocampus"),
+        (["--preset", "PAPER-MMWHS"], "paper-mmwhs?"),
+        (["-p", "nnunetplans"], "nnUNetPlans?"),
+    ],
+)
+def test_mistyped_names_are_answered_with_what_was_meant(folder, capsys, options, meant):
+    assert plan(*options) == 1
+    assert f"did you mean {meant}" in capsys.readouterr().err
+
+
+def test_a_mistyped_configuration_and_data_set_are_answered_with_what_was_meant(folder, capsys):
+    assert plan(configurations=("3d_fulres",)) == 1
+    assert "did you mean 3d_fullres" in capsys.readouterr().err
+    assert main(["plan", "-d", "Dataset099_Exmaple", "-c", "2d", "-o", "Mine"]) == 1
+    assert "did you mean Dataset099_Example?" in capsys.readouterr().err

@@ -12,7 +12,9 @@ from made_up_folders import two_boxes, write, write_data_set, write_dataset_json
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.errors import SetupError
+from nnunet_dsd.evaluation import cases
 from nnunet_dsd.evaluation.export import read_evaluation_json
+from nnunet_dsd.evaluation.images import read_geometry
 from nnunet_dsd.files import require_writable
 from nnunet_dsd.machine import usable_processes
 
@@ -30,7 +32,7 @@ def evaluate(folders: tuple[Path, Path], *options: str) -> int:
 def test_two_folders_become_a_table_and_two_files(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
     assert evaluate(folders) == 0
     printed = capsys.readouterr()
-    assert "3 case(s): mean ± standard deviation" in printed.out
+    assert "3 cases: mean ± standard deviation" in printed.out
     row = next(line for line in printed.out.splitlines() if "head" in line)
     assert "0.833 ± 0.289" in row
     assert "1.00 ± 1.73" in row
@@ -78,19 +80,19 @@ def test_what_is_left_out_is_told(folders: tuple[Path, Path], capsys: pytest.Cap
     assert not (folders[0] / "evaluation").exists()
     assert evaluate(folders, "--allow-missing") == 0
     printed = capsys.readouterr().out
-    assert "1 reference(s) have no prediction and were left out: b" in printed
-    assert "1 prediction(s) have no reference and were left aside: z" in printed
+    assert "1 reference has no prediction and was left out: b" in printed
+    assert "1 prediction has no reference and was left aside: z" in printed
     assert json.loads((folders[0] / "evaluation" / "evaluation.json").read_text())["missing"] == ["b"]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--labels", "head"], ["1 problem(s) in --labels", "'head': NAME=VALUE"]),
+        (["--labels", "head"], ["1 problem in --labels", "'head': NAME=VALUE"]),
         (["--labels", "tail=9"], ["--labels names the values [9]"]),
         (["--surface-tolerance", "-1"], ["surface tolerance: got -1.0 mm"]),
         (["--dataset-json", "nowhere.json"], ["nowhere.json does not exist"]),
-        (["--processes", "0"], ["0 processes"]),
+        (["--processes", "0"], ["--processes is 0, it must be at least 1"]),
     ],
 )
 def test_wrong_options_are_refused_without_traceback_and_nothing_is_written(
@@ -112,7 +114,7 @@ def test_problems_of_all_files_come_at_once_and_nothing_is_written(
     (folders[0] / "c.nii.gz").write_bytes((folders[0] / "c.nii.gz").read_bytes()[:-8])
     assert evaluate(folders) == 1
     error = capsys.readouterr().err
-    assert "2 problem(s) with the files, so there is no evaluation" in error
+    assert "2 problems with the files, so there is no evaluation" in error
     assert "a.nii.gz holds label values that the data set does not have: 4 (144 voxels), 8 (144 voxels)" in error
     assert "c.nii.gz could not be read to its end" in error
     assert (folders[0] / "evaluation" / "evaluation.json").read_bytes() == before
@@ -172,3 +174,61 @@ def test_a_dataset_json_that_is_no_json_is_told_in_words(
     error = capsys.readouterr().err
     assert "dataset.json is no JSON file (Expecting value" in error
     assert "JSONDecodeError" not in error
+
+
+def test_small_images_are_evaluated_in_this_process_unless_asked_for(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def pool(processes: int) -> object:
+        started.append(processes)
+        raise RuntimeError("a process was started")
+
+    monkeypatch.setattr(cases, "process_pool", pool)
+    assert main(["evaluate", *map(str, folders)]) == 0
+    with pytest.raises(RuntimeError):
+        main(["evaluate", *map(str, folders), "--processes", "2"])
+    assert started == [2]
+
+
+@pytest.mark.parametrize(("voxels_per_process", "expected"), [(1, 4), (3 * 12**3, 1), (12**3, 3)])
+def test_processes_follow_the_voxels(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, voxels_per_process: float, expected: int
+) -> None:
+    monkeypatch.setattr("nnunet_dsd.machine.usable_processes", lambda most: 4)
+    shape = read_geometry(folders[1] / "a.nii.gz").size
+    monkeypatch.setattr(cases, "VOXELS_PER_PROCESS", voxels_per_process * np.prod(shape) / 12**3)
+    jobs = [cases.CaseJob(name, *(folder / f"{name}.nii.gz" for folder in folders), None, None) for name in "abc"]
+    assert cases.worthwhile_processes(jobs) == expected
+
+
+def test_folders_that_are_not_there_are_named_before_anything_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    missing = tmp_path / "a", tmp_path / "b"
+    assert evaluate(missing) == 1
+    assert capsys.readouterr().err == (
+        f"nnunet-dsd evaluate: PREDICTIONS {missing[0]}: there is no such folder; "
+        f"REFERENCES {missing[1]}: there is no such folder\n"
+    )
+    missing[0].write_text("")
+    missing[1].mkdir()
+    assert evaluate(missing) == 1
+    assert capsys.readouterr().err == f"nnunet-dsd evaluate: PREDICTIONS {missing[0]}: this is no folder\n"
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        ("b", "1 reference has no prediction and was left out: b"),
+        ("bc", "2 references have no prediction and were left out: b, c"),
+    ],
+)
+def test_counts_agree_with_their_verbs(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture, left_out: str, said: str
+) -> None:
+    for name in left_out:
+        (folders[0] / f"{name}.nii.gz").unlink()
+    assert evaluate(folders, "--allow-missing") == 0
+    assert said in capsys.readouterr().out

@@ -174,3 +174,24 @@ def test_a_data_set_without_its_description_is_refused(folder, capsys):
     (folder / "dataset.json").unlink()
     assert size("-d", "99", "-c", "2d") == 1
     assert "dataset.json cannot be read" in capsys.readouterr().err
+
+
+def test_what_the_relative_time_is_is_said_where_models_are_compared(folder, capsys):
+    assert size("-d", "99", "-c", "2d", "-tr", "nnUNetTrainer", "nnUNetTrainerDSD", "--rounds", "1") == 0
+    assert "divided by the first model's in the same round" in capsys.readouterr().out
+    assert size("-d", "99", "-c", "2d", "--rounds", "1") == 0
+    assert "in the same round" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        (("-c", "2D"), "did you mean 2d?"),
+        (("-c", "2d", "-tr", "nnUNetTrainerdsd"), "did you mean nnUNetTrainerDSD?"),
+        (("-c", "2d", "-tr", "SwinTripletTeacher"), "is of kind video, expected segmentation"),
+    ],
+)
+def test_mistyped_names_are_answered_before_any_network_is_built(folder, capsys, monkeypatch, options, meant):
+    monkeypatch.setattr("nnunet_dsd.trainers.sizes.measure_sizes", None)
+    assert size("-d", "99", *options) == 1
+    assert meant in capsys.readouterr().err

@@ -39,16 +39,16 @@ def test_a_corrected_value_is_noted_with_file_and_voxels(tmp_path):
     path = write_volume(tmp_path / "ct_train_1009_label.nii.gz", label_with([421, 421, 420]))
     assert inspect_values(path, VALUES) == (
         [],
-        ["ct_train_1009_label.nii.gz: 2 voxel(s) of value 421 are taken as 420"],
+        ["ct_train_1009_label.nii.gz: 421 is taken as 420 in 2 voxels"],
     )
 
 
 @pytest.mark.parametrize(
     ("values", "dtype", "words"),
     [
-        ([7, 7, 205], np.int16, "the value 7 in 2 voxel(s)"),
-        ([-1], np.int16, "the value -1 in 1 voxel(s)"),
-        ([204.5], np.float32, "the value 204.5 in 1 voxel(s)"),
+        ([7, 7, 205], np.int16, "the value 7 in 2 voxels"),
+        ([-1], np.int16, "the value -1 in 1 voxel"),
+        ([204.5], np.float32, "the value 204.5 in 1 voxel"),
     ],
 )
 def test_another_value_is_named_with_file_and_voxels(tmp_path, values, dtype, words):

@@ -143,7 +143,7 @@ def test_files_with_the_mistaken_value_are_named(tmp_path, nnunet):
     sitk.WriteImage(changed, str(path))
     settings = MmwhsSettings(incomplete=True, resample=False)
     raw, findings = converted(source, settings)
-    note = "ct_train_1003_label.nii.gz: 1 voxel(s) of value 421 are taken as 420"
+    note = "ct_train_1003_label.nii.gz: 421 is taken as 420 in 1 voxel"
     assert findings.notes == (note,)
     assert json.loads((raw / "conversion.json").read_text())["notes"] == [note]
     written = sitk.GetArrayFromImage(sitk.ReadImage(str(raw / "labelsTr" / "ct_train_1003.nii.gz")))
@@ -170,8 +170,8 @@ def test_every_problem_of_every_file_is_said_at_once(tmp_path, nnunet):
         check_sources(read_mmwhs(source, PAPER), processes=2)
     text = str(caught.value)
     assert "ct_train_1001_image.nii.gz could not be read to its end" in text
-    assert "ct_train_1002_label.nii.gz holds the value 13 in 1536 voxel(s)" in text
+    assert "ct_train_1002_label.nii.gz holds the value 13 in 1536 voxels" in text
     assert "ct_train_1002_label.nii.gz does not lie on its image's voxels: corners" in text
-    assert "ct_train_1003_image.nii.gz has 2 channel(s), expected 1" in text
+    assert "ct_train_1003_image.nii.gz has 2 channels, expected 1" in text
     assert "ct_train_1004_image.nii.gz has no label" in text
     assert list((nnunet / "nnUNet_raw").iterdir()) == []

@@ -211,8 +211,8 @@ def test_everything_wrong_with_the_files_is_said_at_once(brats, nnunet):
         check_sources(read_brats(brats, THREE_APART), processes=1)
     text = str(caught.value)
     assert "BRATS_001.nii.gz could not be read to its end; it is cut off" in text
-    assert "BRATS_002.nii.gz has 3 channel(s), expected 4" in text
-    assert "BRATS_003.nii.gz holds the value 4 in 480 voxel(s); allowed are 0, 1, 2, 3" in text
+    assert "BRATS_002.nii.gz has 3 channels, expected 4" in text
+    assert "BRATS_003.nii.gz holds the value 4 in 480 voxels; allowed are 0, 1, 2, 3" in text
     assert "BRATS_003.nii.gz does not lie on its image's voxels" in text
     assert "BRATS_004.nii.gz has no label" in text
     assert "BRATS_005.nii.gz has no image" in text

@@ -168,7 +168,7 @@ def test_what_is_wrong_with_the_livers_is_said_at_once(tmp_path):
         check_sources(read_lits(tmp_path, FEW), processes=1)
     for words in ("volume-1.nii has no label", "segmentation-4.nii has no image", "volume-0 is there twice"):
         assert words in str(caught.value)
-    assert "segmentation-2.nii holds the value 3 in 1008 voxel(s); allowed are 0, 1, 2" in str(caught.value)
+    assert "segmentation-2.nii holds the value 3 in 1008 voxels; allowed are 0, 1, 2" in str(caught.value)
     assert "segmentation-2.nii does not lie on its image's voxels" in str(caught.value)
     with pytest.raises(DataError, match="is no folder; give the one that holds the training batches"):
         read_lits(tmp_path / "nowhere", FEW)

@@ -111,7 +111,7 @@ def test_headers_are_checked_before_any_image_is_read_and_every_problem_is_told(
     with pytest.raises(DataError) as caught:
         evaluate_folders(*folders, LABELS)
     message = str(caught.value)
-    assert message.startswith("3 problem(s)")
+    assert message.startswith("3 problems")
     assert "(1.0, 1.5, 2.5) in the prediction, (1.0, 1.0, 2.5) in the reference" in message
     assert "corners are up to 9.3 mm apart, allowed are 0.1 mm" in message  # 11 x 0.5 mm along y, 7.5 mm along z
     assert "origin_mm (0.0, 0.0, -7.5) in the prediction, (0.0, 0.0, 0.0) in the reference" in message
@@ -128,7 +128,7 @@ def test_a_broken_file_does_not_hide_the_problems_of_the_others(folders: tuple[P
     with pytest.raises(DataError) as caught:
         evaluate_folders(*folders, LABELS)
     message = str(caught.value)
-    assert message.startswith("3 problem(s)")
+    assert message.startswith("3 problems")
     assert "a.nii.gz could not be read to its end" in message
     assert f"{predictions / 'c.nii.gz'} holds label values that the data set does not have: 7 (144 voxels)" in message
     assert "it has [0, 1, 2]" in message
@@ -277,7 +277,7 @@ def test_numbers_that_are_not_finite_are_refused_and_not_read_as_background(
     floats = two_boxes().astype(np.float32)
     floats[3, 4, 5:8] = value
     broken = write(tmp_path / f"broken.{ending}", floats)
-    with pytest.raises(DataError, match=r"broken.* holds numbers that are not finite in 3 voxel\(s\)"):
+    with pytest.raises(DataError, match=r"broken.* holds numbers that are not finite in 3 voxels"):
         evaluate_files(broken, reference, LABELS, case="x")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
+from monai.metrics.utils import get_edge_surface_distance
 from scipy.ndimage import gaussian_filter
 from surface_oracle import oracle_measures
 
@@ -63,6 +64,17 @@ def test_distances_are_those_of_monais_own_metrics(shape: tuple[int, ...], seed:
     average = compute_average_surface_distance(*masks, symmetric=True, **options).item()
     surface_dice = compute_surface_dice(*masks, class_thresholds=[1.3], **options).item()
     assert (score.hd95_mm, score.asd_mm, score.surface_dice) == pytest.approx((hausdorff, average, surface_dice))
+
+
+@pytest.mark.parametrize("shape", [(12, 16, 14), (30, 24), (1, 9, 9)])
+@pytest.mark.parametrize("seed", range(3))
+def test_surface_distances_are_those_of_monai_bit_by_bit(shape: tuple[int, ...], seed: int) -> None:
+    first, second, spacing = random_pair(shape, seed)
+    tensors = (torch.from_numpy(np.ascontiguousarray(mask)) for mask in (first, second))
+    _, theirs, _ = get_edge_surface_distance(*tensors, spacing=list(spacing), symmetric=True, warn_empty=False)
+    ours = surface_distances(first, second, spacing_mm=spacing)
+    for own, other in zip((ours.from_prediction, ours.from_reference), theirs, strict=True):
+        np.testing.assert_array_equal(own, np.asarray(other, dtype=np.float64))
 
 
 @pytest.mark.parametrize("seed", range(3))

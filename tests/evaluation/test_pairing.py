@@ -47,7 +47,7 @@ def test_after_five_geometries_the_cases_are_named_without_details(tmp_path: Pat
     for case in "abcdefg":
         write(folders[0] / f"{case}.nii.gz", two_boxes(), origin=(0.0, 0.0, 5.0))
     message = problems_of(folders)
-    assert message.startswith("7 problem(s)")
+    assert message.startswith("7 problems")
     assert all(f"PREDICTIONS/{case}.nii.gz does not lie on" in message for case in "abcdefg")
     assert message.count("(0.0, 0.0, 5.0) in the prediction") == 5
     assert message.index("f.nii.gz") > message.rindex("in the prediction")
@@ -77,7 +77,7 @@ def test_files_whose_header_cannot_be_read_bring_the_advice_of_damaged_files(tmp
     for folder in folders:
         (folder / "b.nii.gz").write_bytes(content)
     lines = problems_of(folders).splitlines()
-    assert lines[0].startswith("2 problem(s)")
+    assert lines[0].startswith("2 problems")
     assert lines[-1] == REPAIR
     write(folders[0] / "a.nii.gz", two_boxes(), origin=(0.0, 0.0, 5.0))
     assert problems_of(folders).splitlines()[-1] == f"{REPAIR} {RESAMPLE}"

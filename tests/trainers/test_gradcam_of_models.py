@@ -220,7 +220,7 @@ def test_everything_that_is_missing_is_told_at_once_before_anything_is_loaded(nn
     assert gradcam(nnunet, models, output, "-f", "3", label="middle", cases=("ball_0", "ghost", "ball_0")) == 1
     said = capsys.readouterr().err
     for expected in (
-        "problem(s) in what nnunet-dsd gradcam was asked for",
+        "problems in what nnunet-dsd gradcam was asked for",
         "the model nnUNetTrainerDSD__nnUNetPlans__3d_fullres is named twice; name them apart with NAME=FOLDER",
         "the case ball_0 is named twice",
         "the maps of model b and of model B would have the same file name; name the models apart with NAME=FOLDER",
@@ -400,7 +400,7 @@ def test_models_that_cannot_be_compared_are_refused(nnunet, tmp_path, capsys):
     words = [model, *(f"{other.parent.name}={other}" for other in others)]
     assert gradcam(nnunet, words, tmp_path / "looked") == 1
     said = capsys.readouterr().err
-    assert "3 problem(s)" in said
+    assert "3 problems" in said
     assert "labels was trained with the labels {'background': 0, 'inner': 2, 'outer': 1}" in said
     assert "reader reads images with nnU-Net's NibabelIOWithReorient, which turns their axes" in said
     assert "cascade is the second stage of a cascade" in said

@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_sound_data_set_gives_status_0_and_its_statistics(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(root), "--workers", "0"]) == 0
     shown = capsys.readouterr().out
-    assert "0 error(s), 0 note(s)." in shown
+    assert "0 errors, 0 notes." in shown
     assert "7 triplets, 5 instruments, 5 verbs, 4 targets, 2 phases" in shown
     assert "first example" not in shown
 
@@ -42,12 +42,12 @@ def test_a_sound_data_set_gives_status_0_and_its_statistics(root: Path, capsys: 
 def test_notes_give_status_0_and_errors_give_1(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_images(root / "videos" / "VID02", [6])
     assert main(["check", str(root), "--workers", "0"]) == 0
-    assert "0 error(s), 1 note(s)." in capsys.readouterr().out
+    assert "0 errors, 1 note." in capsys.readouterr().out
     for frame in (2, 3):
         (root / "videos" / "VID02" / f"{frame:06d}.png").unlink()
     assert main(["check", str(root), "--workers", "0"]) == 1
     shown = capsys.readouterr().out
-    assert "2 error(s), 1 note(s)." in shown
+    assert "2 errors, 1 note." in shown
     row = next(line for line in shown.splitlines() if kinds.LABEL_WITHOUT_IMAGE in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
         "error",

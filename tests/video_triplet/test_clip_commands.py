@@ -51,7 +51,7 @@ def parsed(*words):
 def test_a_sound_data_set_gives_status_0_and_its_numbers(ucf, capsys):
     assert main(["check-clips", "--data", str(ucf), "--workers", "0"]) == 0
     shown = capsys.readouterr().out
-    assert "0 error(s), 0 note(s)." in shown
+    assert "0 errors, 0 notes." in shown
     assert "6 training, 3 test" in shown
     assert "198" in shown
 
@@ -105,16 +105,16 @@ def test_a_cache_is_written_after_its_size_is_told_and_a_second_run_finds_it(ucf
     assert main([*command, "--dry-run"]) == 0
     assert not (tmp_path / "cache").exists()
     assert capsys.readouterr().out == (
-        "to be written: 198 frames of 9 videos at 128 x 171 pixels, 0.01 GB; 0 videos are there\n"
+        "to be written: 198 frames of 9 videos at 128 x 171 pixels, 0.01 GB; 0 there before\n"
     )
     assert main([*command, "--verify"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("to be written: 198 frames")
     assert "every pixel is as it was written" in shown[1]
-    assert shown[2].endswith("198 frames of 9 of 9 videos; 9 videos written now, 0 were there")
+    assert shown[2].endswith("198 frames of 9 of 9 videos; 9 videos written now, 0 there before")
     assert ClipCache.open(tmp_path / "cache").size == (128, 171)
     assert main(command) == 0
-    assert "0 videos written now, 9 were there" in capsys.readouterr().out
+    assert "0 videos written now, 9 there before" in capsys.readouterr().out
 
 
 def test_damaged_videos_stop_the_cache_or_are_named(broken, tmp_path, capsys):

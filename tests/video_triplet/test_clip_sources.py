@@ -138,7 +138,7 @@ def test_disk_use_is_told_first_and_too_little_is_refused(root, folder, monkeypa
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
     with pytest.raises(SetupError, match="198 frames at 24 x 32 pixels"):
         prepare_clip_cache(dataset, folder, size=SMALL, announce=lambda plan: told.append(str(plan)))
-    assert told == ["198 frames of 9 videos at 24 x 32 pixels, 0.00 GB; 0 videos are there"]
+    assert told == ["198 frames of 9 videos at 24 x 32 pixels, 0.00 GB; 0 there before"]
     assert contents(folder) == {}
 
 

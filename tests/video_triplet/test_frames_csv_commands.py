@@ -53,7 +53,7 @@ def test_check_and_splits_speak_of_classes(frames, capsys):
     assert "4 classes, 2 phases" in shown
     assert "classes never seen" in shown
     assert "triplet" not in shown
-    assert "0 error(s), 0 note(s)." in shown
+    assert "0 errors, 0 notes." in shown
     assert main(["splits", str(frames)]) == 0
     assert "k-fold" in capsys.readouterr().out
 

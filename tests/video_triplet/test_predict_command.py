@@ -98,7 +98,7 @@ def test_images_of_different_sizes_are_fine(phase_model, tmp_path):
         (["-i", "nowhere", "-o", "out"], "no file or folder nowhere"),
         (["-i", "."], "nothing to do with the predictions"),
         (["-i", ".", "-o", "out", "--batch-size", "0"], "--batch-size is 0"),
-        (["-i", ".", "-o", "out", "--top", "-1", "--rate", "0"], "2 problem(s) in predict"),
+        (["-i", ".", "-o", "out", "--top", "-1", "--rate", "0"], "2 problems in predict"),
         (["-i", ".", "-o", "out", "--device", "foo"], "the device 'foo' cannot be used"),
     ],
 )

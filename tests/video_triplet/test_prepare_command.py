@@ -25,12 +25,12 @@ def prepare(tmp_path, *more):
 
 def test_a_cache_is_written_and_a_second_run_finds_it_whole(dataset, tmp_path, capsys):
     assert prepare(tmp_path, "--size", "16") == 0
-    assert "20 of 20 labelled frames of 3 videos at 16 pixels; 3 videos written now, 0 were there" in (
+    assert "20 of 20 labelled frames of 3 videos at 16 pixels; 3 videos written now, 0 there before" in (
         capsys.readouterr().out
     )
     FrameCache.open(tmp_path / "cache").check(dataset, size=16)
     assert prepare(tmp_path, "--size", "16") == 0
-    assert "0 videos written now, 3 were there" in capsys.readouterr().out
+    assert "0 videos written now, 3 there before" in capsys.readouterr().out
 
 
 def test_the_size_is_224_unless_told(dataset, tmp_path):
@@ -62,7 +62,7 @@ def test_labelled_frames_without_image_are_counted(dataset, tmp_path, capsys):
     assert prepare(tmp_path, "--size", "16") == 0
     shown = capsys.readouterr()
     assert "18 of 20 labelled frames" in shown.out
-    assert "2 labelled frames have no image and are left out" in shown.err
+    assert "left out: 2 labelled frames without an image" in shown.err
 
 
 def test_progress_is_shown_in_a_terminal_and_not_where_ci_is_set(monkeypatch, capsys):

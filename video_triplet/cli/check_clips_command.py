@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_dsd.common.counting import counted
 from video_triplet.cli.clip_options import add_clip_data_options
+from video_triplet.cli.data_options import WORTH, workers_for_clips
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `check-clips`."""
     add_clip_data_options(parser)
     parser.add_argument("--quick", action="store_true", help="only open the videos, do not decode them")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes that decode videos {WORTH}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every problem and the numbers to a file")
 
 
@@ -31,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from nnunet_dsd.files import require_writable_file, write_json
+    from nnunet_dsd.printed_tables import print_table
     from video_triplet.cli.prepare_command import frame_progress
     from video_triplet.cli.problem_table import problem_table
     from video_triplet.clips.checking import check_clips
@@ -40,15 +43,20 @@ def run(arguments: argparse.Namespace) -> int:
         require_writable_file(arguments.json)
     dataset = open_clips(arguments.data, annotations=arguments.annotations)
     with frame_progress("videos") as progress:
-        report = check_clips(dataset, decode=not arguments.quick, workers=arguments.workers, progress=progress)
+        report = check_clips(
+            dataset,
+            decode=not arguments.quick,
+            workers=workers_for_clips(dataset, arguments.workers),
+            progress=progress,
+        )
     if arguments.json is not None:
         write_json(arguments.json, as_json(dataset, report))
     console = Console()
     if report.problems:
-        console.print(problem_table(report))
-    console.print(number_table(dataset, report))
+        print_table(problem_table(report), console)
+    print_table(number_table(dataset, report), console)
     looked = "" if report.decoded else " The videos were not decoded; leave out --quick to do so."
-    sentence = f"{len(report.errors)} error(s), {len(report.notes)} note(s).{looked}"
+    sentence = f"{counted(len(report.errors), 'error')}, {counted(len(report.notes), 'note')}.{looked}"
     console.print(sentence, markup=False, highlight=False)
     return 1 if report.errors else 0
 

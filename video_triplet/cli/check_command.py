@@ -11,7 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.files import write_json
+from nnunet_dsd.printed_tables import print_table
+from video_triplet.cli.data_options import WORTH, workers_for
 from video_triplet.cli.problem_table import problem_table
 from video_triplet.data.checking import Report, check_dataset
 from video_triplet.data.reading import open_dataset
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="do not decode the images, only see whether they are there"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that decode images; default 2")
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes that decode images {WORTH}")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write every problem and the statistics to a file"
     )
@@ -39,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; exit status 1 if there are errors, 0 if there are at most notes."""
     dataset = open_dataset(arguments.path, phases=arguments.phases)
-    report = check_dataset(dataset, read_images=not arguments.quick, workers=arguments.workers)
+    report = check_dataset(dataset, read_images=not arguments.quick, workers=workers_for(dataset, arguments.workers))
     statistics = describe(dataset)
     if arguments.json is not None:
         write_json(arguments.json, as_json(dataset, report, statistics))
@@ -62,11 +65,11 @@ def as_json(dataset: TripletDataset, report: Report, statistics: Statistics) -> 
 def print_report(dataset: TripletDataset, report: Report, statistics: Statistics, console: Console) -> None:
     """Print a row per kind and video with the first example, the statistics, and a sentence to end with."""
     if report.problems:
-        console.print(problem_table(report))
-    console.print(statistics_table(dataset, statistics))
+        print_table(problem_table(report), console)
+    print_table(statistics_table(dataset, statistics), console)
     errors, notes = len(report.errors), len(report.notes)
     looked = "" if report.images_read else " The images were not decoded; leave out --quick to do so."
-    console.print(f"{errors} error(s), {notes} note(s).{looked}", markup=False, highlight=False)
+    console.print(f"{counted(errors, 'error')}, {counted(notes, 'note')}.{looked}", markup=False, highlight=False)
 
 
 def statistics_table(dataset: TripletDataset, statistics: Statistics) -> Table:

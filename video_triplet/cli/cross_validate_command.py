@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.declared_settings import add_setting_options, given_options
+from nnunet_dsd.common.likeness import listed
+from nnunet_dsd.declared_settings import add_setting_options, given_options, nearest
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.cli.data_options import (
     DEFAULT_FOLDER,
@@ -19,6 +20,7 @@ from video_triplet.cli.data_options import (
     add_split_options,
     read_dataset,
     read_splits,
+    refuse_missing_data,
 )
 from video_triplet.settings import TripletSettings
 from video_triplet.study.configurations import CONFIGURATIONS, Configuration, find_configurations
@@ -62,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run what is missing, then print and write the table."""
     configurations = find_configurations(arguments.configurations)
     options = common_options(arguments)
+    refuse_missing_data(arguments)
     dataset, _ = read_dataset(arguments, None)
     splits = read_splits(arguments, dataset)
     folds = [split.fold for split in splits]
@@ -181,9 +184,9 @@ def read_assignment(text: str) -> tuple[str, str, str]:
     if not (colon and equals):
         problems.append(f"{text!r} is not of the form WHO:SETTING=VALUE")
     elif who not in known_who:
-        problems.append(f"{who!r} is nobody; allowed are {', '.join(known_who)}")
+        problems.append(f"{who!r} is nobody; allowed are {listed(who, known_who)}")
     elif name not in known_names:
-        problems.append(f"unknown setting {name!r}; known: {', '.join(known_names)}")
+        problems.append(f"unknown setting {name!r}{nearest(name, known_names)}")
     if problems:
         raise SettingsError(problems, source="--set")
     return who, name, value

@@ -7,14 +7,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.errors import DataError
+from nnunet_dsd.machine import processes_for
 
 if TYPE_CHECKING:
+    from video_triplet.clips.videos import ClipDataset
     from video_triplet.data.frame_sources import FrameSource
     from video_triplet.data.split import Split
     from video_triplet.data.videos import TripletDataset
     from video_triplet.trainers.run import Machine
 
+# What some 5 s of decoding are; a process that starts takes about 2 s on a busy machine.
+IMAGES_PER_PROCESS, CLIPS_PER_PROCESS = 500, 30
+MOST_WORKERS = 64
+WORTH = f"(default: as many as they are worth, at most one per core and {MOST_WORKERS})"
 DEFAULT_FOLDER = Path("triplet-runs")
 
 
@@ -104,6 +111,34 @@ def read_labels(arguments: argparse.Namespace) -> TripletDataset:
     if arguments.sound_only or arguments.cache is not None:
         return read_dataset(arguments, None)[0]
     return open_dataset(arguments.data, phases=arguments.phases)
+
+
+def workers_for(dataset: TripletDataset, asked: int | None) -> int:
+    """Return how many processes decode the images of a data set: as many as were asked for, or as it is worth."""
+    images = sum(len(video.image_paths) for video in dataset.videos.values())
+    return processes_for(images, each=IMAGES_PER_PROCESS, most=MOST_WORKERS) if asked is None else asked
+
+
+def workers_for_clips(dataset: ClipDataset, asked: int | None) -> int:
+    """Return how many processes decode videos of clips: as many as were asked for, or as they are worth."""
+    return processes_for(len(dataset.videos), each=CLIPS_PER_PROCESS, most=MOST_WORKERS) if asked is None else asked
+
+
+def refuse_missing_data(arguments: argparse.Namespace, **files: Path | None) -> None:
+    """Refuse folders of data that are not there, before the libraries of a training are loaded.
+
+    Args:
+        arguments: With data, and whatever else of phases, annotations and cache there is.
+        files: Options that name files, with what they name.
+
+    Raises:
+        DataError: with all of them.
+    """
+    names = [name for name in ("data", "phases", "annotations", "cache") if name in arguments]
+    require_paths(
+        folders={f"--{name}": getattr(arguments, name) for name in names},
+        files={f"--{name.replace('_', '-')}": path for name, path in files.items()},
+    )
 
 
 def read_splits(arguments: argparse.Namespace, dataset: TripletDataset) -> list[Split]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import require_writable_file
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
@@ -31,9 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         refuse_overwriting([arguments.output], overwrite=False)
     mean.save(arguments.output)
-    files, frames = len(arguments.predictions), len(mean)
-    counted = f"{files} file{'s' * (files != 1)}, {frames} frame{'s' * (frames != 1)}"
-    print(f"{counted}, heads {', '.join(mean.heads)}")
+    print(
+        f"{counted(len(arguments.predictions), 'file')}, {counted(len(mean), 'frame')}, heads {', '.join(mean.heads)}"
+    )
     print(f"written: {arguments.output}")
     return 0
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import require_writable
 from video_triplet.cli.data_options import add_data_options, read_labels
@@ -98,8 +99,7 @@ def score_table(folds: Sequence[Evaluation]) -> Table:
     spread = f"mean ± std over {len(folds)} folds, " if len(folds) > 1 else ""
     ks = sorted(folds[0].components["ivt"].top_k)
     columns = ("score", "mAP", "mAP over all frames", *(f"top-{k}" for k in ks))
-    counted = f"{videos} video{'s' * (videos != 1)}, {frames} frame{'s' * (frames != 1)}"
-    table = Table(*columns, title=f"Percent; {spread}{counted}, {subject}")
+    table = Table(*columns, title=f"Percent; {spread}{counted(videos, 'video')}, {counted(frames, 'frame')}, {subject}")
     named = [all_scores(fold) for fold in folds]
     for name in [name for name in named[0] if all(name in scores for scores in named)]:
         scores = [each[name] for each in named]
@@ -117,7 +117,7 @@ def notes(folds: Sequence[Evaluation]) -> list[str]:
         found.append(f"the epoch was chosen on {', '.join(selected)}: somewhat too good")
     unlabelled = sum(fold.unlabelled_frames for fold in folds)
     if unlabelled:
-        found.append(f"{unlabelled} predicted frames without labels were left out")
+        found.append(f"left out: {counted(unlabelled, 'predicted frame')} without labels")
     heads = sorted({head for fold in folds for head in fold.unscored_heads})
     if heads:
         found.append(f"predicted but without labels for every video, so not scored: {', '.join(heads)}")
@@ -140,8 +140,10 @@ def _percent(values: Sequence[float]) -> str:
 def _print(folds: Sequence[Evaluation]) -> None:
     from rich.console import Console
 
+    from nnunet_dsd.printed_tables import print_table
+
     console = Console()
-    console.print(score_table(folds))
+    print_table(score_table(folds), console)
     for note in notes(folds):
         console.print(f"Note: {note}", markup=False, highlight=False)
 

@@ -19,13 +19,15 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from nnunet_dsd.printed_tables import print_table
+
     table = Table("trainer", "what it does")
     for entry in all_trainers("video"):
         table.add_row(entry.name, entry.summary)
     console = Console()
-    console.print(table)
+    print_table(table, console)
     for paper in dict.fromkeys(entry.paper for entry in all_trainers("video") if entry.paper):
-        console.print(paper, markup=False, highlight=False)
+        console.print(paper, markup=False, highlight=False, soft_wrap=True)
     for problem in registry_problems():
         print(f"not usable: {problem}", file=sys.stderr)
     return 0

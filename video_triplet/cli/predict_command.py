@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable, require_writable_file
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
@@ -44,12 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict every frame; write or print the results and say how fast it was."""
-    from video_triplet.model_file import load_model
+    from video_triplet.run_files import require_model_file
 
     if not (arguments.output or arguments.video or arguments.stream):
         raise DataError("nothing to do with the predictions: give at least one of -o, --video and --stream")
     refuse_impossible_numbers(arguments)
     refuse_impossible_outputs(arguments)
+    for path in arguments.model:
+        require_model_file(path)
+    if not arguments.input.exists():
+        raise DataError(f"there is no file or folder {arguments.input}")
+    from video_triplet.model_file import load_model  # with torch, after the checks
+
     models = [load_model(path, device=arguments.device) for path in arguments.model]
     predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
     if arguments.output:
@@ -108,8 +115,7 @@ def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) ->
         numbers += [number for number, _ in batch]
         found.append(predict_images(models, [image for _, image in batch]))
     seconds = time.perf_counter() - start
-    count = f"{len(numbers)} frame{'s' * (len(numbers) != 1)}"
-    print(f"{count} in {seconds:.1f} s: {len(numbers) / seconds:.1f} frames per second")
+    print(f"{counted(len(numbers), 'frame')} in {seconds:.1f} s: {len(numbers) / seconds:.1f} frames per second")
     return _as_predictions(models, numbers, found, arguments)
 
 
@@ -132,8 +138,8 @@ def stream(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Pre
         print(json.dumps({"frame": number, **likeliest(row, models[0].vocabulary, top=arguments.top)}), flush=True)
     median = 1000 * statistics.median(times)
     print(
-        f"{len(times)} frame{'s' * (len(times) != 1)}: median {median:.1f} ms per frame "
-        f"({1000 / median:.1f} frames per second), slowest {1000 * max(times):.1f} ms, decoding not counted",
+        f"{counted(len(times), 'frame')}: median {median:.1f} ms per frame ({1000 / median:.1f} frames per second), "
+        f"slowest {1000 * max(times):.1f} ms, decoding not counted",
         file=sys.stderr,
     )
     return _as_predictions(models, numbers, found, arguments)

@@ -7,19 +7,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.machine import usable_processes
+from nnunet_dsd.common.counting import counted
 from video_triplet.cli.clip_options import (
     add_clip_data_options,
     add_frame_options,
     add_sound_only_option,
     report_errors,
 )
+from video_triplet.cli.data_options import WORTH, workers_for_clips
 
 if TYPE_CHECKING:
     from video_triplet.clips.cache_writing import ClipCachePlan
 
 SUMMARY = "write the frames of UCF101 or HMDB51 at one size into a cache"
-MOST_WORKERS = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_frame_options(parser)
     add_sound_only_option(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="CACHE", help="folder for the cache")
-    parser.add_argument("--workers", type=int, metavar="N", help="decoding processes (default: one per core)")
+    parser.add_argument("--workers", type=int, metavar="N", help=f"decoding processes {WORTH}")
     parser.add_argument("--verify", action="store_true", help="at the end read every pixel and compare the checksums")
     parser.add_argument("--dry-run", action="store_true", help="only say how much would be written")
 
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.output,
             size=size,
             fit=arguments.fit,
-            workers=usable_processes(MOST_WORKERS) if arguments.workers is None else arguments.workers,
+            workers=workers_for_clips(dataset, arguments.workers),
             sound_only=arguments.sound_only,
             announce=announce,
             progress=progress,
@@ -68,8 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         if not cache.has(name):
             print(f"left out: {cache.videos[name].broken}", file=sys.stderr)
     print(
-        f"{arguments.output}: {sum(map(cache.length, kept))} frames of {len(kept)} of {len(dataset.videos)} videos; "
-        f"{len(plan.todo)} videos written now, {len(plan.whole)} were there"
+        f"{arguments.output}: {counted(sum(map(cache.length, kept)), 'frame')} of {len(kept)} of "
+        f"{len(dataset.videos)} videos; "
+        f"{counted(len(plan.todo), 'video')} written now, {len(plan.whole)} there before"
     )
     return 0
 

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
+from video_triplet.cli.data_options import WORTH, workers_for
+
 if TYPE_CHECKING:
     from video_triplet.data.frame_cache import CachedVideo
 
@@ -21,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="PATH", help="folder of the data set")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="CACHE", help="folder for the cache")
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels (default: 224)")
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="decoding processes (default: one per core)"
-    )
+    parser.add_argument("--workers", type=int, metavar="N", help=f"decoding processes {WORTH}")
     parser.add_argument("--verify", action="store_true", help="at the end read every pixel and compare the checksums")
     parser.add_argument("--skip-broken", action="store_true", help="leave broken images out instead of stopping")
 
@@ -39,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     if dataset.problems:
         first = dataset.problems[0]
         print(
-            f"{len(dataset.problems)} problems in the labels, first: {first.kind}: {first.video} {first.detail}",
+            f"{counted(len(dataset.problems), 'problem')} in the labels, first: {first.kind}: "
+            f"{first.video} {first.detail}",
             file=sys.stderr,
         )
     with frame_progress() as progress:
@@ -47,23 +49,24 @@ def run(arguments: argparse.Namespace) -> int:
             dataset,
             arguments.output,
             size=arguments.size,
-            workers=arguments.workers,
+            workers=workers_for(dataset, arguments.workers),
             skip_broken=arguments.skip_broken,
             progress=progress,
         )
     cache = FrameCache.open(arguments.output)
     if arguments.verify:
         cache.verify()
-        print(f"{arguments.output}: every pixel of {len(cache.videos)} videos is as it was written")
+        print(f"{arguments.output}: every pixel of {counted(len(cache.videos), 'video')} is as it was written")
     cached = [record for name, record in cache.videos.items() if name in dataset.videos]
     frames = sum(len(record.frames) for record in cached)
     print(
-        f"{arguments.output}: {frames} of {labelled} labelled frames of {len(cached)} videos at {arguments.size} "
-        f"pixels; {len(plan.todo)} videos written now, {len(plan.whole)} were there"
+        f"{arguments.output}: {frames} of {labelled} labelled frames of "
+        f"{counted(len(cached), 'video')} at {arguments.size} "
+        f"pixels; {counted(len(plan.todo), 'video')} written now, {len(plan.whole)} there before"
     )
     missing = sum(len(video.missing_images) for video in dataset.videos.values())
     if missing:
-        print(f"{missing} labelled frames have no image and are left out", file=sys.stderr)
+        print(f"left out: {counted(missing, 'labelled frame')} without an image", file=sys.stderr)
     report_broken(cached)
     return 0
 

@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable
 from nnunet_dsd.printed_tables import print_table
-from video_triplet.cli.data_options import add_data_options, add_machine_options, read_dataset, read_machine
+from video_triplet.cli.data_options import (
+    add_data_options,
+    add_machine_options,
+    read_dataset,
+    read_machine,
+    refuse_missing_data,
+)
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 from video_triplet.pooling import MEANS
 
@@ -56,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure every epoch, print the table, draw the figure, write one choice per strategy."""
+    require_paths(folders={f"RUN {position}": run for position, run in enumerate(arguments.runs, start=1)}, files={})
+    refuse_missing_data(arguments)
     from video_triplet.kept_epochs import epochs_as_text
     from video_triplet.selection.criteria import STUDENT_SWEEP, criteria
     from video_triplet.selection.figure import draw_selection
@@ -121,7 +131,7 @@ def find_strategies(names: Sequence[str] | None, teachers: int) -> list[Strategy
     known = strategies()
     if names is None:
         for strategy in (one for one in known.values() if one.runs > teachers):
-            print(f"{strategy.name} is left out: it needs at least {strategy.runs} teachers, got {teachers}")
+            print(f"{strategy.name} is left out: it needs at least {counted(strategy.runs, 'teacher')}, got {teachers}")
         return [strategy for strategy in known.values() if strategy.runs <= teachers]
     return [find_named(known, name, what="strategy") for name in dict.fromkeys(names)]
 
@@ -165,7 +175,9 @@ def sweep(
         seeds=tuple(arguments.sweep_seeds),
     )
     trainings = sum(map(len, epochs)) * len(wanted.seeds)
-    print(f"sweep: {trainings} trainings of {student} with {wanted.epochs} epochs each", flush=True)
+    print(
+        f"sweep: {counted(trainings, 'training')} of {student} with {counted(wanted.epochs, 'epoch')} each", flush=True
+    )
     return sweep_students(runs, epochs, wanted, reading, read_machine(arguments))
 
 

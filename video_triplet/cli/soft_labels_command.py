@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import require_writable_file
-from video_triplet.cli.data_options import add_data_options, read_dataset
+from video_triplet.cli.data_options import add_data_options, read_dataset, refuse_missing_data
 from video_triplet.cli.outputs import add_overwrite_option
+from video_triplet.run_files import require_model_file
 
 if TYPE_CHECKING:
     from video_triplet.predictions import Predictions
@@ -43,6 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.batch_size < 1 or arguments.workers < 0:
         numbers = f"--batch-size {arguments.batch_size} and --workers {arguments.workers}"
         raise SettingsError([f"got {numbers}; they must be at least 1 and 0"], source="soft-labels")
+    for path in arguments.model:
+        require_model_file(path)
+    refuse_missing_data(arguments, choice=arguments.choice)
     require_writable_file(arguments.output)
     goes_on = arguments.output.is_file() and not arguments.overwrite
     there = load_predictions(arguments.output) if goes_on else None
@@ -51,9 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"already there: {arguments.output}")
         return 0
     soft_labels.save(arguments.output)
-    frames, videos = len(soft_labels), len(soft_labels.videos)
-    counted = f"{frames} frame{'s' * (frames != 1)} of {videos} video{'s' * (videos != 1)}"
-    print(f"{counted}, heads {', '.join(soft_labels.heads)}")
+    print(
+        f"{counted(len(soft_labels), 'frame')} of {counted(len(soft_labels.videos), 'video')}, "
+        f"heads {', '.join(soft_labels.heads)}"
+    )
     print(f"written: {arguments.output}")
     return 0
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nnunet_dsd.printed_tables import print_table
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import PROTOCOLS, Split
 from video_triplet.data.split_files import split_file_content
@@ -53,16 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(split_file_content(splits), indent=2))
     else:
-        print_table(splits, available)
+        print_splits(splits, available)
     return 0
 
 
-def print_table(splits: Sequence[Split], available: Sequence[str]) -> None:
+def print_splits(splits: Sequence[Split], available: Sequence[str]) -> None:
     """Print one row per fold, and which splits the data set has all videos for."""
     table = Table("fold", "training", "validation", "test", title=f"{escape(splits[0].name)} ({splits[0].protocol})")
     for split in splits:
         parts = (split.training, split.validation, split.test)
         table.add_row(str(split.fold), *(escape(f"{len(part)}: {' '.join(part)}") for part in parts))
     console = Console()
-    console.print(table)
+    print_table(table, console)
     console.print(f"This data set has all videos for: {', '.join(available)}", markup=False, highlight=False)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.declared_settings import add_setting_options, below_lowest, given_options
 from nnunet_dsd.errors import SettingsError, SetupError
 from nnunet_dsd.files import require_writable, write_json
@@ -26,6 +27,7 @@ from video_triplet.cli.data_options import (
     find_fold,
     read_dataset,
     read_splits,
+    refuse_missing_data,
 )
 from video_triplet.cli.select_teacher_command import DEFAULT_CRITERION
 from video_triplet.demo.pipeline import IMAGE_SIZE
@@ -33,6 +35,7 @@ from video_triplet.kept_epochs import read_epochs
 from video_triplet.settings import TripletSettings
 from video_triplet.study.steps import Step
 from video_triplet.study.teacher_study import TeacherStudy, control_steps, curve_steps, strategy_steps, teacher_steps
+from video_triplet.trainers.catalog import require_video_trainer
 
 if TYPE_CHECKING:
     from video_triplet.predictions import Predictions
@@ -82,10 +85,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is missing, then print and write results and figure."""
+    rendered = arguments.data is None
+    for trainer in filter(None, (arguments.teacher, arguments.student)):
+        require_video_trainer(trainer, "triplets")
+    refuse_missing_data(arguments)
+    refuse_impossible_numbers(arguments)
     from video_triplet.study.teacher_study_results import choices_of_their_own, collect, write_results
 
-    rendered = arguments.data is None
-    refuse_impossible_numbers(arguments)
     require_writable(arguments.output)
     if rendered:
         use_rendered_data(arguments)
@@ -281,7 +287,7 @@ def render(arguments: argparse.Namespace) -> None:
     from video_triplet.demo.rendering import render_dataset
 
     if not arguments.data.is_dir():
-        print(f"render {arguments.videos} videos of {arguments.frames} frames", flush=True)
+        print(f"render {counted(arguments.videos, 'video')} of {counted(arguments.frames, 'frame')}", flush=True)
         render_dataset(
             arguments.data,
             videos=arguments.videos,

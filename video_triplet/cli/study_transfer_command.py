@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import DataError, SettingsError
 from video_triplet.cli.clip_options import (
@@ -68,10 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Train and test cell by cell, writing the table after each; finished cells are not repeated."""
     from nnunet_dsd.files import require_writable
 
+    refuse_missing_paths(arguments)
     given = given_options(arguments, ClipSettings)
     lambdas, seeds, machine = read_lambdas(arguments.lambdas), read_seeds(arguments.seeds), read_machine(arguments)
     refuse_impossible_requests(given, machine)
-    refuse_missing_paths(arguments)
     require_writable(arguments.output)
     setup = {"split": 1, "protocol": arguments.protocol, **given}
     text = write_rows_of(arguments.output, lambdas, seeds, setup)
@@ -98,16 +99,16 @@ def refuse_missing_paths(arguments: argparse.Namespace) -> None:
         DataError: with all of them.
     """
     folders = [f"{layout}{part}" for layout in DATA_SETS for part in ("", "_cache")]
-    files = [f"{encoder}_weights" for encoder in ENCODERS]
-    missing = [
-        f"--{name.replace('_', '-')} {given}: there is no such {'file' if name in files else 'folder'}"
-        for name in (*folders, *files)
-        if (given := getattr(arguments, name)) is not None
-        and str(given) != "none"
-        and not (Path(given).is_file() if name in files else Path(given).is_dir())
-    ]
-    if missing:
-        raise DataError("; ".join(missing))
+    weights = {name: getattr(arguments, name) for name in (f"{encoder}_weights" for encoder in ENCODERS)}
+    require_paths(
+        folders={as_flag(name): getattr(arguments, name) for name in folders},
+        files={as_flag(name): Path(given) for name, given in weights.items() if given not in (None, "none")},
+    )
+
+
+def as_flag(name: str) -> str:
+    """Return the option of an argument's name."""
+    return f"--{name.replace('_', '-')}"
 
 
 def say_what_is_missing(arguments: argparse.Namespace) -> None:

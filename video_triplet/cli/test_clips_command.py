@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_dsd.common.counting import counted
 from video_triplet.cli.clip_options import (
     add_clip_cache_option,
     add_clip_data_options,
@@ -12,6 +13,7 @@ from video_triplet.cli.clip_options import (
     add_sound_only_option,
     read_clips,
 )
+from video_triplet.cli.data_options import refuse_missing_data
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 SUMMARY = "test a clip classifier: 10 clips per video, logits averaged, Acc@1 and Acc@5"
@@ -36,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Test on the official test list, write the results and print the accuracies."""
     from nnunet_dsd.files import require_writable
+    from video_triplet.run_files import require_model_file
+
+    require_model_file(arguments.model)
+    refuse_missing_data(arguments)
     from video_triplet.clips.model_file import load_clip_model
     from video_triplet.clips.splits import official_split
     from video_triplet.clips.testing import TEST_FILES, refuse_other_classes, refuse_other_frames, run_test, write_test
@@ -61,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_test(folder, test)
     accuracies = ", ".join(f"Acc@{k} {100 * value:.2f} %" for k, value in test.accuracies.items())
     print(
-        f"epoch {model.record.epoch}: {accuracies} on {len(videos)} test videos of split {number}, {test.clips} clips"
+        f"epoch {model.record.epoch}: {accuracies} on {counted(len(videos), 'test video')} of split "
+        f"{number}, {counted(test.clips, 'clip')}"
     )
     print(f"results: {folder}")
     return 0

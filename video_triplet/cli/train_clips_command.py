@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.declared_settings import add_setting_options, given_options
 from video_triplet.cli.clip_options import (
     add_clip_cache_option,
@@ -17,9 +18,10 @@ from video_triplet.cli.clip_options import (
     read_clip_split,
     read_clips,
 )
-from video_triplet.cli.data_options import add_machine_options, read_machine
+from video_triplet.cli.data_options import add_machine_options, read_machine, refuse_missing_data
 from video_triplet.clips.settings import CLIP_PRESETS, ClipSettings
 from video_triplet.settings import find_preset
+from video_triplet.trainers.catalog import require_video_trainer
 
 if TYPE_CHECKING:
     from video_triplet.trainers.clip_experiment import ClipExperiment
@@ -47,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, or go on with a training that was stopped; say how to test it."""
-    from video_triplet.trainers.run import is_first_process, train
+    refuse_mistakes(arguments)
+    from video_triplet.trainers.run import is_first_process, train  # with torch and Lightning, after the checks
 
     experiment, machine = read_clip_experiment(arguments), read_machine(arguments)
     if experiment.settings.epoch_lambda and experiment.settings.weights == "none":
@@ -56,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     if is_first_process():
         split = experiment.split
         print(
-            f"split {split.number} of {split.name}: {len(split.training)} videos to train on, {len(split.validation)} "
+            f"split {split.number} of {split.name}: {counted(len(split.training), 'video')} to "
+            f"train on, {len(split.validation)} "
             "of the training list for validation; the test list is not looked at",
             flush=True,
         )
@@ -65,6 +69,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"model: {model}")
         print(f"test it with: {shlex.join(['video-triplet', 'test-clips', str(model), *same_frames(arguments)])}")
     return 0
+
+
+def refuse_mistakes(arguments: argparse.Namespace) -> None:
+    """Refuse what can be seen to be wrong without torch: the trainer's name, a preset, missing folders.
+
+    Raises:
+        DistillationError: of the kind that goes with it.
+    """
+    require_video_trainer(arguments.trainer, "clips")
+    if arguments.preset:
+        find_preset(arguments.preset, CLIP_PRESETS)
+    refuse_missing_data(arguments)
 
 
 def same_frames(arguments: argparse.Namespace) -> list[str]:

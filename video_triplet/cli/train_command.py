@@ -16,10 +16,12 @@ from video_triplet.cli.data_options import (
     read_dataset,
     read_machine,
     read_splits,
+    refuse_missing_data,
 )
 from video_triplet.kept_epochs import read_epochs
 from video_triplet.run_files import TEST_FILE
 from video_triplet.settings import PRESETS, TripletSettings, find_preset
+from video_triplet.trainers.catalog import require_video_trainer
 
 if TYPE_CHECKING:
     from video_triplet.trainers.experiment import Experiment
@@ -50,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, or go on with a training that was stopped; predict the test videos and print their score."""
-    from video_triplet.trainers.run import is_first_process, train
+    refuse_mistakes(arguments)
+    from video_triplet.trainers.run import is_first_process, train  # with torch and Lightning, after the checks
 
     experiment, folder = read_experiment(arguments), run_folder(arguments)
     machine = read_machine(arguments)
@@ -61,6 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"model: {model}")
         predict_test_videos(experiment, model, folder / TEST_FILE, machine)
     return 0
+
+
+def refuse_mistakes(arguments: argparse.Namespace) -> None:
+    """Refuse what can be seen to be wrong without torch: the trainer's name, a preset, missing folders and files.
+
+    Raises:
+        DistillationError: of the kind that goes with it.
+    """
+    require_video_trainer(arguments.trainer, "triplets")
+    if arguments.preset:
+        find_preset(arguments.preset)
+    refuse_missing_data(arguments, soft_labels=arguments.soft_labels)
 
 
 def run_folder(arguments: argparse.Namespace) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import write_json
 from video_triplet.clips.cache import CachedClips, array_path, matches, open_array, record_path
@@ -48,8 +49,9 @@ class ClipCachePlan:
     def __str__(self) -> str:
         """Say what will be written."""
         return (
-            f"{self.frames} frames of {len(self.todo)} videos at {self.size[0]} x {self.size[1]} pixels, "
-            f"{self.bytes_needed / 1e9:.2f} GB; {len(self.whole)} videos are there"
+            f"{counted(self.frames, 'frame')} of {counted(len(self.todo), 'video')} at "
+            f"{self.size[0]} x {self.size[1]} pixels, "
+            f"{self.bytes_needed / 1e9:.2f} GB; {len(self.whole)} there before"
         )
 
 
@@ -118,10 +120,10 @@ def prepare_clip_cache(
         if plan.unreadable and not sound_only:
             listed = "".join(f"\n  - {reason}" for reason in plan.unreadable.values())
             raise DataError(
-                f"{len(plan.unreadable)} videos cannot be opened; copy them again, or leave them out with "
+                f"{counted(len(plan.unreadable), 'video')} cannot be opened; copy again, or leave them out with "
                 f"--sound-only:{listed}"
             )
-        contents = f"{plan.frames} frames at {size[0]} x {size[1]} pixels"
+        contents = f"{counted(plan.frames, 'frame')} at {size[0]} x {size[1]} pixels"
         refuse_without_space(plan.bytes_needed, folder, contents=contents)
         jobs = [(dataset.videos[name], folder, size, fit, sound_only) for name in plan.todo]
         done = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from video_triplet.clips.decoding import read_video, stated_frames
 from video_triplet.clips.groups import source_notes
@@ -109,8 +110,8 @@ def _problems_of(facts: VideoFacts) -> Iterator[Problem]:
         yield facts.problem
         return
     if facts.frames != facts.stated:
-        detail = f"its tables state {facts.stated} frames, {facts.frames} can be decoded"
+        detail = f"its tables state {counted(facts.stated, 'frame')}, {facts.frames} can be decoded"
         yield Problem(kinds.FRAME_COUNT, facts.name, detail)
     if facts.frames < CLIP_FRAMES:
-        detail = f"{facts.frames} frames; they are repeated in a loop where a clip needs {CLIP_FRAMES}"
+        detail = f"{counted(facts.frames, 'frame')}, repeated in a loop where a clip needs {CLIP_FRAMES}"
         yield Problem(kinds.VIDEO_SHORT, facts.name, detail)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import NetworkStructureError
 
 FRAME_ENCODER_PREFIX = "timm:"
@@ -83,7 +83,5 @@ def find_encoder(name: str) -> EncoderEntry:
     by_name = {entry.name: entry for entry in ENTRIES}
     key = f"{FRAME_ENCODER_PREFIX}NAME" if name.startswith(FRAME_ENCODER_PREFIX) else name
     if key not in by_name:
-        hint = difflib.get_close_matches(name, by_name, n=1)
-        near = f"did you mean {hint[0]!r}? " if hint else ""
-        raise NetworkStructureError(f"there is no clip encoder {name!r}; {near}There are {', '.join(by_name)}")
+        raise NetworkStructureError(f"there is no clip encoder {name!r}; there are {listed(name, by_name)}")
     return by_name[key]

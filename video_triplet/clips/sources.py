@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from video_triplet.clips.decoding import USUAL_SIZE, Fit, Size, check_frame_size, read_video, stated_frames
 from video_triplet.clips.videos import ClipDataset, ClipVideo, refuse_classes_without
@@ -189,7 +190,9 @@ def refuse_missing(videos: Sequence[ClipVideo], source: ClipSource) -> None:
         raise DataError("there is no video to take clips from; choose a part of the split that has videos")
     names = [video.name for video in videos]
     if len(set(names)) < len(names):
-        raise DataError(f"{len(names) - len(set(names))} videos are there twice; give each video once")
+        raise DataError(
+            f"{counted(len(names) - len(set(names)), 'video is', 'videos are')} there twice; give each video once"
+        )
     missing = [name for name in names if not source.has(name)]
     if missing:
         raise DataError(

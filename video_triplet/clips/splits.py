@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, SettingsError
 from video_triplet.clips.groups import sources
 from video_triplet.clips.videos import ClipDataset, refuse_classes_without
@@ -62,7 +63,8 @@ def official_split(
     shared = sorted(set(lists.training) & set(lists.test))
     if shared:
         raise LeakError(
-            f"split {number} of {dataset.root} has {len(shared)} videos in both training and test, first: {shared[0]}; "
+            f"split {number} of {dataset.root} has {counted(len(shared), 'video')} in both training "
+            f"and test, first: {shared[0]}; "
             "copy the official lists again"
         )
     for part, names in (("training", lists.training), ("test", lists.test)):

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import whole_file, write_json, write_rows
 from video_triplet.clips.accuracy import TOPS, ClassAccuracy, class_accuracies, reference_ranks, top_k
@@ -209,7 +210,8 @@ def refuse_seen(model: ClipModel, videos: Sequence[ClipVideo]) -> None:
     chosen = sorted(names & set(model.record.selected_on))
     if chosen:
         raise LeakError(
-            f"a test: {len(chosen)} videos chose the epoch of this model, first: {chosen[0]}; test on the official "
+            f"a test: {counted(len(chosen), 'video')} chose the epoch of this model, first: "
+            f"{chosen[0]}; test on the official "
             "test list of its split"
         )
 
@@ -247,6 +249,6 @@ def draw_confusion(test: ClipTest, path: Path) -> None:
     axis.set_yticks(places, test.classes, fontsize=size)
     axis.set_xlabel("predicted")
     axis.set_ylabel("reference")
-    axis.set_title(f"Acc@1 {100 * test.accuracies[1]:.1f} %, {len(test.videos)} videos")
+    axis.set_title(f"Acc@1 {100 * test.accuracies[1]:.1f} %, {counted(len(test.videos), 'video')}")
     figure.colorbar(image, label="fraction of the reference class", shrink=0.8)
     save_png(figure, path)

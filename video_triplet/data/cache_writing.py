@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.files import write_json
 from video_triplet.data.array_files import refusal_of_disk, write_array
@@ -97,7 +98,7 @@ def prepare_cache(
         raise SettingsError([f"workers is {workers}, it must be at least 1"], source="the frame cache")
     with sole_writer(folder):
         plan = plan_cache(dataset, folder, size=size, skip_broken=skip_broken)
-        contents = f"{plan.frames} frames at {plan.size} pixels"
+        contents = f"{counted(plan.frames, 'frame')} at {plan.size} pixels"
         refuse_without_space(plan.bytes_needed, folder, contents=contents)
         done = 0
         jobs = [(name, paths, folder, size, skip_broken) for name, paths in plan.todo.items()]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError, ShapeError
 from video_triplet.data.augmentation import PRESETS, Augmentation, draw_for
 from video_triplet.data.frame_sources import FrameSource
@@ -89,7 +90,9 @@ def _check_rows(rows: Sequence[tuple[str, int]], source: FrameSource) -> None:
     if not rows:
         raise DataError("there is no frame in these videos; choose videos that have labelled images")
     if len(set(rows)) < len(rows):
-        raise DataError(f"{len(rows) - len(set(rows))} frames are there twice; give each video once")
+        raise DataError(
+            f"{counted(len(rows) - len(set(rows)), 'frame is', 'frames are')} there twice; give each video once"
+        )
     missing = [row for row in rows if not source.has(*row)]
     if missing:
         video, frame = missing[0]

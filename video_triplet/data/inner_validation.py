@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from video_triplet.data.videos import Video
 
@@ -36,7 +37,8 @@ def inner_validation(videos: Sequence[Video], *, count: int, seed: int) -> tuple
     """
     if not 1 <= count < len(videos):
         raise DataError(
-            f"{count} validation video(s) asked for out of {len(videos)} training video(s); allowed are 1 to "
+            f"{counted(count, 'validation video')} asked for out of "
+            f"{counted(len(videos), 'training video')}; allowed are 1 to "
             f"{len(videos) - 1}. With too few videos, take fewer folds"
         )
     ordered = sorted(videos, key=lambda video: video.name)

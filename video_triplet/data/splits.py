@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from video_triplet.data.inner_validation import inner_validation, usual_count
 from video_triplet.data.split import PROTOCOLS, Protocol, Split, check_split
@@ -95,7 +96,9 @@ def k_folds(videos: Sequence[str], folds: int | None, seed: int) -> list[list[st
     """
     count = min(USUAL_FOLDS, len(videos)) if folds is None else folds
     if not 2 <= count <= len(videos):
-        raise DataError(f"{count} folds of {len(videos)} video(s); allowed are 2 up to the number of videos")
+        raise DataError(
+            f"{counted(count, 'fold')} of {counted(len(videos), 'video')}; allowed are 2 up to the number of videos"
+        )
     ordered = sorted(videos, key=video_order)
     order = np.random.default_rng(seed).permutation(len(ordered))
     return [[ordered[index] for index in sorted(part)] for part in np.array_split(order, count)]
@@ -103,11 +106,15 @@ def k_folds(videos: Sequence[str], folds: int | None, seed: int) -> list[list[st
 
 def _refuse_unused(name: str, protocol: Protocol | None, validation_videos: int | None, folds: int | None) -> None:
     if folds is not None and name != K_FOLD:
-        raise DataError(f"{folds} folds were asked for, but the split {name} has folds of its own; leave that out")
+        raise DataError(
+            f"{counted(folds, 'fold was', 'folds were')} asked for, but the split {name} has folds "
+            "of its own; leave that out"
+        )
     inner = protocol in (None, "inner") and (name == K_FOLD or name in CROSS_VALIDATIONS)
     if validation_videos is not None and not inner:
         raise DataError(
-            f"{validation_videos} validation videos were asked for, but the split {name} with the protocol "
+            f"{counted(validation_videos, 'validation video was', 'validation videos were')} asked "
+            f"for, but the split {name} with the protocol "
             f"{protocol or 'of its own'} decides them itself; leave that out, or use the protocol inner"
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE
@@ -96,7 +97,7 @@ def run_demo(root: Path, settings: DemoSettings, *, restart: bool = False, say: 
     if not folder.data.is_dir():
         from video_triplet.demo.rendering import render_dataset
 
-        say(f"render {settings.videos} videos of {settings.frames} frames")
+        say(f"render {counted(settings.videos, 'video')} of {counted(settings.frames, 'frame')}")
         render_dataset(folder.data, videos=settings.videos, frames=settings.frames, seed=settings.seed)
     for command in commands(folder, settings):
         run_command(command, say)

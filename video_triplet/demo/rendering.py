@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.files import whole_folder
 from video_triplet.data.cholec80_phases import FRAMES_PER_SECOND, PHASE_FOLDER, phase_file
@@ -62,7 +63,7 @@ def _check(folder: Path, videos: int, frames: int, size: tuple[int, int], seed: 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         problems.append(f"{folder} is there already; give a new or an empty folder")
     if videos < 1 or frames < 1:
-        problems.append(f"{videos} videos of {frames} frames, at least one of each is needed")
+        problems.append(f"{counted(videos, 'video')} of {counted(frames, 'frame')}, at least one of each is needed")
     if min(size) < 32:
         problems.append(f"frames of {size[0]} x {size[1]} pixels, at least 32 x 32 are needed to see anything")
     if seed < 0:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Protocol, TypeVar
 
+from nnunet_dsd.common.likeness import did_you_mean
 from nnunet_dsd.errors import RegistryError
 
 
@@ -67,8 +67,7 @@ def find_named(things: Things[Thing], name: str, *, what: str) -> Thing:
         RegistryError: with the nearest names, or all of them, and with what could not be used.
     """
     if name not in things:
-        near = difflib.get_close_matches(name, things, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(things)}"
+        hint = did_you_mean(name, things) or f"there are {', '.join(things)}"
         broken = "".join(f"\n  - {problem}" for problem in things.problems)
         more = f"\nIt may be one of these, which could not be used:{broken}" if broken else ""
         raise RegistryError(f"there is no {what} {name!r}; {hint}{more}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from video_triplet.kept_epochs import epoch_file, epochs_as_text
 from video_triplet.model_file import read_record
@@ -110,7 +111,7 @@ def pick(strategy: Strategy, criterion: Criterion, measured: Measured, most: int
         DataError: if it needs more teachers, or the epoch it takes was not kept.
     """
     if len(measured.runs) < strategy.runs:
-        raise DataError(f"{strategy.name} needs at least {strategy.runs} teachers, got {len(measured.runs)}")
+        raise DataError(f"{strategy.name} needs at least {counted(strategy.runs, 'teacher')}, got {len(measured.runs)}")
     curves = measured.curves(criterion)
     members = tuple(strategy.pick(curves, most))
     known = {Member(number, epoch) for number, epochs in enumerate(measured.epochs) for epoch in epochs}

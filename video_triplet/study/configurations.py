@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import SettingsError
 
 
@@ -60,7 +61,7 @@ def find_configurations(names: Sequence[str]) -> list[Configuration]:
     """
     unknown = [name for name in names if name not in CONFIGURATIONS]
     if unknown:
-        problems = [f"unknown configuration {name!r}; there are {', '.join(CONFIGURATIONS)}" for name in unknown]
+        problems = [f"unknown configuration {name!r}; there are {listed(name, CONFIGURATIONS)}" for name in unknown]
         raise SettingsError(problems, source="--configurations")
     wanted = {member for name in names for member in (*CONFIGURATIONS[name].members, name)}
     return [row for row in _ROWS if row.name in wanted]

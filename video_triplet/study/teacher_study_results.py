@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.files import write_rows, write_text
 from video_triplet.analysis.drawing import (
     FAINT,
@@ -181,7 +182,9 @@ def as_markdown(study: TeacherStudy, results: Sequence[StudentResult]) -> str:
         gain = [f"{statistics.fmean(gains):+.1f}", f"{sum(value > 0 for value in gains)} of {len(gains)}"]
         members = "; ".join(dict.fromkeys(part for row in rows for part in row.members.split("; ")))
         strategies.append([strategy, *_cells(rows, known=known)[1:], *(gain if gains else ["", ""]), members])
-    note = f"mAP in percent on the test videos; mean ± sample standard deviation over {len(study.seeds)} seed(s)."
+    note = (
+        f"mAP in percent on the test videos; mean ± sample standard deviation over {counted(len(study.seeds), 'seed')}."
+    )
     return "\n\n".join([markdown_table(curve), markdown_table(strategies), note]) + "\n"
 
 

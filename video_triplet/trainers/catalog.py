@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from nnunet_dsd.registry import TrainerEntry
+from typing import Literal
+
+from nnunet_dsd.errors import DataError
+from nnunet_dsd.registry import TrainerEntry, find_trainer
 
 PAPER = "Yamlahi et al., Self-distillation for Surgical Action Recognition, MICCAI 2023"
 SUMMARIES = {
@@ -32,4 +35,18 @@ CLIP_ENTRIES = tuple(
     )
     for name, summary in CLIP_SUMMARIES.items()
 )
+
+
 ENTRIES = (*TRIPLET_ENTRIES, *CLIP_ENTRIES)
+
+
+def require_video_trainer(name: str, what: Literal["triplets", "clips"]) -> None:
+    """Refuse a name that is not that of a trainer for these videos, as far as the registry knows, without loading it.
+
+    Raises:
+        RegistryError: if there is no trainer of that name.
+        DataError: if it is one for something else.
+    """
+    others = CLIP_ENTRIES if what == "triplets" else TRIPLET_ENTRIES
+    if find_trainer(name).kind != "video" or name in {entry.name for entry in others}:
+        raise DataError(f"{name} is not a trainer for {what}; `video-triplet list` shows those")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.registry import find_trainer
 from video_triplet.clips.clips import PAPER, TestClips, TrainingClips
@@ -24,6 +25,7 @@ from video_triplet.clips.videos import ClipDataset, ClipVideo
 from video_triplet.models import weights_hash
 from video_triplet.provenance import LeakError, ModelRecord
 from video_triplet.trainers.callbacks import ValidationScore
+from video_triplet.trainers.catalog import require_video_trainer
 from video_triplet.trainers.clips import ClipTrainer
 from video_triplet.trainers.experiment import file_hash
 from video_triplet.trainers.loading import EpochData
@@ -197,6 +199,7 @@ def find_clip_trainer(name: str) -> type[ClipTrainer]:
         RegistryError: if there is no trainer of that name.
         DataError: if it is not one for clips.
     """
+    require_video_trainer(name, "clips")
     loaded = find_trainer(name).load()
     if not issubclass(loaded, ClipTrainer):
         raise DataError(f"{name} is not a trainer for clips; `video-triplet list` shows those")
@@ -214,7 +217,8 @@ def refuse_overlap(split: ClipSplit) -> None:
     twice = sorted(name for name in set(names) if names.count(name) > 1) if len(set(names)) < len(names) else []
     if twice:
         raise LeakError(
-            f"{len(twice)} videos are in two parts of split {split.number} of {split.name}, first: {twice[0]}; each "
+            f"{counted(len(twice), 'video is', 'videos are')} in two parts of split {split.number} "
+            f"of {split.name}, first: {twice[0]}; each "
             "video is for training, validation or test"
         )
 

@@ -30,6 +30,7 @@ from video_triplet.provenance import LeakError, ModelRecord, videos_selected_on,
 from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import VALIDATION_SCORE, TripletTrainer, ValidationTruth
 from video_triplet.trainers.callbacks import ValidationScore
+from video_triplet.trainers.catalog import require_video_trainer
 from video_triplet.trainers.loading import TripletData
 from video_triplet.vocabulary import Head
 
@@ -173,6 +174,7 @@ def find_video_trainer(name: str) -> type[TripletTrainer]:
         RegistryError: if there is no trainer of that name.
         DataError: if it is not one for triplets.
     """
+    require_video_trainer(name, "triplets")
     loaded = find_trainer(name).load()
     if not issubclass(loaded, TripletTrainer):
         raise DataError(f"{name} is not a trainer for triplets; `video-triplet list` shows those")

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.kept_epochs import EPOCH_FOLDER, epoch_file, epochs_as_text
 from video_triplet.trainers.trainable import Trainable
@@ -72,7 +73,7 @@ def say_disk_use(network: nn.Module, folder: Path, epochs: Sequence[int], *, wri
     each = bytes_of(halved(network))
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free, needed = shutil.disk_usage(place).free, each * len(set(epochs) - set(written))
-    use = f"{len(epochs)} epochs of {each / 1e6:.1f} MB, {each * len(epochs) / 1e9:.2f} GB in all"
+    use = f"{counted(len(epochs), 'epoch')} of {each / 1e6:.1f} MB, {each * len(epochs) / 1e9:.2f} GB in all"
     if needed > free:
         raise SetupError(
             f"keeping {use}, does not fit: {place} has {free / 1e9:.2f} GB left. Keep fewer with --keep-epochs, or "

@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities import rank_zero_only
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.declared_settings import below_lowest
 from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
 from nnunet_dsd.files import exclusive, write_json
@@ -251,7 +252,7 @@ def build_trainer(folder: Path, settings: RunSettings, machine: Machine, callbac
             log_every_n_steps=1,
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
-        wanted = f"accelerator {machine.accelerator!r} with {machine.devices} device(s)"
+        wanted = f"accelerator {machine.accelerator!r} with {counted(machine.devices, 'device')}"
         raise SetupError(f"this training cannot run on {wanted}: {error} Try --accelerator cpu") from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.errors import SettingsError
 
 
@@ -63,7 +64,8 @@ class EpochSampler(Sampler[int]):
         problems = []
         if batch_size % (accumulate * processes):
             problems.append(
-                f"batch_size {batch_size} is not divisible by accumulate {accumulate} times {processes} process(es)"
+                f"batch_size {batch_size} is not divisible by accumulate {accumulate} times "
+                f"{counted(processes, 'process', 'processes')}"
             )
         if rows < batch_size:
             problems.append(f"{rows} {what} do not fill one step of {batch_size}; lower batch_size")

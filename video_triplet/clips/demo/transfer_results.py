@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.files import write_json, write_rows, write_text
 from nnunet_dsd.report_page import code, page, paragraph, picture, section, table
 from video_triplet.analysis.drawing import FAINT, OTHER, REFERENCE, new_figure, save_png, tidy
@@ -178,7 +179,7 @@ def as_markdown(settings: TransferSettings, result: TransferResult) -> str:
 def sentence(settings: TransferSettings, result: TransferResult) -> str:
     """Return what the numbers are relative to."""
     return (
-        f"Percent; mean ± sample standard deviation over {len(settings.seeds)} seed(s). The probe found "
+        f"Percent; mean ± sample standard deviation over {counted(len(settings.seeds), 'seed')}. The probe found "
         f"{result.before:.1f} before the fine-tuning and {result.untrained:.1f} with random weights (mean of "
         f"{FRESH_SEEDS})."
     )

@@ -1,0 +1,89 @@
+"""A command line with a mistake in it is refused before the libraries of a training are loaded."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "nnunetv2", "lightning", "monai", "matplotlib", "timm", "torchvision", "sklearn")
+SNIPPET = """
+import importlib, sys
+package, *words = sys.argv[1:]
+sys.argv = [package]
+try:
+    status = importlib.import_module(f"{package}.cli.main").main(words)
+except SystemExit as ending:
+    status = ending.code
+print("status", status)
+print("loaded", *(name for name in HEAVY if name in sys.modules))
+"""
+SEGMENTATION = [
+    ("list", 0, ""),
+    ("doctor --help", 0, ""),
+    ("plan -d 4 -c 2d -o x", 1, "nnUNet_preprocessed is not set"),
+    ("plan -d 4 -c 2d -o x --epocs 3", 2, "did you mean --epochs?"),
+    ("size -d 4 -c 2d", 1, "nnUNet_preprocessed is not set"),
+    ("size -m nowhere", 1, "nowhere is no nnU-Net model folder"),
+    ("size", 1, "no model is named"),
+    ("export nowhere -o x", 1, "nowhere is no nnU-Net model folder"),
+    ("demo --trainer nnUNetTrainerdsd -o d", 1, "did you mean nnUNetTrainerDSD?"),
+    ("demo --trainer ClipFineTuning -o d", 1, "is of kind video, expected segmentation"),
+    ("ablate nowhere.json", 1, "there is no study file"),
+    ("ablate --paper mmwhs --list", 1, "nnUNet_preprocessed is not set"),
+    ("convert mmwhs nowhere -d 5", 1, "nnUNet_raw is not set"),
+    ("convert mmwhz nowhere -d 5", 2, "did you mean mmwhs?"),
+    ("evaluate nowhere here", 1, "PREDICTIONS nowhere: there is no such folder; REFERENCES here: there is no such"),
+    ("evaluate . . --processes 0 --labels a=1", 1, "--processes is 0"),
+    ("compare a=nowhere.json -o x", 1, "nowhere.json does not exist"),
+    ("compare -o x", 1, "give either --runs RUNS.json or METHOD=EVALUATION.json"),
+    ("gradcam -m nowhere -i nowhere -o x --cases a --label 1", 1, "nowhere is no nnU-Net model folder"),
+]
+VIDEO = [
+    ("list", 0, ""),
+    ("check nowhere", 1, "nowhere is not a folder"),
+    ("splits nowhere", 1, "nowhere is not a folder"),
+    ("prepare nowhere -o cache", 1, "nowhere is not a folder"),
+    ("train -tr SwinTeacher --data nowhere", 1, "did you mean SwinTripletTeacher"),
+    ("train -tr swintripletteacher --data nowhere", 1, "did you mean SwinTripletTeacher?"),
+    ("train -tr nnUNetTrainerDSD --data nowhere", 1, "is not a trainer for triplets"),
+    ("train -tr ClipFineTuning --data nowhere", 1, "is not a trainer for triplets"),
+    ("train -tr SwinTripletTeacher --data nowhere", 1, "--data nowhere: there is no such folder"),
+    ("train -tr SwinTripletTeacher --data . --cache gone --soft-labels no.npz", 1, "--soft-labels no.npz: there is no"),
+    ("train -tr SwinTripletTeacher --data . --preset authors-cod-teacher", 1, "authors-code-teacher"),
+    ("select-teacher nowhere --data nowhere -o x", 1, "RUN 1 nowhere: there is no such folder"),
+    ("soft-labels nowhere -o x --data nowhere", 1, "there is no model file nowhere"),
+    ("soft-labels --choice nowhere.json -o x", 1, "--choice nowhere.json: there is no such file"),
+    ("predict nowhere -i nowhere -o x", 1, "there is no model file nowhere"),
+    ("ensemble nowhere.npz -o x.npz", 1, "there is no file nowhere.npz"),
+    ("cross-validate --data nowhere", 1, "--data nowhere: there is no such folder"),
+    ("study-teachers --data nowhere -o x", 1, "--data nowhere: there is no such folder"),
+    ("study-teachers -tr SwinTeacher -o x", 1, "did you mean SwinTripletTeacher"),
+    ("evaluate nowhere.npz --data nowhere", 1, "nowhere is not a folder"),
+    ("analyse --data nowhere -o x --soft-labels s.npz", 1, "nowhere is not a folder"),
+    ("check-clips --data nowhere", 1, "nowhere is not a folder"),
+    ("prepare-clips --data nowhere -o x", 1, "nowhere is not a folder"),
+    ("train-clips -tr ClipFineTuning --data nowhere", 1, "--data nowhere: there is no such folder"),
+    ("train-clips -tr ClipFinetuning --data nowhere", 1, "did you mean ClipFineTuning?"),
+    ("test-clips nowhere --data nowhere", 1, "there is no model file nowhere"),
+    ("study-transfer -o x --ucf101 nowhere", 1, "--ucf101 nowhere: there is no such folder"),
+    ("transfer-demo --groups 1", 1, "groups is 1, it must be at least 4"),
+    ("demo --videos 0", 1, "videos is 0, it must be at least 4"),
+]
+CASES = [("nnunet_dsd", *case) for case in SEGMENTATION] + [("video_triplet", *case) for case in VIDEO]
+
+
+@pytest.mark.parametrize(("package", "words", "status", "said"), CASES, ids=[" ".join(case[:2]) for case in CASES])
+def test_a_mistake_is_told_without_the_libraries_of_a_training(package, words, status, said, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("nnUNet_")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY = {HEAVY}{SNIPPET}", package, *words.split()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    assert done.stdout.splitlines()[-2:] == [f"status {status}", "loaded"], done.stderr
+    assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -35,7 +35,7 @@ def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: 
     from nnunet_dsd.attribution.figure import heat_figure
     from nnunet_dsd.attribution.looking import load_models, look_at_case
     from nnunet_dsd.attribution.table import HeatRow, heat_rows
-    from nnunet_dsd.evaluation.figures import save_png
+    from nnunet_dsd.common.drawing import save_png
 
     models = load_models(request)
     rows: list[HeatRow] = []

@@ -1,1 +1,1 @@
-"""What both packages stand on; importing any of it loads neither torch nor numpy."""
+"""What both packages stand on: no torch, no nnU-Net."""

@@ -7,7 +7,7 @@ from made_up_scores import make_dataset, make_predictions
 from PIL import Image
 
 import video_triplet.data.reading
-from video_triplet.cli.main import main
+from video_triplet.cli.main import build_parser, main
 from video_triplet.metrics import evaluate_dataset
 from video_triplet.provenance import ModelRecord
 
@@ -15,6 +15,7 @@ from video_triplet.provenance import ModelRecord
 @pytest.fixture
 def dataset(tmp_path, monkeypatch):
     made = make_dataset(tmp_path / "data")
+    build_parser()  # a command that is imported while the function is replaced would keep the replacement
     monkeypatch.setattr(video_triplet.data.reading, "open_dataset", lambda path, *, phases=None: made)
     monkeypatch.setenv("COLUMNS", "200")
     return made

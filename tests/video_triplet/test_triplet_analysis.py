@@ -18,7 +18,7 @@ from video_triplet.analysis.per_class import draw_per_class, order_classes
 from video_triplet.analysis.per_video import compare_videos, draw_per_video
 from video_triplet.analysis.similarity import bootstrap_mean, component_matches, random_others, similarity, top_others
 from video_triplet.analysis.soft_label_examples import draw_soft_label_example, soft_label_example
-from video_triplet.cli.main import main
+from video_triplet.cli.main import build_parser, main
 
 SIX = make_vocabulary([(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, 0), (1, 1, 2), (0, 1, 2)], (2, 2, 3))
 
@@ -185,6 +185,7 @@ def test_label_distribution_of_nothing_but_zeros_is_drawn(tmp_path):
 @pytest.fixture
 def prepared(tmp_path, monkeypatch):
     dataset = make_dataset(tmp_path / "data", images=True)
+    build_parser()  # a command that is imported while the function is replaced would keep the replacement
     monkeypatch.setattr(video_triplet.data.reading, "open_dataset", lambda path, *, phases=None: dataset)
     make_predictions(dataset, ["VID01", "VID02"], kind="soft labels").save(tmp_path / "soft.npz")
     for index, video in enumerate(dataset.videos):

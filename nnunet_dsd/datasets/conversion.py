@@ -179,12 +179,15 @@ def check_case(
 def _check_place(
     path: Path, image: Header, label: Header, *, same_voxels: bool, problems: list[str], notes: list[str]
 ) -> None:
-    """Add a problem where a label does not lie on its image's voxels, or a note where it is taken to do so."""
+    """Add a problem where a label does not lie on its image's voxels, or a note where it is taken to do so.
+
+    A blank header is no fault of a file that is otherwise sound. One with other faults may be another image's label.
+    """
     difference = geometry_difference(image.geometry, label.geometry)
     if difference is None:
         return
     equal = label.geometry.size == image.geometry.size
-    if equal and has_blank_header(path, label, image):
+    if equal and not problems and has_blank_header(path, label, image):
         notes.append(f"{path.name}: its header does not say where it lies; taken to lie on its image's voxels")
     elif equal and same_voxels:
         notes.append(f"{path.name}: taken to lie on its image's voxels (--same-voxels); its header says: {difference}")

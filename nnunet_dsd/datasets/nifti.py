@@ -99,6 +99,11 @@ def read_nifti_header(path: Path) -> Any:
             break
     sizes = (int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big"))
     size = next((size for size in sizes if size in HEADER_BYTES and len(block) >= size), None)
+    if size is None and path.name.lower().endswith(".gz") and not _is_packed(path):
+        raise DataError(
+            f"{path} could not be read to its end; it is damaged: neither compressed with gzip nor a NIfTI file "
+            f"({len(block)} bytes were read, starting with {block[:4]!r})"
+        )
     if size is None:
         raise DataError(
             f"{path} could not be read as an image: it is no NIfTI file, or damaged ({len(block)} bytes were read, "

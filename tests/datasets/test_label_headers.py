@@ -88,6 +88,14 @@ def test_a_label_without_any_transform_is_blank_too(tmp_path, own_size):
     assert any("does not say where it lies" in note for note in check_sources(read(folder), processes=1).notes)
 
 
+def test_a_blank_header_is_not_trusted_where_the_values_are_wrong_too(tmp_path):
+    folder = lits(tmp_path / "lits", blank(0))
+    nib.save(nib.Nifti1Image(LABEL + 7, blank(0)), folder / "segmentation-3.nii")
+    with pytest.raises(DataError, match=r"2 problem\(s\)") as caught:
+        check_sources(read(folder), processes=1)
+    assert "segmentation-3.nii does not lie on its image's voxels" in str(caught.value)
+
+
 def test_another_header_is_refused_without_the_option_and_noted_with_it(tmp_path):
     moved = AFFINE.copy()
     moved[2, 3] += 30

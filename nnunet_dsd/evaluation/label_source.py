@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.evaluation.structures import LabelSet, label_set, read_label_set
+from nnunet_dsd.evaluation.structures import LabelSet, label_set, other_labels, read_label_set
 
 DATASET_JSON = "dataset.json"
 
@@ -26,8 +26,16 @@ def find_dataset_json(predictions: Path, references: Path) -> Path | None:
     """
     found = [path for path in places_of_dataset_json(predictions, references) if path.is_file()]
     for other in found[1:]:
-        if set(read_label_set(other).structures) != set(read_label_set(found[0]).structures):
-            raise DataError(f"{found[0]} and {other} name different labels; say which one holds with --dataset-json.")
+        first, second = read_label_set(found[0]).structures, read_label_set(other).structures
+        if set(first) != set(second):
+            there, here, reason = other_labels(first, second)
+            raise DataError(
+                f"{found[0]} and {other} name different labels, so these may be predictions of another data set:\n"
+                f"  - {found[0]} has {there}\n"
+                f"  - {other} has {here}\n"
+                f"{reason} Give predictions and references of one data set; if they are, say which file holds with "
+                "--dataset-json."
+            )
     return found[0] if found else None
 
 

@@ -133,7 +133,7 @@ def _summary(comparison: Comparison, result: MeasureResults) -> Table:
     found = {one.method: one for one in result.comparisons if one.column == column}
     against = f", against {comparison.baseline}" if found else ""
     table = Table(title=Text(f"{printed.title}, {column}{against}"), title_justify="left")
-    for heading in ("method", "± over", column, *(("difference", "95 % interval", "p (Holm)") if found else ())):
+    for heading in ("method", "± over", "mean ± sd", *(("difference", "95 % interval", "p (Holm)") if found else ())):
         is_name = heading == "method"
         table.add_column(Text(heading), justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name)
     for row in result.table.rows:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from nnunet_dsd.comparison.runs import Run
 from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.results import Evaluation
+from nnunet_dsd.evaluation.structures import other_labels
 
 CONVENTIONS = {
     "length_unit": "lengths in",
@@ -38,11 +39,10 @@ def require_agreement(runs: Sequence[Run], evaluations: Sequence[Evaluation]) ->
 
 def _other_conventions(evaluation: Evaluation, first: Evaluation, first_run: Run) -> Iterator[str]:
     if evaluation.structures != first.structures:
-        got, expected = (
-            ", ".join(f"{structure.name} {structure.labels}" for structure in one.structures)
-            for one in (evaluation, first)
-        )
-        yield f"structures {got}; {first_run.label} has {expected}"
+        got, expected, reason = other_labels(evaluation.structures, first.structures)
+        if set(evaluation.structures) == set(first.structures):
+            reason = "They are in another order."
+        yield f"structures {got}; {first_run.label} has {expected}. {reason}"
     for name, title in CONVENTIONS.items():
         if getattr(evaluation, name) != getattr(first, name):
             yield f"{title} {getattr(evaluation, name)}; {first_run.label} has {getattr(first, name)}"

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
-from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, method_panels, say_no_value
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, label_below, method_panels, say_no_value
 from nnunet_dsd.comparison.scores import Scores
 from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
 from nnunet_dsd.evaluation.figures import INK
@@ -49,7 +49,7 @@ def box_figure(scores: Scores, measure: Measure, *, baseline: str, columns: Sequ
         limit_axis(axis, "x", measure, value_limits(measure), factor=printed.factor)
         if not has_values:
             say_no_value(axis)
-    figure.supxlabel(f"{printed.title}, {DIRECTIONS[measure.better]}", fontsize=10, color=INK)
+    label_below(figure, f"{printed.title}, {DIRECTIONS[measure.better]}")
     return figure
 
 

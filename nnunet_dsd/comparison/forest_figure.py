@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.formats import format_of
-from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, method_panels, say_no_value
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, label_below, method_panels, say_no_value
 from nnunet_dsd.evaluation.axis_limits import difference_limits, limit_axis
 from nnunet_dsd.evaluation.figures import INK
 from nnunet_dsd.evaluation.measures import Measure
@@ -55,7 +55,7 @@ def forest_figure(comparisons: Sequence[PairedComparison], measure: Measure, *, 
         limit_axis(axis, "x", measure, difference_limits(measure), factor=printed.factor)
     side = SIDES[comparisons[0].direction]
     label = f"{measure.title}: mean difference from {baseline} in {printed.difference_unit}, {side}"
-    figure.supxlabel(label, fontsize=10, color=INK)
+    label_below(figure, label)
     return figure
 
 

@@ -17,6 +17,7 @@ from nnunet_dsd.evaluation.figures import FAINT, INK
 
 BETTER, WORSE, NEUTRAL = "#0072B2", "#D55E00", "#8A8A8A"
 PANELS_PER_ROW = 4
+SIGNS_PER_INCH = 12
 PAPER_ENDINGS = (".svg", ".pdf")
 
 
@@ -53,6 +54,12 @@ def method_panels(columns: Sequence[str], methods: Sequence[str]) -> tuple[Figur
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.locator_params(axis="x", nbins=5)
     return figure, axes[: len(columns)]
+
+
+def label_below(figure: Figure, text: str) -> None:
+    """Write what the axes show below all panels, in as many lines as the figure's width asks for."""
+    signs = int(figure.get_size_inches()[0] * SIGNS_PER_INCH)
+    figure.supxlabel(wrapped(text, signs), fontsize=9.5, color=INK)
 
 
 def say_no_value(axis: Axes) -> None:

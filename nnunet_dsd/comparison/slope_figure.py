@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnunet_dsd.common.drawing import new_figure
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
-from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, say_no_value, wrapped
+from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, label_below, say_no_value, wrapped
 from nnunet_dsd.comparison.scores import Scores
 from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
 from nnunet_dsd.evaluation.figures import FAINT, INK
@@ -44,7 +44,7 @@ def slope_figure(scores: Scores, comparisons: Sequence[PairedComparison], measur
     for axis in (axis for line in grid for axis in line):
         limit_axis(axis, "y", measure, value_limits(measure), factor=printed.factor)
     side = f"left {baseline}, right the method beside the row"
-    figure.supxlabel(f"{printed.title}, {DIRECTIONS[measure.better]}: {side}", fontsize=9.5, color=INK)
+    label_below(figure, f"{printed.title}, {DIRECTIONS[measure.better]}: {side}")
     return figure
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.evaluation.structures import LabelSet, Structure, label_set, read_label_set
+from nnunet_dsd.evaluation.structures import LabelSet, label_set, other_labels, read_label_set
 
 DATASET_JSON = "dataset.json"
 
@@ -26,13 +26,26 @@ def find_dataset_json(predictions: Path, references: Path) -> Path | None:
     """
     found = [path for path in places_of_dataset_json(predictions, references) if path.is_file()]
     for other in found[1:]:
-        if _named(read_label_set(other)) != _named(read_label_set(found[0])):
-            raise DataError(f"{found[0]} and {other} name different labels; say which one holds with --dataset-json.")
+        first, second = read_label_set(found[0]), read_label_set(other)
+        if set(first.structures) != set(second.structures):
+            there, here, reason = other_labels(first.structures, second.structures)
+            raise DataError(
+                f"{found[0]} and {other} name different labels, so these may be predictions of another data set:\n"
+                f"  - {found[0]} has {there}\n"
+                f"  - {other} has {here}\n"
+                f"{reason} Give predictions and references of one data set; if they are, say which file holds with "
+                "--dataset-json."
+            )
+        if first.ignore_label != second.ignore_label:
+            raise DataError(
+                f"{found[0]} has {_ignored(first)} and {other} has {_ignored(second)}; say which file holds with "
+                "--dataset-json."
+            )
     return found[0] if found else None
 
 
-def _named(labels: LabelSet) -> tuple[frozenset[Structure], int | None]:
-    return frozenset(labels.structures), labels.ignore_label
+def _ignored(labels: LabelSet) -> str:
+    return "no `ignore` label" if labels.ignore_label is None else f"`ignore` {labels.ignore_label}"
 
 
 def resolve_labels(

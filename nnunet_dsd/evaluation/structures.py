@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from nnunet_dsd.datasets.readers.choice import OVERWRITE_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError
 
+MOST_DESCRIBED = 16
 BACKGROUND, IGNORE = "background", "ignore"  # no structures
 
 
@@ -57,6 +58,41 @@ class LabelSet:
     file_ending: str = ".nii.gz"
     known_values: frozenset[int] | None = None
     reader: Reader | None = None
+
+
+def described(structures: Sequence[Structure]) -> str:
+    """List structures with their label values, the first of many, for a message."""
+    texts = [f"{one.name} {'+'.join(map(str, one.labels))}" for one in structures[:MOST_DESCRIBED]]
+    more = f" and {len(structures) - MOST_DESCRIBED} more" if len(structures) > MOST_DESCRIBED else ""
+    return ", ".join(texts) + more
+
+
+def other_labels(first: Sequence[Structure], second: Sequence[Structure]) -> tuple[str, str, str]:
+    """Describe two sets of structures that are not the same, and say what is likely.
+
+    Args:
+        first: of one data set.
+        second: of the other.
+
+    Returns:
+        What each of them has, without what both have where they are many, and the likely reason.
+    """
+    shared = set(first) & set(second)
+    if max(len(first), len(second)) > MOST_DESCRIBED:
+        sides = [[one for one in side if one not in shared] for side in (first, second)]
+    else:
+        sides = [list(first), list(second)]
+    names = {one.name for one in first} & {one.name for one in second}
+    if shared == set(first) or shared == set(second):
+        reason = "One has all labels of the other and more: perhaps an earlier version of the same data set."
+    elif names == {one.name for one in first} == {one.name for one in second}:
+        reason = "The names are the same and the values are not: perhaps one data set was numbered anew."
+    elif names:
+        reason = "They share some names only: perhaps two versions of a data set, or two data sets of one organ."
+    else:
+        reason = "They have no name in common: most likely these are two different data sets."
+    first_text, second_text = (described(side) or "nothing besides" for side in sides)
+    return first_text, second_text, reason
 
 
 def read_label_set(path: Path) -> LabelSet:

@@ -30,6 +30,7 @@ from nnunet_dsd.evaluation.structures import Structure
 NAMES = ("left ventricle", "right ventricle", "left atrium", "right atrium", "myocardium", "aorta", "pulmonary artery")
 HEART = tuple(Structure(name, (place + 1,)) for place, name in enumerate(NAMES))
 ENDINGS = ("Basic", "Stock", "DS", "SDD", "SDE", "DSD", "DSDMean", "DSDReversed", "DSDFeatureL2")
+CASES_OF_NAMES = tuple("abcdefg")
 METHODS = tuple(f"nnUNetTrainer{name}" for name in ENDINGS)
 
 
@@ -89,6 +90,24 @@ def test_no_labels_of_the_difference_plots_overlap(extremes):
 def test_no_labels_of_the_slopes_overlap(extremes):
     baseline, scores, comparisons = extremes
     assert overlapping(slope_figure(scores, comparisons, find_measure("dice"), baseline=baseline)) == []
+
+
+def test_long_names_of_methods_and_structures_stay_within_the_figures(tmp_path):
+    values = {name * 6: random_values(CASES_OF_NAMES, seed=seed, structures=1) for seed, name in enumerate("AB")}
+    scores, comparisons = compared(tmp_path, values, (Structure("a structure with a long name of its own", (1,)),))
+    dice, baseline = find_measure("dice"), "A" * 6
+    for figure in (
+        box_figure(scores, dice, baseline=baseline),
+        forest_figure(comparisons, dice, baseline=baseline),
+        slope_figure(scores, comparisons, dice, baseline=baseline),
+    ):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        width, height = canvas.get_width_height()
+        for text in drawn_texts(figure):
+            if text.get_text():
+                box = text.get_window_extent()
+                assert (box.x0 >= -1, box.x1 <= width + 1, box.y0 >= -1, box.y1 <= height + 1) == (True,) * 4
 
 
 def test_overlapping_labels_would_be_seen():

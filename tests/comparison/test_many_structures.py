@@ -26,6 +26,7 @@ from nnunet_dsd.evaluation.structures import Structure
 from nnunet_dsd.evaluation.table import evaluation_table
 
 MANY = tuple(Structure(f"structure {number:03d} of the brain, left", (number,)) for number in range(1, 135))
+LONG = (Structure("a name that is longer than any terminal of eighty columns would ever like to show", (1,)),)
 CASES = tuple(f"case_{number}" for number in range(5))
 NAN = float("nan")
 
@@ -90,7 +91,7 @@ def test_figures_keep_a_size_that_can_be_read(compared):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_terminals_tables_fit(compared, capsys, monkeypatch, width):
-    folder, _ = compared
+    folder, found = compared
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr("nnunet_dsd.comparison.folder.figure_tasks", lambda _: ())
     words = [f"{name}={folder / name}.json" for name in ("nnUNetTrainerStock", "nnUNetTrainerDSD")]
@@ -99,6 +100,19 @@ def test_the_terminals_tables_fit(compared, capsys, monkeypatch, width):
     assert {len(line) for line in table} == {len(table[0])}
     assert len(table[0]) <= width
     assert "…" not in "".join(table)
+    assert found.scores.methods[0] in "".join(line.split("│")[1].strip() for line in table if line.startswith("│"))
+
+
+def test_a_long_name_of_a_structure_leaves_room_for_the_methods(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("nnunet_dsd.comparison.folder.figure_tasks", lambda _: ())
+    words = [
+        f"{name}={write_evaluation(tmp_path / f'{name}.json', random_values(CASES, seed=seed, structures=1), LONG)}"
+        for seed, name in enumerate(("first", "second"))
+    ]
+    assert main(["compare", *words, "-o", str(tmp_path / "out"), "--measures", "dice"]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [row.split("│")[1].strip() for row in rows] == ["first", "second"]
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -164,7 +164,7 @@ def test_methods_without_a_common_case_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"structures": (Structure("head", (1,)), Structure("tail", (3,)))}, "structures head (1,), tail (3,)"),
+        ({"structures": (Structure("head", (1,)), Structure("tail", (3,)))}, "structures head 1, tail 3; "),
         ({"surface_tolerance_mm": 2.0}, "tolerance of the surface Dice 2.0; A fold 0 has 1.0"),
         ({"both_empty": "one"}, "--both-empty one; A fold 0 has nan"),
         (

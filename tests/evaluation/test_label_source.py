@@ -9,7 +9,7 @@ from made_up_folders import write_dataset_json
 
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.label_source import parse_labels, resolve_labels
-from nnunet_dsd.evaluation.structures import Structure, label_set
+from nnunet_dsd.evaluation.structures import Structure, label_set, other_labels
 
 
 @pytest.fixture
@@ -54,8 +54,13 @@ def test_two_that_name_different_labels_are_refused_unless_one_is_given(
     write_dataset_json(folders[0], {"background": 0, "body": 2, "head": 1})
     assert resolve_labels(*folders)[1] == first
     second = write_dataset_json(folders[0], {"background": 0, "head": 2, "body": 1})
-    with pytest.raises(DataError, match="name different labels; say which one holds with --dataset-json"):
+    with pytest.raises(
+        DataError, match="name different labels, so these may be predictions of another data set"
+    ) as found:
         resolve_labels(*folders)
+    assert f"  - {first} has head 1, body 2\n  - {second} has head 2, body 1\n" in str(found.value)
+    assert "The names are the same and the values are not" in str(found.value)
+    assert "say which file holds with --dataset-json." in str(found.value)
     assert resolve_labels(*folders, dataset_json=second)[0].structures[0] == Structure("head", (2,))
 
 
@@ -94,3 +99,28 @@ def test_structures_of_impossible_values_are_refused(labels: dict) -> None:
 def test_words_for_the_background_alone_hold_no_structure(folders: tuple[Path, Path]) -> None:
     with pytest.raises(DataError, match="no structure besides background and ignore"):
         resolve_labels(*folders, words=["background=0"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ({"head": 1, "body": 2}, {"head": 1, "body": 2, "tail": 3}, "One has all labels of the other and more"),
+        ({"head": 1, "body": 2}, {"head": 2, "body": 1}, "The names are the same and the values are not"),
+        ({"head": 1, "body": 2}, {"head": 1, "arm": 2}, "They share some names only"),
+        ({"head": 1}, {"liver": 1, "tumour": 2}, "They have no name in common: most likely these are two different"),
+    ],
+)
+def test_what_is_likely_of_two_sets_of_labels_is_said(first, second, reason) -> None:
+    sides = [label_set({"background": 0, **labels}).structures for labels in (first, second)]
+    one, other, said = other_labels(*sides)
+    assert (one, other) == tuple(
+        ", ".join(f"{name} {value}" for name, value in labels.items()) for labels in (first, second)
+    )
+    assert said.startswith(reason)
+
+
+def test_of_many_labels_only_those_that_differ_are_listed() -> None:
+    many = {f"organ {number}": number for number in range(1, 41)}
+    sides = [label_set({"background": 0, **labels}).structures for labels in (many, {**many, "liver": 41})]
+    one, other, _ = other_labels(*sides)
+    assert (one, other) == ("nothing besides", "liver 41")

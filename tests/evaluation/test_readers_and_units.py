@@ -349,7 +349,10 @@ def test_two_dataset_jsons_that_differ_in_the_ignore_label_are_refused(
     for folder in pair:
         write(folder / "c.nii.gz", two_boxes())
     assert main(["evaluate", str(pair[0]), str(pair[1]), "--processes", "1"]) != 0
-    assert "name different labels" in " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no `ignore` label" in said
+    assert "`ignore` 2" in said
+    assert "--dataset-json" in said
 
 
 def test_a_negative_spacing_is_a_length_as_in_nnunet(tmp_path: Path) -> None:

@@ -35,8 +35,9 @@ def full_width(table: Table) -> int:
 def narrowest_width(table: Table) -> int:
     """Return how many characters a table needs, so that its names are whole and its texts can be read."""
     measure = Console(width=WIDEST).measure
-    whole = [
-        max(measure(cell).maximum for cell in (column.header, *column.cells)) if column.no_wrap else NARROWEST_TEXT
-        for column in table.columns
+    whole = [max(measure(cell).maximum for cell in (column.header, *column.cells)) for column in table.columns]
+    least = [
+        width if column.no_wrap else min(width, NARROWEST_TEXT)
+        for column, width in zip(table.columns, whole, strict=True)
     ]
-    return sum(whole) + FRAME * len(whole) + 1
+    return sum(least) + FRAME * len(least) + 1

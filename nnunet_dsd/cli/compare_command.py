@@ -134,8 +134,7 @@ def _summary(comparison: Comparison, result: MeasureResults) -> Table:
     against = f", against {comparison.baseline}" if found else ""
     table = Table(title=Text(f"{printed.title}, {column}{against}"), title_justify="left")
     for heading in ("method", "± over", "mean ± sd", *(("difference", "95 % interval", "p (Holm)") if found else ())):
-        is_name = heading == "method"
-        table.add_column(Text(heading), justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name)
+        table.add_column(Text(heading), justify="left" if heading == "method" else "right", overflow="fold")
     for row in result.table.rows:
         method, over, *_, mean = row_texts(result.table, row)
         texts = [Text(method), Text(over), Text(mean, style="bold" if row.cells[-1].best else "")]

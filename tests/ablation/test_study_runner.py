@@ -198,7 +198,7 @@ def test_a_failed_run_that_is_tried_again_is_waited_for(
     again = workplace.start("--only-runs", workplace.name(DSD))
     wait_for(lambda: is_hanging(workplace))
     assert ablate(workplace, "--only-runs", workplace.name(BASIC)) == 0
-    assert "no report yet: 1 runs are left" in capsys.readouterr().out
+    assert "no report yet: 1 run is left" in capsys.readouterr().out
     workplace.behave(DSD)
     said, _ = again.communicate(timeout=60)
     assert again.returncode == 0, said
@@ -336,7 +336,7 @@ def test_a_training_outlives_the_kill_of_its_study_and_is_not_started_twice(
     assert workplace.calls() == all_calls(workplace)[2:4]
     printed = capsys.readouterr().out
     assert "another process works on it" in printed
-    assert "no report yet: 1 runs are left to other processes" in printed
+    assert "no report yet: 1 run is left to other processes" in printed
     workplace.behave(BASIC)
     wait_for((workplace.fold(BASIC) / "validation" / "summary.json").exists)
     wait_for(lambda: not is_claimed(workplace.fold(BASIC).parent / ".fold_0.lock"))

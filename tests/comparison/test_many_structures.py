@@ -93,10 +93,12 @@ def test_figures_keep_a_size_that_can_be_read(compared):
 def test_the_terminals_tables_fit(compared, capsys, monkeypatch, width):
     folder, found = compared
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)  # in a file or a pipe a row is one line instead
     monkeypatch.setattr("nnunet_dsd.comparison.folder.figure_tasks", lambda _: ())
     words = [f"{name}={folder / name}.json" for name in ("nnUNetTrainerStock", "nnUNetTrainerDSD")]
     assert main(["compare", *words, "-o", str(folder / f"at{width}"), "--measures", "dice"]) == 0
-    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("┃", "│"))]
+    printed = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    table = [line for line in printed.splitlines() if line.startswith(("┃", "│"))]
     assert {len(line) for line in table} == {len(table[0])}
     assert len(table[0]) <= width
     assert "…" not in "".join(table)

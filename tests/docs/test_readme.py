@@ -19,19 +19,32 @@ SET_UP = [block for block in BLOCKS if block.startswith("pip install")]  # what 
 PASTED = [block for block in BLOCKS if block not in SET_UP and "# needs a GPU" not in block]
 FOR_LATER = re.compile(r"^.*(?:-triplet demo).*$", re.MULTILINE)  # minutes; the slow test runs it
 DATASET = "Dataset004_Hippocampus"
-SMALLER = "--preset trial --epochs 1 --iterations-per-epoch 1 --validation-iterations-per-epoch 1 --patch-size 16 32 32"
 
 
-def paste(text, home):
-    """Run shell lines as one terminal would, from a fresh home, and stop at the first that fails."""
+def paste(text, home, *, first=()):
+    """Run shell lines as one terminal would, from a fresh home, and stop at the first that fails.
+
+    Programs in the folders `first` are found before those of this environment.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("nnUNet_")}
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment |= {"HOME": str(home), "PATH": programs, "nnUNet_def_n_proc": "1", "nnUNet_n_proc_DA": "1"}
+    folders = [*first, Path(sys.executable).parent, environment["PATH"]]
+    environment |= {"HOME": str(home), "PATH": os.pathsep.join(map(str, folders))}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text], cwd=home, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
+
+
+def stand_ins(folder):
+    """A folder with programs that take the place of nnU-Net's, which train for minutes."""
+    folder.mkdir()
+    source = (Path(__file__).parent / "nnunet_stand_in.py").resolve()
+    for name in ("plan_and_preprocess", "train", "predict"):
+        program = folder / f"nnUNetv2_{name}"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {source} {name} "$@"\n')
+        program.chmod(0o755)
+    return folder
 
 
 def test_the_set_up_is_the_two_commands():
@@ -51,13 +64,11 @@ def test_every_picture_is_there():
     assert all((Path(__file__).parents[2] / picture).is_file() for picture in pictures)
 
 
-@pytest.mark.timeout(1800)
 def test_the_blocks_run_one_after_the_other(tmp_path):
     write_phantom_dataset(tmp_path / "nnunet" / "raw" / DATASET, training_cases=5, test_cases=2, seed=1)
-    text = FOR_LATER.sub("", "".join(PASTED)).replace("--preset trial", SMALLER)
-    assert SMALLER in text
-    printed = paste(text, tmp_path)
-    assert "no problem" in printed or "0 problems" in printed
+    text = FOR_LATER.sub("", "".join(PASTED))
+    printed = paste(text, tmp_path, first=[stand_ins(tmp_path / "bin")])
+    assert "0 problems" in printed
     assert (tmp_path / "report" / "report.html").is_file()
     with (tmp_path / "sizes.csv").open() as file:
         teacher, student = (float(row["parameters"]) for row in csv.DictReader(file))

@@ -84,7 +84,7 @@ def test_a_video_in_training_and_test_is_a_leak(tmp_path):
     with (root / "ucfTrainTestlist" / "testlist02.txt").open("a") as file:
         file.write(shared + "\n")
     dataset = open_clips(root)
-    with pytest.raises(LeakError, match=f"1 videos in both training and test, first: {shared}"):
+    with pytest.raises(LeakError, match=f"1 video in both training and test, first: {shared}"):
         official_split(dataset, 2)
     official_split(dataset, 1)
 

@@ -164,7 +164,7 @@ def test_wrong_weights_encoders_splits_and_trainers_are_refused(clip_data, tmp_p
 
 
 def test_a_video_in_two_parts_of_a_split_is_a_leak():
-    with pytest.raises(LeakError, match="1 videos are in two parts of split 1 of ucf101, first: b"):
+    with pytest.raises(LeakError, match="1 video is in two parts of split 1 of ucf101, first: b"):
         refuse_overlap(ClipSplit("ucf101", 1, ("a", "b"), ("c",), ("b", "d")))
 
 

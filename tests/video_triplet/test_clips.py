@@ -126,7 +126,7 @@ def test_what_cannot_be_cut_into_clips_is_refused(opened):
     videos = videos_of(dataset)
     with pytest.raises(DataError, match="there is no video"):
         TrainingClips([], cache)
-    with pytest.raises(DataError, match="1 videos are there twice"):
+    with pytest.raises(DataError, match="1 video is there twice"):
         TestClips([*videos, videos[0]], cache, size=24)
     with pytest.raises(DataError, match=r"40 x 56 pixels, too small for a central crop of 112"):
         TestClips(videos, cache)

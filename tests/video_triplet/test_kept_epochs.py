@@ -135,5 +135,5 @@ def test_a_disk_that_is_too_small_is_said_before_the_first_epoch(rendered, tmp_p
 def test_the_use_of_the_disk_is_stated(rendered, tmp_path, capsys):
     path = train(experiment(rendered, epochs=1), tmp_path, CPU, keep_epochs=(1,))
     stated = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("keeping the weights"))
-    megabytes = float(stated.split("1 epochs of ")[1].split(" MB")[0])
+    megabytes = float(stated.split("1 epoch of ")[1].split(" MB")[0])
     assert megabytes == pytest.approx(epoch_file(path.parent, 1).stat().st_size / 1e6, abs=0.15)

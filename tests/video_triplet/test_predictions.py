@@ -145,7 +145,7 @@ def test_an_average_has_the_heads_that_all_have_and_each_model_once() -> None:
 def test_an_average_of_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(DataError, match="nothing to average"):
         average([])
-    with pytest.raises(DataError, match="differ in 1 frames, first: VID02 frame 9"):
+    with pytest.raises(DataError, match="differ in 1 frame, first: VID02 frame 9"):
         average([made_up(), made_up().select(np.arange(5))])
     other = replace(made_up(), vocabulary=replace(VOCABULARY, phases=("other", "names")))
     with pytest.raises(DataError, match="different vocabularies"):

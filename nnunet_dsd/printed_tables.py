@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 WIDEST = 1000
-NARROWEST_TEXT = 10  # characters that a column of running text is left with on a narrow terminal
+NARROWEST_TEXT = 9  # characters that a column of running text is left with on a narrow terminal
 FRAME = 3  # characters of a column besides its text
 
 

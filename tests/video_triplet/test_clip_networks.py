@@ -182,7 +182,11 @@ def test_clips_that_an_encoder_cannot_take_are_refused_before_training(name, fra
         ("r3d_18", {"depth": 3}, "torchvision's r3d_18 refuses"),
         ("timm:resnet18", {"depth": 3}, "timm's resnet18 refuses the arguments"),
         ("timm:no_such_model", {}, "has no model 'no_such_model'"),
-        ("r2plus1d", {}, r"no clip encoder 'r2plus1d'; did you mean 'r2plus1d_18'\? There are c3d, .*timm:NAME"),
+        (
+            "r2plus1d",
+            {},
+            r"no clip encoder 'r2plus1d'; there are c3d, .*timm:NAME; did you mean r2plus1d_18 or r2plus1d_small\?",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_refused(name, options, said):

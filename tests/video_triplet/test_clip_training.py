@@ -147,7 +147,7 @@ def test_wrong_weights_encoders_splits_and_trainers_are_refused(clip_data, tmp_p
     save_encoder(wider, width=3)
     with pytest.raises(CheckpointError, match="does not fit this encoder"):
         clip_experiment(clip_data, weights=str(wider)).build_module()
-    with pytest.raises(SettingsError, match=r"(?s)no clip encoder 'c4d'; did you mean 'c3d'.*patience"):
+    with pytest.raises(SettingsError, match=r"(?s)no clip encoder 'c4d'; there are .*did you mean c3d\?.*patience"):
         clip_experiment(clip_data, encoder="c4d", patience=2, choose_epoch="last")
     with pytest.raises(SettingsError, match=r"epoch_lambda is 0\.0 in this trainer"):
         clip_experiment(clip_data, "ClipFineTuning", epoch_lambda=1.0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up_videos import encode, with_display_matrix
+from made_up_videos import encode, with_display_matrix, with_exif
 
 from nnunet_dsd.errors import DataError
 from video_triplet.data.display_matrix import as_shown
@@ -40,6 +40,21 @@ def test_a_video_is_shown_as_its_display_matrix_says(tmp_path, matrix, expected)
     (_, pixels), *_ = frames_of_video(path)
     assert pixels.shape == ((48, 32, 3) if matrix[0] == 0 else (32, 48, 3))
     assert corner(pixels) == expected
+
+
+@pytest.mark.parametrize(
+    ("orientation", "matrix"),
+    enumerate(
+        [(1, 0, 0, 1), (-1, 0, 0, 1), (-1, 0, 0, -1), (1, 0, 0, -1),
+         (0, 1, 1, 0), (0, 1, -1, 0), (0, -1, -1, 0), (0, -1, 1, 0)], start=1,
+    ),
+)  # fmt: skip
+def test_a_video_of_photos_is_shown_as_their_exif_orientation_says(tmp_path, orientation, matrix):
+    picture = np.zeros((32, 48, 3), dtype=np.uint8)
+    picture[:12, :12] = 255
+    (_, pixels), *_ = frames_of_video(with_exif(tmp_path / "a.mov", orientation, picture))
+    assert pixels.shape == ((48, 32, 3) if matrix[0] == 0 else (32, 48, 3))
+    assert corner(pixels) == CORNERS[matrix]
 
 
 def test_every_pixel_goes_where_the_matrix_maps_it():

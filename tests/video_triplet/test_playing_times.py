@@ -11,8 +11,12 @@ from made_up_videos import encode, joined, seconds, shifted
 
 from nnunet_dsd.errors import DataError
 from video_triplet.clips.decoding import read_video
+from video_triplet.data import joined_files
 from video_triplet.data.playing_times import PlayingTimes
 from video_triplet.data.video_files import decoded_frames, frames_of_video
+
+LIVE = {"live": "1"}  # Matroska of unknown length
+NOISE = np.random.default_rng(0).integers(0, 255, (32, 48, 3), dtype=np.uint8)
 
 
 def numbers(path, rate=1.0):
@@ -42,6 +46,9 @@ def played(stamps, *, decoding=None, may_jump=True, rate=25):
         ([0, 1, None, 3, 4], [0, 1, 2, 3, 4]),
         ([None, 5, 6], [0, 1, 2]),
         ([0, 1, 1, 2, 4], [0, 1, 1, 2, 4]),
+        ([0, 1, 2, 1, 2, 5, 6], [0, 1, 2, 3, 4, 5, 6]),  # frames that are out of order
+        ([0, 1, 2, 1, 2, 5, 6, 5, 6, 9, 12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12]),
+        ([0, 1, 2, 0, 1, 2], [0, 1, 2, 3, 4, 5]),
         ([0, 1, 1, 2, 100_000, 100_001, 3, 4], [0, 1, 1, 2, 3, 4, 5, 6]),
     ],
 )
@@ -86,7 +93,7 @@ def test_joined_files_of_which_a_part_would_be_left_out_are_refused(tmp_path, ki
 
 
 def test_joined_matroska_files_of_unknown_length_are_read_to_the_end(tmp_path):
-    one = encode(tmp_path / "one", seconds(4), kind="matroska", options={"live": "1"})
+    one = encode(tmp_path / "one", seconds(4), kind="matroska", options=LIVE)
     two = encode(tmp_path / "two", seconds(2), kind="matroska")
     for parts, length in (((one, one), 8), ((two, one), 6), ((one, two), 6)):
         assert numbers(joined(tmp_path / "joined", *parts)) == list(range(length))
@@ -128,6 +135,44 @@ def test_times_of_variable_rates_and_of_frames_decoded_in_another_order_are_true
     for kind, codec in (("matroska", "libx264"), ("mp4", "libx264"), ("mpegts", "libx264"), ("avi", "mpeg4")):
         path = encode(tmp_path / kind, times, kind=kind, codec=codec)
         assert [float(second) for second, _ in decoded_frames(path)] == pytest.approx(times, abs=1e-3)
+
+
+@pytest.mark.parametrize("picture", [None, NOISE], ids=["frames of few bytes", "frames of many bytes"])
+@pytest.mark.parametrize(
+    ("kind", "codec"),
+    [("mpeg", "mpeg1video"), ("mpeg", "mpeg2video"), ("vob", "mpeg2video"), ("avi", "libx264"), ("mp4", "libx264"),
+     ("mpegts", "mpeg2video"), ("matroska", "libx264")],
+)  # fmt: skip
+def test_the_clock_of_frames_out_of_order_does_not_drift(tmp_path, kind, codec, picture):
+    times = [index * 1001 / 30_000 for index in range(400)]
+    rate = Fraction(30_000, 1001)
+    path = encode(tmp_path / kind, times, kind=kind, codec=codec, picture=picture, rate=rate, between=2)
+    shown = [float(second) for second, _ in decoded_frames(path)]
+    assert shown == pytest.approx(times, abs=0.034)  # AVI has decoding times alone: a few frames are one frame late
+    assert shown[-1] == pytest.approx(times[-1], abs=1e-3)
+
+
+def test_frames_out_of_order_whose_rate_varies_end_where_their_timestamps_do(tmp_path):
+    times = [index * 1001 / 30_000 for index in range(200) if index % 7 not in (2, 3)]
+    path = encode(tmp_path / "a.mkv", times, codec="libx264", rate=Fraction(30_000, 1001), between=2)
+    assert [float(second) for second, _ in decoded_frames(path)] == pytest.approx(times, abs=2e-3)
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("flv", "flv1"), ("asf", "wmv2"), ("nut", "mpeg4"), ("ivf", "libvpx"),
+                                             ("mov", "mpeg4"), ("matroska", "mpeg4")])  # fmt: skip
+def test_a_file_is_searched_for_a_second_recording_once(tmp_path, monkeypatch, kind, codec):
+    path = encode(tmp_path / "one", seconds(2), codec=codec, kind=kind, options=LIVE if kind == "matroska" else None)
+    assert numbers(path) == [0, 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(joined_files, "_find", None)
+        patch.setattr(joined_files, "TESTS", None)
+        assert numbers(path) == [0, 1]
+    joined(path, path, path)  # a file that has changed is searched again
+    if kind == "matroska":
+        assert numbers(path) == [0, 1, 2, 3]
+    else:
+        with pytest.raises(DataError, match="several recordings"):
+            numbers(path)
 
 
 def test_clips_have_every_frame_of_a_joined_video(tmp_path):

@@ -8,6 +8,7 @@ from made_up_clips import cut_off, write_ucf101
 from made_up_videos import encode, joined, seconds, shifted
 
 from nnunet_dsd.errors import DataError
+from video_triplet.clips import decoding
 from video_triplet.clips.checking import check_clips, examine_video
 from video_triplet.clips.decoding import read_video
 from video_triplet.clips.reading import open_clips
@@ -78,6 +79,16 @@ def test_a_video_whose_middle_is_gone_is_reported(tmp_path, ending):
     content[len(content) // 4 : 3 * len(content) // 4] = bytes(3 * len(content) // 4 - len(content) // 4)
     path.write_bytes(content)
     assert examine_video("a", path, True).problem is not None
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4"])
+def test_packets_are_counted_only_where_the_header_states_another_number(tmp_path, monkeypatch, name):
+    counted = []
+    monkeypatch.setattr(decoding, "shown_frames", lambda path: counted.append(path) or shown_frames(path))
+    assert len(list(read_video(noisy(tmp_path / name)))) == 75
+    assert not counted
+    assert len(list(read_video(trimmed(tmp_path / "trimmed.mp4")))) == 50
+    assert counted == [tmp_path / "trimmed.mp4"]
 
 
 def test_no_more_frames_are_counted_than_the_file_has(tmp_path):

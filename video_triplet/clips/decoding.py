@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -52,12 +52,13 @@ def read_video(path: Path, *, size: Size | None = None, fit: Fit = "stretch") ->
         DataError: if the file is empty, cannot be read, is cut off, or gives less than nine tenths of the frames that
             its own tables let a player show. Frames before the damage have been yielded by then.
     """
-    stated = stated_frames(path)
+    header = _by_tables(header_frames, path)
     count = 0
     for _, frame in decoded_frames(path):
         pixels = frame_pixels(frame)
         count += 1
         yield pixels if size is None else resize_to(pixels, size, crop=fit == "crop")
+    stated = count if count == header else _by_tables(shown_frames, path)
     if count < FEWEST_FRAMES * stated and count < stated - LACKING_FRAMES:
         raise DataError(f"{path} gives {count} of {stated} frames; it is damaged or cut off, copy it again")
 
@@ -72,9 +73,13 @@ def stated_frames(path: Path, *, quick: bool = False) -> int:
     Raises:
         DataError: if the file is missing or empty, or holds no video.
     """
+    return (_by_tables(header_frames, path) if quick else 0) or _by_tables(shown_frames, path)
+
+
+def _by_tables(count: Callable[[Path], int], path: Path) -> int:
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty; copy it again")
-        return (header_frames(path) if quick else 0) or shown_frames(path)
+        return count(path)
     except (av.error.FFmpegError, OSError) as error:
         raise DataError(f"{path} cannot be read ({error}); copy it again") from error

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from av import VideoFrame
+from av.filter import Graph
+from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError
 
 ALIGNED = 0.01  # how far a matrix may be from one that maps rows and columns to rows and columns, relative
+KINDS_OF_SIDE_DATA = 64  # more than FFmpeg knows
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
@@ -16,11 +21,33 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
 
     The pixel in column x and row y is shown in column a x + c y and row b x + d y, up to a shift and a scale.
     """
-    for data in frame.side_data:
+    for data in _with_known_side_data(frame).side_data:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d, *_ = np.frombuffer(data, dtype=np.int32).tolist()
             return a, b, c, d
     return None
+
+
+def _with_known_side_data(frame: VideoFrame) -> VideoFrame:
+    """Return a frame without side data of kinds unknown to PyAV, such as EXIF; because of one it refuses all."""
+    try:
+        len(frame.side_data)
+    except ValueError:
+        return _without_unknown_side_data(frame)
+    return frame
+
+
+def _without_unknown_side_data(frame: VideoFrame) -> VideoFrame:
+    known: set[object] = {kind.value for kind in Type}
+    unknown = [kind for kind in range(KINDS_OF_SIDE_DATA) if kind not in known]
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1)
+    )
+    filters = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in unknown]
+    graph.link_nodes(source, *filters, graph.add("buffersink")).configure()
+    graph.push(frame)
+    return graph.vpull()
 
 
 def as_shown(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:

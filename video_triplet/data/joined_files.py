@@ -1,7 +1,8 @@
 """Files that are several recordings, joined byte by byte, of which FFmpeg would read only the first or a part.
 
 MPEG streams, AVI and MXF may be joined so, and FFmpeg reads them to their end. Matroska says where each recording ends,
-so each is opened by itself. In the other kinds players show the first recording or a part, and they are refused.
+so each is opened by itself. In the other kinds players show the first recording or a part, and they are refused. A file
+is searched once per process, and again when it has changed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import io
 import mmap
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,25 +48,32 @@ class _Part(io.RawIOBase):
 
 def recordings(path: Path) -> Iterator[str | io.RawIOBase]:
     """Yield what `av.open` takes for each recording of a file, one behind the other; most files have one."""
-    with ExitStack() as stack:
-        file = stack.enter_context(path.open("rb"))
-        borders = _matroska_borders(file, path.stat().st_size)
-        if len(borders) <= 2:
-            stack.close()
-            yield str(path)
-        for start, end in pairwise(borders) if len(borders) > 2 else ():
+    borders = _matroska_borders(*_version(path))
+    if len(borders) <= 2:
+        yield str(path)
+        return
+    with path.open("rb") as file:
+        for start, end in pairwise(borders):
             yield _Part(file, start, end)
 
 
-def _matroska_borders(file: BinaryIO, size: int) -> list[int]:
+def _version(path: Path) -> tuple[Path, int, int]:
+    """Return what a search of a whole file is remembered by: path, size in bytes, and time of the last change."""
+    facts = path.stat()
+    return path, facts.st_size, facts.st_mtime_ns
+
+
+@cache
+def _matroska_borders(path: Path, size: int, changed: int) -> tuple[int, ...]:
     """Return where each recording of a Matroska file begins, and its end."""
     borders = [0]
-    while (end := _end_of_segment(file, borders[-1])) is not None and end < size:
-        file.seek(end)
-        if file.read(4) != EBML:
-            break
-        borders.append(end)
-    return [*borders, size]
+    with path.open("rb") as file:
+        while (end := _end_of_segment(file, borders[-1])) is not None and end < size:
+            file.seek(end)
+            if file.read(4) != EBML:
+                break
+            borders.append(end)
+    return (*borders, size)
 
 
 def _end_of_segment(file: BinaryIO, place: int) -> int | None:
@@ -96,16 +104,20 @@ def refuse_joined(path: Path, kind: str) -> None:
     Raises:
         DataError: saying how to join recordings.
     """
+    if _is_joined(kind, *_version(path)):
+        raise DataError(
+            f"{path} holds several recordings one behind the other, and players show only the first or a part of them; "
+            "take them apart, or join them with FFmpeg's concat demuxer (`ffmpeg -f concat -i LIST -c copy JOINED`)"
+        )
+
+
+@cache
+def _is_joined(kind: str, path: Path, size: int, changed: int) -> bool:
     is_joined = next((test for name, test in TESTS.items() if name in kind.split(",")), None)
-    if is_joined is None or not path.stat().st_size:
-        return
+    if is_joined is None or not size:
+        return False
     with path.open("rb") as file:
-        if not is_joined(file, path.stat().st_size):
-            return
-    raise DataError(
-        f"{path} holds several recordings one behind the other, and players show only the first or a part of them; "
-        "take them apart, or join them with FFmpeg's concat demuxer (`ffmpeg -f concat -i LIST -c copy JOINED`)"
-    )
+        return is_joined(file, size)
 
 
 def _two_films(file: BinaryIO, size: int) -> bool:

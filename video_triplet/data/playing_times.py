@@ -3,7 +3,8 @@
 The rules are those of FFmpeg's own players. The distance of two timestamps is how long a frame stays, unless no player
 would wait so long: where it is below zero (recordings joined byte by byte, a clock that was set back) or too long (a
 clock that was set forward), where timestamps are missing or the clock stands still, a frame stays as long as the
-nominal rate says.
+nominal rate says. A short step back is no clock set back: in MPEG-PS timestamps of frames that were decoded in another
+order go back by a frame or two and make up for it soon.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ LONGEST_WITH_JUMPS, LONGEST_WITHOUT_JUMPS = 10, 3600
 CLOCK_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT among the flags of a kind of file
 USUAL_RATE = Fraction(25)  # FFmpeg's own assumption where a file names no rate
 STANDS_STILL = 10  # so many repetitions of a timestamp are no rounding, and the clock is not believed
+SHORT_STEP_BACK = 10  # frames; fewer are frames out of order
 
 
 class PlayingTimes:
@@ -86,10 +88,12 @@ class _Clock:
         self._repeats = self._repeats + 1 if step == 0 else 0
         if self._repeats >= STANDS_STILL:
             self.now += self._usual * (STANDS_STILL if self._repeats == STANDS_STILL else 1)
+        elif step is not None and -SHORT_STEP_BACK * self._usual < step < 0:
+            self.now += self._usual
         elif step is None or not 0 <= step <= self._patience:
             self.now += self._usual
             self._offset = self.now - stamp
-        else:  # after missing timestamps it may be ahead, and makes up for it where a step is long enough
+        else:  # if it is ahead, as after missing timestamps or a short step back, it makes up for it in a long step
             self.now = max(stamp + self._offset, self.now + min(step, self._usual))
         self.faults += step is not None and step <= 0
         self._first = stamp if self._first is None else self._first

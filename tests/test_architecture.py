@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "distillation": {"config"},
     "presets": set(),
     "networks": {"distillation", "config"},
-    "plans": {"networks", "config", "misplaced_blocks", "nnunet_folders"},
+    "plans": {"networks", "config", "misplaced_blocks", "nnunet_folders", "presets"},
     "trainers": {"networks", "distillation", "config", "encoder_teacher", "misplaced_blocks", "registry"},
     "plugin": {"registry"},
     "datasets": {"nnunet_folders", "machine"},

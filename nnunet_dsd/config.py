@@ -24,6 +24,7 @@ from nnunet_dsd.declared_settings import (
 )
 
 PLANS_KEY = "self_distillation"
+DERIVED_FROM_KEY = "self_distillation_derived_from"  # at the top of derived plans: the name of the original ones
 
 TeacherChoice = Literal["deepest", "mean", "reversed"]
 Reduction = Literal["sum", "mean"]

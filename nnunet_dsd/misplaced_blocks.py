@@ -1,4 +1,7 @@
-"""Finds settings in plans that nothing would read: a block misspelt or in the wrong place, settings without one."""
+"""Finds settings in plans that nothing would read: a block misspelt or in the wrong place, settings without one.
+
+Plans also hold what nnU-Net, other planners and other plugins write. A name that may be theirs is not ours.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nnunet_dsd.config import PLANS_KEY, setting_names
+from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, setting_names
 from nnunet_dsd.errors import SettingsError
 
-OWN_KEYS = ("self_distillation_derived_from",)
-ABBREVIATIONS = ("dsd", "distil", "distill", "selfdistil", "selfdistill")
+ABBREVIATIONS = ("dsd",)
 LIKENESS = 0.75  # of 0 to 1: a few wrong, missing or added letters in the block's name
+SELF_LIKENESS = 0.7  # the same for what stands before "distillation", so that another distillation is another's
+CONFIGURATION_KEYS = ("inherits_from", "data_identifier", "patch_size")  # one of them makes a table a configuration
+COMMON_NAMES = ("seed", "schedule", "augmentation", "feature_size", "learning_rate", "weight_decay")
+TRAINING_NAMES = (*COMMON_NAMES, "epochs", "optimiser", "save_every", "mirror_axes")
+DISTILLATION_NAMES = ("temperature", "alpha", "beta", "eta", "reduction", "teacher", "feedback", "bottlenecks")
 
 
 def misplaced_blocks(plans: Mapping[str, Any]) -> list[str]:
@@ -43,21 +50,31 @@ def _entries(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[
             yield from _entries(value, here)
 
 
+def _in_configuration(path: tuple[str, ...]) -> bool:
+    return len(path) == 3 and path[0] == "configurations"
+
+
 def _is_block(path: tuple[str, ...]) -> bool:
-    return len(path) == 3 and path[0] == "configurations" and path[2] == PLANS_KEY
+    return _in_configuration(path) and path[2] == PLANS_KEY
+
+
+def _is_configuration(path: tuple[str, ...], value: Any) -> bool:
+    named = len(path) == 2 and path[0] == "configurations"
+    return named and isinstance(value, Mapping) and any(key in value for key in CONFIGURATION_KEYS)
 
 
 def _problem(path: tuple[str, ...], value: Any) -> str | None:
-    key, at_top = path[-1], len(path) == 1
-    in_configuration = len(path) == 3 and path[0] == "configurations"
-    if _is_block(path) or (at_top and key in OWN_KEYS):
+    key, in_reach = path[-1], len(path) == 1 or _in_configuration(path)  # where a block or a setting may be meant
+    among_configurations = len(path) == 2 and path[0] == "configurations"
+    if _is_block(path) or _is_configuration(path, value) or path == (DERIVED_FROM_KEY,):
         return None
     place = f"'{key}' in {_place(path)}"
-    if key == PLANS_KEY:
+    if key == PLANS_KEY and (in_reach or among_configurations or isinstance(value, Mapping)):
         return f"{place} is not read: the block belongs into a configuration, as configurations > 3d_fullres > {key}"
-    if _looks_like_the_block(key) or ((at_top or in_configuration) and _holds_settings(value)):
+    misspelt = (in_reach or among_configurations) and _looks_like_the_block(key)
+    if misspelt or (in_reach and _holds_settings(value)):
         return f"{place} is not read: the block of settings is called '{PLANS_KEY}', in a configuration of the plans"
-    if (at_top or in_configuration) and key in setting_names():
+    if in_reach and key in setting_names() and key not in COMMON_NAMES:
         return f"{place} is not read: settings belong into the block '{PLANS_KEY}' of a configuration"
     return None
 
@@ -68,12 +85,24 @@ def _place(path: tuple[str, ...]) -> str:
 
 def _looks_like_the_block(key: str) -> bool:
     plain, wanted = (re.sub(r"[\W_]+", "", name).casefold() for name in (key, PLANS_KEY))
-    return plain in ABBREVIATIONS or difflib.SequenceMatcher(None, plain, wanted).ratio() >= LIKENESS
+    before_distillation = re.split(r"d[aeiou]?[st]", plain, maxsplit=1)[0].removeprefix("dual")
+    is_self = _likeness(before_distillation, "self") >= SELF_LIKENESS
+    return plain in ABBREVIATIONS or (is_self and _likeness(plain, wanted) >= LIKENESS)
+
+
+def _likeness(first: str, second: str) -> float:
+    return difflib.SequenceMatcher(None, first, second).ratio()
 
 
 def _holds_settings(value: Any) -> bool:
-    """Tell whether a table is one of settings, whatever it is called: half of its names are names of settings."""
-    if not isinstance(value, Mapping) or not value:
+    """Tell whether a table is one of our settings, whatever it is called.
+
+    One name that nobody else has is enough. Of the others it takes three, two of them of a distillation: a table of
+    epochs, learning rate and weight decay may be any plugin's.
+    """
+    if not isinstance(value, Mapping):
         return False
-    known = sum(key in setting_names() for key in value)
-    return 2 * known >= len(value)
+    known = [key for key in value if key in setting_names()]
+    of_a_distillation = [key for key in known if key in DISTILLATION_NAMES]
+    others_too = (*TRAINING_NAMES, *DISTILLATION_NAMES)
+    return any(key not in others_too for key in known) or (len(known) >= 3 and len(of_a_distillation) >= 2)

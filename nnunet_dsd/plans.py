@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.common.likeness import did_you_mean, listed
-from nnunet_dsd.config import PLANS_KEY, mirror_axes_problems, read_settings
+from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, mirror_axes_problems, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.files import write_text
 from nnunet_dsd.misplaced_blocks import misplaced_blocks
@@ -20,7 +20,6 @@ from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.presets import Preset
 
 MINIMUM_FEATURES = 4
-DERIVED_FROM_KEY = "self_distillation_derived_from"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,31 @@ BLOCK = {"epochs": 2}
 SPELLINGS = [
     *("self_destillation", "self_distilation", "self_distillaton", "selfdistillation", "self-distillation"),
     *("selfDistillation", "Self_Distillation", "SELF_DISTILLATION", "self distillation", "self__distillation"),
-    *("self_distillation ", "self_distill", "self_distillations", "distillation", "self_distillation_settings"),
+    *("self_distillation ", "self_distill", "self_distillations", "sel_distillation", "self_distillation_settings"),
     *("slef_distillation", "self_distilltaion", "dual_self_distillation", "self.distillation", "dsd", "DSD"),
 ]
-OTHERS = ["knowledge_distillation", "deep_supervision", "self_attention", "selection", "segmentation", "label_manager"]
+OTHERS = [
+    *("deep_supervision", "self_attention", "self_supervised", "self_training", "selection", "segmentation"),
+    *("distillation", "distillation_loss", "deep_distillation", "online_distillation", "use_distillation"),
+    *("kd_distillation", "knowledge_distillation", "mutual_distillation", "dual_distillation", "model_distillation"),
+    *("self_supervised_distillation", "distillation_settings", "label_manager", "pretrain_info"),
+]
+OF_OTHERS = {
+    "swin": {"feature_size": 48},
+    "ssl": {"temperature": 0.1, "epochs": 100, "learning_rate": 1e-3, "seed": 1},
+    "optimizer": {"learning_rate": 1e-3, "weight_decay": 1e-5},
+    "training": {"epochs": 100, "learning_rate": 1e-3, "weight_decay": 1e-5, "schedule": "cosine", "seed": 7},
+    "data_augmentation": {"mirror_axes": [0, 1]},
+    "tversky": {"alpha": 0.3, "beta": 0.7, "reduction_of_classes": "mean"},
+    "kd": {"teacher": "nnUNetTrainer__nnUNetPlans__3d_fullres", "temperature": 4.0},
+    "seed": 1234,
+    "schedule": "cosine",
+    "augmentation": "strong",
+    "feature_size": 48,
+    "learning_rate": 1e-3,
+    "weight_decay": {"encoder": 1e-5},
+    "pretrain_info": {"checkpoint_path": "/x/y.pth", "pt_num_in_channels": 1, "key_to_encoder": "encoder.stages"},
+}
 
 
 def plans_with(path, value):
@@ -59,8 +80,56 @@ def test_the_block_in_the_wrong_place_is_refused_with_the_right_one(place):
 def test_settings_without_a_block_and_a_block_of_any_other_name_are_refused(place):
     (problem,) = misplaced_blocks(plans_with((*place, "temperature"), 2.0))
     assert "settings belong into the block 'self_distillation'" in problem
-    (problem,) = misplaced_blocks(plans_with((*place, "my_settings"), {"temperature": 2.0, "alhpa": 1}))
+
+
+@pytest.mark.parametrize("place", [(), ("configurations", "3d_fullres")])
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"temperature": 2.0, "alpha": 0.1, "beta": 0.1},
+        {"temperature": 2.0, "alpha": 0.1, "epochs": 2},
+        {"eta_decay": 0.5, "alhpa": 1},
+        {"feedback_teacher": "x", "what": 1, "else": 2},
+        *({"encoder_supervision": 0.5}, {"iterations_per_epoch": 5}, {"distillation_ramp": 0.1}),
+    ],
+)
+def test_a_block_of_any_other_name_is_refused_where_its_settings_are_ours(place, table):
+    (problem,) = misplaced_blocks(plans_with((*place, "my_settings"), table))
     assert "'my_settings'" in problem
+
+
+@pytest.mark.parametrize("place", [(), ("configurations", "3d_fullres")])
+@pytest.mark.parametrize("key", OF_OTHERS)
+def test_what_other_planners_and_plugins_write_passes(place, key):
+    assert misplaced_blocks(plans_with((*place, key), OF_OTHERS[key])) == []
+
+
+@pytest.mark.parametrize("key", ["distillation", "self_distillation", "selfdistillation", "temperature", "alpha"])
+def test_what_a_network_is_built_with_passes(key):
+    path = ("configurations", "3d_fullres", "architecture", "arch_kwargs", key)
+    assert misplaced_blocks(plans_with(path, value=False)) == []
+
+
+@pytest.mark.parametrize("name", ["self_distillation", "3d_fullres_self_distillation", "self_distillation_2d", "dsd"])
+def test_a_configuration_may_be_called_what_its_maker_likes(name):
+    inheriting = {"inherits_from": "3d_fullres", PLANS_KEY: BLOCK}
+    assert misplaced_blocks(plans_with(("configurations", name), inheriting)) == []
+    (problem,) = misplaced_blocks(plans_with(("configurations", name), {**inheriting, "dsd": {}}))
+    assert problem.startswith(f"'dsd' in configurations > {name}")
+
+
+def test_plans_of_residual_encoders_pass():
+    plans = {
+        **example_plans(),
+        "plans_name": "nnUNetResEncUNetLPlans",
+        "experiment_planner_used": "nnUNetPlannerResEncL",
+    }
+    for configuration in plans["configurations"].values():
+        if "architecture" in configuration:
+            architecture = configuration["architecture"]
+            architecture["network_class_name"] = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
+            architecture["arch_kwargs"]["n_blocks_per_stage"] = architecture["arch_kwargs"].pop("n_conv_per_stage")
+    assert misplaced_blocks(plans) == []
 
 
 def test_the_block_itself_and_what_is_in_it_are_left_to_the_settings_own_check():
@@ -84,5 +153,5 @@ def test_derived_plans_are_not_refused_and_misspelt_ones_are_not_derived_from():
 def test_all_mistakes_are_listed_at_once():
     plans = plans_with(("configurations", "3d_fullres", "self_destillation"), BLOCK)
     plans["temperature"] = 2
-    with pytest.raises(SettingsError, match=r"2 problem\(s\)"):
+    with pytest.raises(SettingsError, match="2 problems in the plans"):
         refuse_misplaced_blocks(plans, source="the plans")

@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ HEADS_KEY = "distillation_heads"
 OPTIMISER_KEY = "distillation_optimiser"
 SETTINGS_KEY = "self_distillation_settings"
 TEACHERS_KEY = "feedback_teachers"
-OUR_KEYS = (HEADS_KEY, OPTIMISER_KEY, SETTINGS_KEY, TEACHERS_KEY)
 STOCK_KEYS = (
     "network_weights",
     "optimizer_state",
@@ -133,6 +132,24 @@ def as_checkpoint_file(given: CheckpointSource) -> Iterator[tuple[str, Mapping[s
         yield str(path), given, source
 
 
+def require_parts(checkpoint: Mapping[str, Any], needed: Sequence[str], *, source: str) -> None:
+    """Refuse a checkpoint that holds weights, but not what else is needed of a training's.
+
+    Args:
+        checkpoint: The checkpoint as read.
+        needed: Keys of it.
+        source: What it was read from, for the message.
+
+    Raises:
+        CheckpointError: naming what it lacks.
+    """
+    if lacking := [name for name in needed if checkpoint.get(name) is None]:
+        raise CheckpointError(
+            f"{source} holds weights, but not how they were trained: it lacks {', '.join(lacking)}. Use a checkpoint "
+            "as nnU-Net's training wrote it"
+        )
+
+
 def check_can_be_continued(checkpoint: Mapping[str, Any], *, source: str) -> None:
     """Refuse a checkpoint from which no training can go on.
 
@@ -162,14 +179,7 @@ def check_weights_fit(
         CheckpointError: naming the first keys that are missing, unknown or of another shape.
     """
     found = {key.removeprefix("module."): value for key, value in weights.items()}
-    problems = [f"'{key}' is missing" for key in expected if key not in found]
-    problems += [f"'{key}' is not part of this network" for key in found if key not in expected]
-    problems += [
-        f"'{key}' has shape {tuple(found[key].shape)}, this network needs {tuple(value.shape)}"
-        for key, value in expected.items()
-        if key in found and found[key].shape != value.shape
-    ]
-    if problems:
+    if problems := weight_problems(found, expected):
         shown = "; ".join(problems[:3])
         raise CheckpointError(
             f"{source} belongs to another architecture: {len(problems)} weights do not fit ({shown}). Train with the "
@@ -177,7 +187,20 @@ def check_weights_fit(
         )
 
 
-def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, source: str) -> str:
+def weight_problems(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return a sentence for each of a network's weights that is missing, unknown or of another shape."""
+    return [
+        *(f"'{key}' is missing" for key in expected if key not in found),
+        *(f"'{key}' is not part of this network" for key in found if key not in expected),
+        *(
+            f"'{key}' has shape {tuple(found[key].shape)}, this network needs {tuple(value.shape)}"
+            for key, value in expected.items()
+            if key in found and found[key].shape != value.shape
+        ),
+    ]
+
+
+def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, own: Settings, source: str) -> str:
     """Refuse to continue an unfinished training with another loss or optimiser; return what else has changed.
 
     The budget may change, and a finished training may be validated with whatever settings.
@@ -185,12 +208,13 @@ def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, sou
     Args:
         checkpoint: The checkpoint as read; one without our settings passes.
         settings: The settings to continue with.
+        own: The trainer's own where the plans are silent; a setting younger than the checkpoint was at that.
         source: What the checkpoint was read from, for the message.
 
     Raises:
         CheckpointError: listing the settings that must not change.
     """
-    before, now = _settings_before(checkpoint), dataclasses.asdict(settings)
+    before, now = _settings_before(checkpoint, own), dataclasses.asdict(settings)
     changed = [name for name in now if name in before and before[name] != now[name]]
     refused = [name for name in changed if name not in BUDGET_SETTINGS]
     if refused and checkpoint["current_epoch"] < before["epochs"]:
@@ -202,7 +226,7 @@ def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, sou
     return "; ".join(f"{name} was {before[name]}, is {now[name]}" for name in changed)
 
 
-def _settings_before(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all settings of a checkpoint, none if it has none; one that came later was at its default."""
+def _settings_before(checkpoint: Mapping[str, Any], own: Settings) -> dict[str, Any]:
+    """Return all settings of a checkpoint, none if it has none; one that came later was at the trainer's own."""
     before = checkpoint.get(SETTINGS_KEY)
-    return {} if before is None else {**dataclasses.asdict(Settings()), **before}
+    return {} if before is None else {**dataclasses.asdict(own), **before}

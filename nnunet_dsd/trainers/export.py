@@ -19,7 +19,7 @@ from nnunet_dsd.files import require_writable, whole_folder
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.registry import find_trainer
-from nnunet_dsd.trainers.checkpoint import HEADS_KEY, check_weights_fit, read_checkpoint
+from nnunet_dsd.trainers.checkpoint import HEADS_KEY, check_weights_fit, read_checkpoint, require_parts
 from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, require_new_folder
 from nnunet_dsd.trainers.optimiser_state import is_head, split_state
 from nnunet_dsd.trainers.plain_network import build_plain_network
@@ -97,10 +97,11 @@ def export_checkpoint(source: Path, target: Path, *, plans: dict[str, Any], data
     """Write a stock-only copy of one checkpoint and check that its network's output is bitwise that of the original.
 
     Raises:
-        CheckpointError: if stock nnU-Net cannot rebuild the network, or the outputs differ.
+        CheckpointError: if it holds weights only, stock nnU-Net cannot rebuild the network, or the outputs differ.
         OSError: if it cannot be written.
     """
     original = read_checkpoint(source)
+    require_parts(original, ("trainer_name", "init_args", "logging"), source=str(source))
     _require_stock_architecture(original["trainer_name"], source)
     configuration = original["init_args"]["configuration"]
     stock = _build_stock(plans, configuration, dataset_json)
@@ -127,7 +128,7 @@ def stock_only(checkpoint: Mapping[str, Any], stock: nn.Module) -> dict[str, Any
     exported = published_checkpoint(checkpoint)
     exported["network_weights"] = _without_heads(checkpoint["network_weights"])
     exported["trainer_name"] = STOCK_TRAINER
-    exported["optimizer_state"] = _stock_optimiser(checkpoint["optimizer_state"], len(list(stock.parameters())))
+    exported["optimizer_state"] = _stock_optimiser(checkpoint.get("optimizer_state"), len(list(stock.parameters())))
     return exported
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
 
 from nnunet_dsd.errors import CheckpointError, DataError
-from nnunet_dsd.trainers.checkpoint import read_checkpoint
+from nnunet_dsd.trainers.checkpoint import read_checkpoint, require_parts
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class FinishedModel:
 def _require_loadable(folder: Path, path: Path) -> None:
     """Refuse a checkpoint of a trainer that is not installed, or of another configuration than its folder's."""
     checkpoint = read_checkpoint(path)
+    require_parts(checkpoint, ("trainer_name", "init_args"), source=str(path))
     trainer = checkpoint["trainer_name"]
     try:
         recursive_find_trainer_class_by_name(trainer)

@@ -21,7 +21,7 @@ from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.networks.taps import HEADS_NAME, TappedHeads, attach
 from nnunet_dsd.networks.ushape import NetworkLevels, check_patch_size
-from nnunet_dsd.trainers.checkpoint import HEADS_KEY
+from nnunet_dsd.trainers.checkpoint import HEADS_KEY, weight_problems
 from nnunet_dsd.trainers.loss import LossOfTerms
 from nnunet_dsd.trainers.loss_figure import draw_loss_terms
 from nnunet_dsd.trainers.planned import PlannedTrainer
@@ -146,13 +146,12 @@ class HeadedTrainer(PlannedTrainer):
                 f"{source} holds no distillation heads, so it was not written by {type(self).__name__}. To start from "
                 "another model's weights use -pretrained_weights; to predict use nnUNetv2_predict"
             )
-        try:
-            self.heads().load_state_dict(checkpoint[HEADS_KEY])
-        except RuntimeError as error:
+        if problems := weight_problems(checkpoint[HEADS_KEY], self.heads().state_dict()):
             raise CheckpointError(
-                f"the distillation heads in {source} were made with other settings ({error}). Continue with the plans "
-                "the training began with"
-            ) from error
+                f"the distillation heads in {source} were made with other settings: {len(problems)} of their weights "
+                f"do not fit ({'; '.join(problems[:3])}). Continue with the plans the training began with"
+            )
+        self.heads().load_state_dict(checkpoint[HEADS_KEY])
 
     def after_loading(self) -> None:
         """Make room in the restored log for the loss terms."""

@@ -105,9 +105,13 @@ class PlannedTrainer(nnUNetTrainer):
                 f"The plans name a teacher, but {type(self).__name__} trains without one; to be taught, train with "
                 "nnUNetTrainerHLFD or another trainer whose name ends in HLFD"
             )
-        own = read_settings(None, defaults=self.defaults, fixed=self.fixed)
-        changed = self.settings.differences(own)
+        changed = self.settings.differences(self.own_settings())
         self.print_to_log_file("Self-distillation settings that differ from this trainer's defaults:", changed)
+
+    @classmethod
+    def own_settings(cls) -> Settings:
+        """Return what this trainer uses where the plans are silent."""
+        return read_settings(None, defaults=cls.defaults, fixed=cls.fixed)
 
     def _build_training_network(
         self,
@@ -243,7 +247,7 @@ class PlannedTrainer(nnUNetTrainer):
         """Load a checkpoint's content, which also lies under `path`, after everything about it was checked."""
         check_can_be_continued(content, source=source)
         check_weights_fit(content["network_weights"], self.bare_network().state_dict(), source=source)
-        changed = check_settings_fit(content, self.settings, source=source)
+        changed = check_settings_fit(content, self.settings, own=self.own_settings(), source=source)
         whole = join_states(content["optimizer_state"], content.get(OPTIMISER_KEY))
         state = state_to_load(whole, self.optimizer, source=source)
         self.restore_extra_parts(content, source)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
 from nnunet_dsd.config import PLANS_KEY
-from nnunet_dsd.trainers.checkpoint import STOCK_KEYS
+from nnunet_dsd.trainers.checkpoint import STOCK_KEYS, require_parts
 from nnunet_dsd.trainers.headed import LOG_PREFIX
+from nnunet_dsd.trainers.path_patterns import last_part, text_without_paths
 
 # What nnU-Net reads of a dataset.json, and what tells where the data come from; not its lists of cases and files.
 DATASET_KEYS = (
@@ -19,9 +19,6 @@ DATASET_KEYS = (
 )
 INIT_ARGUMENTS = ("plans", "configuration", "fold", "dataset_json", "device")
 SCRUBBED = ("logging", "init_args", "trainer_name", "inference_allowed_mirroring_axes")
-WHOLE_PATH = re.compile(r"(file:)?\s*(~|[A-Za-z]:)?[\\/].*", re.DOTALL)
-HOME = re.compile(r"([\\/](home|Users)[\\/][^\\/]+|[\\/]root|~)")  # whose last part would be a person's name
-PATH_IN_TEXT = re.compile(r"(?<![\w:/\\.~])(?:file://)?(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/\"'<>|,;()]+){2,}")
 
 
 def published_plans(plans: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,7 +27,7 @@ def published_plans(plans: Mapping[str, Any]) -> dict[str, Any]:
     for configuration in copied.get("configurations", {}).values():
         block = configuration.get(PLANS_KEY) or {}
         if block.get("feedback_teacher"):
-            block["feedback_teacher"] = _last_part(block["feedback_teacher"])
+            block["feedback_teacher"] = last_part(block["feedback_teacher"])
     return copied
 
 
@@ -41,7 +38,12 @@ def published_dataset(dataset_json: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def published_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a checkpoint with nothing but what stock nnU-Net reads, its weights untouched."""
+    """Return a copy of a checkpoint with nothing but what stock nnU-Net reads, its weights untouched.
+
+    Raises:
+        CheckpointError: if it holds weights only.
+    """
+    require_parts(checkpoint, ("init_args", "logging"), source="the checkpoint")
     copied = {key: without_paths(value) if key in SCRUBBED else value for key, value in checkpoint.items()}
     copied = {key: value for key, value in copied.items() if key in STOCK_KEYS}
     arguments = {key: value for key, value in checkpoint["init_args"].items() if key in INIT_ARGUMENTS}
@@ -62,15 +64,4 @@ def without_paths(value: Any) -> Any:
         return type(value)(without_paths(entry) for entry in value)
     if isinstance(value, PurePath):
         return value.name
-    return _text_without_paths(value) if isinstance(value, str) else value
-
-
-def _text_without_paths(text: str) -> str:
-    if WHOLE_PATH.fullmatch(text) and "\n" not in text.strip():
-        return _last_part(text)
-    return PATH_IN_TEXT.sub(lambda found: _last_part(found[0]), text)
-
-
-def _last_part(path: str) -> str:
-    whole = re.sub(r"^(file:(//)?)?([A-Za-z]:)?", "", path.strip().rstrip("\\/"))
-    return "home" if HOME.fullmatch(whole) else re.split(r"[\\/]", whole)[-1]
+    return text_without_paths(value) if isinstance(value, str) else value

@@ -19,7 +19,7 @@ from torch import nn
 
 from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.errors import DataError, TeacherError
-from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint
+from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint, require_parts
 from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
 from nnunet_dsd.trainers.plain_network import build_plain_network
 
@@ -222,6 +222,7 @@ def load_networks(teacher: TeacherModel) -> list[nn.Module]:
     for fold in teacher.folds:
         path = teacher.path(fold)
         checkpoint = read_checkpoint(path)
+        require_parts(checkpoint, ("trainer_name",), source=str(path))
         network = build_plain_network(
             checkpoint["trainer_name"], teacher.plans_manager, teacher.manager, teacher.dataset_json
         )

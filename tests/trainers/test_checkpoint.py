@@ -199,16 +199,27 @@ def saved_with(epoch, **settings):
 def test_an_unfinished_training_is_not_continued_with_another_loss_or_optimiser():
     checkpoint = saved_with(4, temperature=2.0, optimiser="sgd")
     with pytest.raises(CheckpointError, match=r"temperature was 2\.0, is 3\.0; optimiser was sgd, is adamw"):
-        check_settings_fit(checkpoint, Settings(epochs=10, temperature=3.0, optimiser="adamw"), source="here")
+        check_settings_fit(
+            checkpoint, Settings(epochs=10, temperature=3.0, optimiser="adamw"), own=Settings(), source="here"
+        )
 
 
 def test_another_budget_is_allowed_and_said():
-    said = check_settings_fit(saved_with(4, seed=1), Settings(epochs=20, seed=1), source="here")
+    said = check_settings_fit(saved_with(4, seed=1), Settings(epochs=20, seed=1), own=Settings(), source="here")
     assert said == "epochs was 10, is 20"
-    assert check_settings_fit(saved_with(4), Settings(epochs=10), source="here") == ""
+    assert check_settings_fit(saved_with(4), Settings(epochs=10), own=Settings(), source="here") == ""
 
 
 def test_a_finished_training_and_a_checkpoint_of_stock_nnunet_pass_with_any_settings():
     other = Settings(epochs=10, temperature=4.5)
-    assert "temperature" in check_settings_fit(saved_with(10, temperature=2.0), other, source="here")
-    assert check_settings_fit({"current_epoch": 4}, other, source="here") == ""
+    assert "temperature" in check_settings_fit(saved_with(10, temperature=2.0), other, own=Settings(), source="here")
+    assert check_settings_fit({"current_epoch": 4}, other, own=Settings(), source="here") == ""
+
+
+def test_a_setting_younger_than_the_checkpoint_was_at_the_trainers_own_value():
+    checkpoint = saved_with(4)
+    del checkpoint[SETTINGS_KEY]["encoder_supervision"]
+    own = Settings(encoder_supervision=0.5)
+    assert check_settings_fit(checkpoint, Settings(epochs=10, encoder_supervision=0.5), own=own, source="here") == ""
+    with pytest.raises(CheckpointError, match=r"encoder_supervision was 0\.5, is 0\.0"):
+        check_settings_fit(checkpoint, Settings(epochs=10), own=own, source="here")

@@ -9,7 +9,7 @@ from trainer_workplace import RESIDUAL, made_up_batch, read, same_weights, small
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.errors import CheckpointError, DataError, RegistryError
 from nnunet_dsd.networks.taps import HEADS_NAME
-from nnunet_dsd.trainers.checkpoint import HEADS_KEY, OUR_KEYS, TEACHERS_KEY
+from nnunet_dsd.trainers.checkpoint import HEADS_KEY, STOCK_KEYS, TEACHERS_KEY
 from nnunet_dsd.trainers.export import export_model
 
 FINAL = "checkpoint_final.pth"
@@ -55,7 +55,7 @@ def test_the_copy_is_stock_only_and_predicts_the_same(trained, model, tmp_path, 
     assert copy["trainer_name"] == "nnUNetTrainer"
     stock = stock_network(trained)
     assert copy["network_weights"].keys() == stock.state_dict().keys()
-    assert set(OUR_KEYS).isdisjoint(copy)
+    assert copy.keys() <= set(STOCK_KEYS)
     assert [key for key in copy["logging"] if "distillation" in key] == []
     assert same_weights(copy["network_weights"], trained.bare_network().state_dict())
     for name in ("plans.json", "dataset.json"):
@@ -73,7 +73,7 @@ def test_the_copy_of_a_student_knows_nothing_of_its_teacher(nnunet, tmp_path):
     assert read(model / "fold_0" / FINAL)[TEACHERS_KEY] == student.teacher_hashes
     (written,) = export_model(model, tmp_path / "copy", checkpoint=FINAL)
     copy = read(written)
-    assert set(OUR_KEYS).isdisjoint(copy)
+    assert copy.keys() <= set(STOCK_KEYS)
     assert same_weights(copy["network_weights"], student.bare_network().state_dict())
 
 
@@ -165,3 +165,19 @@ def test_a_truncated_checkpoint_is_refused(model, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="cannot be read"):
         export_model(model, tmp_path / "copy", checkpoint=FINAL)
+
+
+@pytest.mark.parametrize("lacking", ["trainer_name", "init_args", "logging"])
+def test_a_checkpoint_of_weights_only_is_refused(model, tmp_path, capsys, lacking):
+    rewrite(model, **{lacking: None})
+    assert main(["export", str(model), "-o", str(tmp_path / "copy")]) == 1
+    said = capsys.readouterr().err
+    assert f"lacks {lacking}" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_checkpoint_without_its_optimiser_is_exported(model, trained, tmp_path):
+    rewrite(model, optimizer_state=None)
+    (written,) = export_model(model, tmp_path / "copy", checkpoint=FINAL)
+    assert same_weights(read(written)["network_weights"], trained.bare_network().state_dict())

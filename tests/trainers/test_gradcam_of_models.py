@@ -267,6 +267,17 @@ def test_a_renamed_model_folder_is_refused(nnunet, tmp_path, capsys):
             assert "3d_fullres" in said
 
 
+@pytest.mark.parametrize("lacking", ["trainer_name", "init_args"])
+def test_weights_without_how_they_were_trained_are_refused(nnunet, tmp_path, capsys, lacking):
+    trainer = nnunet.trainer()
+    trainer.initialize()
+    model = write_model(trainer)
+    path = model / "fold_0" / "checkpoint_final.pth"
+    torch.save({key: value for key, value in read(path).items() if key != lacking}, path)
+    assert gradcam(nnunet, [model], tmp_path / "looked") == 1
+    assert f"lacks {lacking}" in " ".join(capsys.readouterr().err.split())
+
+
 def test_every_trainer_that_is_not_installed_is_told(nnunet, tmp_path, capsys):
     trainer = nnunet.trainer()
     trainer.initialize()

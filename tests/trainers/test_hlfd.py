@@ -231,6 +231,14 @@ def test_a_missing_fold_is_named_with_those_there_are(taught):
         student.initialize()
 
 
+def test_a_teacher_of_weights_only_is_refused(taught):
+    teacher, student = taught()
+    path = Path(teacher.output_folder) / "checkpoint_final.pth"
+    torch.save({"network_weights": read(path)["network_weights"]}, path)
+    with pytest.raises(CheckpointError, match=r"fold_0/checkpoint_final.pth holds weights.* lacks trainer_name"):
+        student.initialize()
+
+
 def test_a_teacher_that_knows_the_validation_cases_is_refused_unless_asked_for(taught):
     taught(fold=1)
     _, student = taught(feedback_teacher_folds="1")

@@ -15,9 +15,9 @@ from trainer_workplace import CASES, CLASSES, read, write_model
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.config import PLANS_KEY
-from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.errors import CheckpointError, DataError, SetupError
 from nnunet_dsd.trainers.export import export_model
-from nnunet_dsd.trainers.published import without_paths
+from nnunet_dsd.trainers.published import published_checkpoint
 
 FINAL = "checkpoint_final.pth"
 IDENTIFIERS = [f"ball_{index}" for index in range(CASES)]
@@ -142,31 +142,6 @@ def test_validation_that_is_not_there_is_refused_before_anything_is_written(stud
     assert not (tmp_path / "copy").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("/home/me/data", "data"),
-        ("/home/me/my data/", "my data"),
-        ("~/models/x", "x"),
-        ("/home/agathe", "home"),
-        ("/home/agathe/", "home"),
-        ("C:\\Users\\agathe", "home"),
-        ("file:///Users/agathe", "home"),
-        ("/root", "home"),
-        ("kept in /home/agathe by hand", "kept in home by hand"),
-        ("C:\\Users\\me\\x", "x"),
-        ("file:///home/me/x.json", "x.json"),
-        ("see '/home/me/x' and D:/y/z.txt", "see 'x' and z.txt"),
-        ("https://example.org/a/b", "https://example.org/a/b"),
-        ("T1/T2 and/or 3 mm/s", "T1/T2 and/or 3 mm/s"),
-        ("dynamic_network_architectures.architectures.unet.PlainConvUNet",) * 2,
-        (Path("/home/me/x"), "x"),
-    ],
-)
-def test_a_path_is_only_its_last_part(text, kept):
-    assert without_paths({"a": [(text,)]}) == {"a": [(kept,)]}
-
-
 def refused(student, output, capsys):
     assert main(["export", str(student), "-o", str(output)]) == 1
     said = capsys.readouterr().err
@@ -223,3 +198,11 @@ def test_a_folder_without_permission_is_refused_in_words(student, tmp_path, caps
 
 def test_the_data_set_of_these_tests_has_its_name_in_the_plans_only(student):
     assert json.loads((student / "plans.json").read_text())["dataset_name"] == CLASSES
+
+
+@pytest.mark.parametrize("lacking", ["init_args", "logging"])
+def test_a_checkpoint_of_weights_only_is_not_published(lacking):
+    whole = {"network_weights": {}, "init_args": {}, "logging": {}}
+    assert published_checkpoint(whole)["network_weights"] == {}
+    with pytest.raises(CheckpointError, match=f"lacks {lacking}"):
+        published_checkpoint({key: value for key, value in whole.items() if key != lacking})

@@ -20,6 +20,7 @@ from trainer_workplace import (
 
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.errors import CheckpointError
+from nnunet_dsd.trainers.checkpoint import HEADS_KEY, SETTINGS_KEY
 
 NAMES = ON_NNUNET_NETWORKS
 CASES = [(name, "sgd") for name in NAMES] + [("nnUNetTrainerDSD", "adamw")]
@@ -160,6 +161,31 @@ def test_heads_made_with_other_settings_are_refused(nnunet, changed):
     path = saved(nnunet.initialized(settings={"bottlenecks": "shared", "feature_l2": 0.0}))
     with pytest.raises(CheckpointError, match="with other settings"):
         nnunet.trainer(settings=changed).load_checkpoint(path)
+
+
+@pytest.mark.parametrize("wrong", ["missing", "of another shape", "unknown"])
+def test_heads_that_do_not_fit_are_refused_before_any_is_taken(nnunet, wrong):
+    content = read(saved(nnunet.initialized()))
+    heads = content[HEADS_KEY]
+    last = list(heads)[-1]
+    if wrong == "missing":
+        del heads[last]
+    else:
+        heads[last if wrong == "of another shape" else "foreign.weight"] = torch.zeros(1, 2, 3)
+    trainer = nnunet.initialized()
+    before = copy.deepcopy(trainer.heads().state_dict())
+    with pytest.raises(CheckpointError, match=r"with other settings: 1 of their weights do not fit \('"):
+        trainer.load_checkpoint(content)
+    assert same_weights(before, trainer.heads().state_dict())
+
+
+def test_a_training_older_than_a_setting_continues_with_the_trainers_own(nnunet):
+    name = "nnUNetTrainerDSDFeatureL2"
+    content = read(saved(nnunet.initialized(name)))
+    del content[SETTINGS_KEY]["feature_l2"]
+    nnunet.trainer(name).load_checkpoint(content)
+    with pytest.raises(CheckpointError, match=r"feature_l2 was 0\.0001, is 0\.5"):
+        nnunet.trainer(name, settings={"feature_l2": 0.5}).load_checkpoint(content)
 
 
 def test_a_disk_without_room_leaves_the_earlier_checkpoint_whole(nnunet, monkeypatch):

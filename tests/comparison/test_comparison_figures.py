@@ -25,7 +25,7 @@ from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.slope_figure import slope_figure
 from nnunet_dsd.errors import DataError, ShapeError
 from nnunet_dsd.evaluation.measures import find_measure
-from nnunet_dsd.evaluation.structures import Structure
+from nnunet_dsd.evaluation.structures import LabelSet, Structure
 
 NAMES = ("left ventricle", "right ventricle", "left atrium", "right atrium", "myocardium", "aorta", "pulmonary artery")
 HEART = tuple(Structure(name, (place + 1,)) for place, name in enumerate(NAMES))
@@ -202,7 +202,7 @@ def drawn(tmp_path):
     before = Prediction(tmp_path / "A", 0.8, "A fold 0", voxels=(16 + 4, 12))
     after = Prediction(tmp_path / "B", 0.8123, "B fold 0", voxels=(16 + 4, 12))
     shown = ShownCase("best", "x", 0.0123, before, after)
-    return shown, ImageFiles(tmp_path / "images", tmp_path / "labels", ".nii.gz")
+    return shown, ImageFiles(tmp_path / "images", tmp_path / "labels", LabelSet(()))
 
 
 def test_a_case_is_drawn_in_the_references_best_slice_with_gain_and_dice(drawn):

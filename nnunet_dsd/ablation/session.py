@@ -145,7 +145,7 @@ class Session:
 
     def _mark_references(self, runs: Sequence[Run]) -> None:
         """Spare later calls the references that are in order; problems with pictures are told again by each."""
-        if runs:
+        if runs and self.places.study.is_dir():  # lists and dry runs make no folder
             mark_tried(self.study, runs, self.places, drawn=False)
 
     def _conclude(self, outcome: Outcome) -> None:

@@ -149,6 +149,7 @@ def test_what_a_list_or_dry_run_has_tried_is_not_read_again(
     workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     read = noted_readings(monkeypatch)
+    workplace.output.mkdir()  # which neither makes
     for _ in range(2):
         assert ablate(workplace, *options) == 0
     assert ablate(workplace) == 0
@@ -178,6 +179,7 @@ def test_references_are_read_again_under_other_labels_or_another_reader(
     workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch, change
 ) -> None:
     read = noted_readings(monkeypatch)
+    workplace.output.mkdir()
     assert ablate(workplace, "--dry-run") == 0
     assert len(read) == 2
     described = workplace.preprocessed / "dataset.json"

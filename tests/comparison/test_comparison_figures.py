@@ -240,7 +240,10 @@ def test_pictures_are_drawn_in_their_colours(drawn, colours):
     for folder in (files.references, shown.baseline.folder, shown.method.folder):
         Image.fromarray(np.ones((12, 10), np.uint8)).save(folder / "x.png")
     before, after = (replace(one, voxels=(120, 0)) for one in (shown.baseline, shown.method))
-    shown, files = replace(shown, baseline=before, method=after), replace(files, file_ending=".png")
+    shown, files = (
+        replace(shown, baseline=before, method=after),
+        replace(files, labels=LabelSet((), file_ending=".png")),
+    )
     figure = contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
     assert np.allclose(figure.axes[0].images[0].get_array(), image[:, :, :3] / 255)
 
@@ -289,12 +292,12 @@ def test_voxels_that_the_reference_ignores_are_not_counted(drawn):
     shown = replace(shown, baseline=before, method=after)
     with pytest.raises(DataError, match="If the data set has an `ignore` label, name `dataset_json`"):
         require_evaluated_images([shown], HEAD_AND_TAIL, files)
-    require_evaluated_images([shown], HEAD_AND_TAIL, replace(files, ignore_label=9, labels_are_known=True))
+    require_evaluated_images([shown], HEAD_AND_TAIL, replace(files, labels=LabelSet((), 9), labels_are_known=True))
 
 
 def test_an_image_in_colours_is_drawn_in_colours(drawn):
     shown, files = drawn
-    files = replace(files, file_ending=".png")
+    files = replace(files, labels=LabelSet((), file_ending=".png"))
     shown = replace(shown, case="y")
     labels = np.zeros((12, 10), np.uint8)
     labels[2:6, 2:6] = 1

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
-from nnunet_dsd.common.likeness import nearest_names
+from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.errors import SettingsError
 
 
@@ -163,12 +163,6 @@ def given_options(arguments: argparse.Namespace, owner: type) -> dict[str, Any]:
     """Return the settings that were given as options."""
     values = {spec.name: getattr(arguments, spec.name) for spec in dataclasses.fields(owner)}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def nearest(name: object, known: Sequence[str]) -> str:
-    """Return a hint to append to a message about an unknown name: its nearest match, or all known ones."""
-    near = nearest_names(name, known, most=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
 
 
 def _unknown(name: object, known: tuple[str, ...]) -> str:

@@ -6,9 +6,10 @@ the first training has ended.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +20,9 @@ from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.study import ALL_CASES, Study
 from nnunet_dsd.datasets.parallel import for_each
+from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError, DistillationError, SetupError
-from nnunet_dsd.evaluation.images import Reader, geometry_differences, planned_reader, read_geometry, read_labels
+from nnunet_dsd.evaluation.images import geometry_differences, planned_reader, read_geometry, read_labels
 from nnunet_dsd.evaluation.label_values import require_known_values
 from nnunet_dsd.evaluation.structures import LabelSet, read_label_set
 from nnunet_dsd.files import write_json, write_problem
@@ -31,6 +33,8 @@ MOST_PROCESSES = 8
 FEW = 16  # so many references are read sooner than other processes start
 MOST_TOLD = 5
 DRAWN_CASES = 3
+
+State = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,10 @@ class ScoredCase:
     reference: Path
     image: Path
 
-    @property
-    def state(self) -> list[str | int]:
-        """Tells this case from one whose files were changed since."""
+    def state(self, trial: str) -> State:
+        """Tells a trial of this case from other trials, and from one before its files were changed."""
         files = [path.stat() for path in (self.reference, self.image) if path.is_file()]
-        return [str(self.reference), *(number for file in files for number in (file.st_size, file.st_mtime_ns))]
+        return trial, str(self.reference), *(number for file in files for number in (file.st_size, file.st_mtime_ns))
 
 
 def last_step_problems(study: Study, runs: Sequence[Run], places: Places) -> list[str]:
@@ -70,10 +73,10 @@ def last_step_problems(study: Study, runs: Sequence[Run], places: Places) -> lis
         scored = scored_cases(study, runs, places)
     except DataError as error:
         return [*problems, str(error)]
-    tried = _tried(places)
-    to_try = [case for case in scored if case.state not in tried]
+    tried, reader = _tried(places), _reader(study, places, labels)
+    trial = _scoring_trial(labels, reader)
+    to_try = [case for case in scored if case.state(trial) not in tried]
     processes = usable_processes(MOST_PROCESSES) if len(to_try) > FEW else 1
-    reader = _reader(study, places, labels)
     work = partial(_case_problem, labels=labels, reader=reader)
     found = [problem for problem in for_each(work, to_try, processes=processes, description="references") if problem]
     more = [f"{len(found) - MOST_TOLD} more such references"] if len(found) > MOST_TOLD else []
@@ -88,16 +91,15 @@ def picture_problem(study: Study, runs: Sequence[Run], places: Places) -> str:
     from nnunet_dsd.comparison.overlays import contour_figure
 
     labels, scored = read_label_set(places.dataset_json), scored_cases(study, runs, places)
-    tried = _tried(places)
-    if all(case.state in tried for case in scored):
+    tried, reader = _tried(places), _reader(study, places, labels)
+    trial = _drawing_trial(labels, reader)
+    if all(case.state(trial) in tried for case in scored):
         return ""
     shown = []
     for case in scored[:: max(1, len(scored) // DRAWN_CASES)][:DRAWN_CASES]:
         prediction = Prediction(case.reference.parent, 1.0, "reference", ())
         shown.append(ShownCase(MEDIAN, case.reference.name.removesuffix(labels.file_ending), 0.0, *[prediction] * 2))
-    files = ImageFiles(
-        scored[0].image.parent, scored[0].reference.parent, labels.file_ending, reader=_reader(study, places, labels)
-    )
+    files = ImageFiles(scored[0].image.parent, scored[0].reference.parent, replace(labels, reader=reader))
     try:
         with TemporaryDirectory() as folder:
             figure = contour_figure(shown, labels.structures, files, baseline="reference", method="reference")
@@ -108,11 +110,22 @@ def picture_problem(study: Study, runs: Sequence[Run], places: Places) -> str:
     return ""
 
 
-def mark_tried(study: Study, runs: Sequence[Run], places: Places) -> None:
-    """Note the cases that were tried, so that the next call does not read them again."""
+def mark_tried(study: Study, runs: Sequence[Run], places: Places, *, drawn: bool) -> None:
+    """Note the cases that were tried, so that the next call does not read them again.
+
+    Args:
+        study: The study.
+        runs: Those whose cases were tried.
+        places: Where its files are.
+        drawn: Whether drawing was tried too, and need not be told again.
+    """
+    labels = read_label_set(places.dataset_json)
+    reader = _reader(study, places, labels)
+    trials = [_scoring_trial(labels, reader), *([_drawing_trial(labels, reader)] if drawn else [])]
     tried = _tried(places)
-    states = [case.state for case in scored_cases(study, runs, places)]
-    write_json(places.study / TRIED_FILE, [*tried, *(state for state in states if state not in tried)])
+    new = {case.state(trial) for case in scored_cases(study, runs, places) for trial in trials} - tried
+    if new:
+        write_json(places.study / TRIED_FILE, [*sorted(tried, key=str), *sorted(new, key=str)])
 
 
 def scored_cases(study: Study, runs: Sequence[Run], places: Places) -> list[ScoredCase]:
@@ -180,9 +193,20 @@ def _other_voxels(case: ScoredCase, reader: Reader | None) -> str:
     return f"{case.image} does not lie on its reference's voxels, so that its prediction cannot be scored:\n{listed}"
 
 
-def _tried(places: Places) -> list[list[str | int]]:
+def _scoring_trial(labels: LabelSet, reader: Reader | None) -> str:
+    """Tell reading references with these labels and this reader from reading them otherwise."""
+    known = None if labels.known_values is None else sorted(labels.known_values)
+    structures = sorted((one.name, one.labels) for one in labels.structures)
+    read = [structures, labels.ignore_label, known, labels.file_ending, reader.name if reader else None]
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()
+
+
+def _drawing_trial(labels: LabelSet, reader: Reader | None) -> str:
+    return f"drawn {_scoring_trial(labels, reader)}"
+
+
+def _tried(places: Places) -> set[State]:
     try:
-        content = json.loads((places.study / TRIED_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return content if isinstance(content, list) else []
+        return {tuple(state) for state in json.loads((places.study / TRIED_FILE).read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError):
+        return set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nnunet_dsd.declared_settings import nearest
+from nnunet_dsd.common.likeness import nearest
 
 
 class Table:

@@ -22,7 +22,7 @@ from nnunet_dsd.ablation.scoring import is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.declared_settings import nearest
+from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.printed_tables import print_table
 
@@ -56,6 +56,7 @@ class Session:
         self._require_room()
         missing = self.missing()
         self._try_last_steps(missing)
+        self._mark_references(missing)
         for choice in self.study.plans:
             for seed in self.study.seeds:
                 path = self.places.preprocessed / f"{self.study.plans_name(choice.name, seed)}.json"
@@ -73,6 +74,7 @@ class Session:
         """Print a job list of the runs that are missing, as plain text."""
         missing = self.missing()
         self._require_last_steps(missing)
+        self._mark_references(missing)
         print(job_list(kind, source, self.study, missing, self.places))
 
     def write_plans(self) -> None:
@@ -97,7 +99,7 @@ class Session:
         self._try_last_steps(to_run)
         self.write_plans()
         if to_run:
-            mark_tried(self.study, to_run, self.places)
+            mark_tried(self.study, to_run, self.places, drawn=True)
         runner = Runner(self.study, self.places, Display(self.console, runs=len(chosen)))
         outcome = runner.run_all(chosen, keep_going=keep_going)
         if outcome.stopped_by is None or not self._left():
@@ -140,6 +142,11 @@ class Session:
         self._require_last_steps(runs)
         if runs and (problem := picture_problem(self.study, runs, self.places)):
             self._say(f"note: the report will have no pictures of cases. {problem}")
+
+    def _mark_references(self, runs: Sequence[Run]) -> None:
+        """Spare later calls the references that are in order; problems with pictures are told again by each."""
+        if runs and self.places.study.is_dir():  # lists and dry runs make no folder
+            mark_tried(self.study, runs, self.places, drawn=False)
 
     def _conclude(self, outcome: Outcome) -> None:
         """Write the report if all is done but what failed; otherwise leave it to the process that ends last."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from nnunet_dsd.attribution.levels import DEFAULT_LEVELS
 from nnunet_dsd.attribution.map_names import shared_name_problems
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets.geometry import geometry_difference, geometry_differences
 from nnunet_dsd.datasets.readers.choice import PLANS_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
@@ -244,7 +245,7 @@ def _case_problems(case: CaseFiles, structure: Structure | None, reader: Reader 
     found = sum(layout.channels for layout in layouts)
     if found != channels:
         named = ", ".join(path.name for path in case.images)
-        return [f"{case.name} has {found} channel(s) in {named}, and the models take {channels}"]
+        return [f"{case.name} has {counted(found, 'channel')} in {named}, and the models take {channels}"]
     geometry, *others = (layout.geometry for layout in layouts)
     problems = [
         f"{path} does not lie on the voxels of {case.images[0]}: {differing}"

@@ -16,7 +16,8 @@ from nnunet_dsd.nnunet_folders import nnunet_folder
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nnunet_dsd.datasets.conversion import Conversion, Findings
+    from nnunet_dsd.datasets.case_checks import Findings
+    from nnunet_dsd.datasets.conversion import Conversion
     from nnunet_dsd.datasets.targets import Target
 
 SUMMARY = "convert a public data set to nnU-Net's raw format, with the papers' splits and slices"

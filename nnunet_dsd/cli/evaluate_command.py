@@ -21,6 +21,7 @@ from nnunet_dsd.printed_tables import print_table
 if TYPE_CHECKING:
     from nnunet_dsd.evaluation.cases import CaseResult
     from nnunet_dsd.evaluation.results import Evaluation
+    from nnunet_dsd.evaluation.structures import LabelSet
 
 SUMMARY = "evaluate predictions against references: Dice, surface distances, volumes, per case and structure"
 SURFACE_TOLERANCE = "of the surface Dice, in voxels where the files have no spacing (default: %(default)s)"
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     written = write_results(output, evaluation)
     unreferenced = pair_folders(predictions, references, label_set.file_ending).unreferenced
-    _show(evaluation, source=source, unreferenced=unreferenced, written=written)
+    _show(evaluation, label_set, source=source, unreferenced=unreferenced, written=written)
     return 0
 
 
@@ -100,7 +101,12 @@ def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
 
 
 def _show(
-    evaluation: Evaluation, *, source: Path | None, unreferenced: tuple[str, ...], written: tuple[Path, ...]
+    evaluation: Evaluation,
+    label_set: LabelSet,
+    *,
+    source: Path | None,
+    unreferenced: tuple[str, ...],
+    written: tuple[Path, ...],
 ) -> None:
     from nnunet_dsd.evaluation.emptiness import emptiness_notes
     from nnunet_dsd.evaluation.table import evaluation_table
@@ -108,7 +114,7 @@ def _show(
     console = Console()
     print_table(evaluation_table(evaluation), console)
     notes = [
-        *(f"note: {note}" for note in emptiness_notes(evaluation)),
+        *(f"note: {note}" for note in (*_reader_notes(evaluation, label_set), *emptiness_notes(evaluation))),
         f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
         *([IN_VOXELS] if evaluation.length_unit == "voxels" else []),
         *_listing(evaluation.missing, "reference", "no prediction", "left out"),
@@ -117,6 +123,15 @@ def _show(
     ]
     for note in notes:
         console.print(escape(note), soft_wrap=True, highlight=False)
+
+
+def _reader_notes(evaluation: Evaluation, label_set: LabelSet) -> list[str]:
+    if label_set.unknown_reader is None:
+        return []
+    return [
+        f"the dataset.json names the image reader {label_set.unknown_reader!r}, which is none of nnU-Net's own and is "
+        f"passed over, as nnU-Net does where it does not find one; the files were read by {evaluation.reader}"
+    ]
 
 
 def _listing(cases: tuple[str, ...], kind: str, lacking: str, what_was_done: str) -> list[str]:

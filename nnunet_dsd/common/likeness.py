@@ -26,8 +26,14 @@ def nearest_names(name: object, known: Iterable[str], *, most: int = 3) -> list[
 
 def did_you_mean(name: object, known: Iterable[str], *, most: int = 3) -> str:
     """Return the question `did you mean A or B?`; empty where no known name is like this one."""
-    near = nearest_names(name, known, most=most)
-    return f"did you mean {' or '.join(near)}?" if near else ""
+    return _question(nearest_names(name, known, most=most))
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return a hint to append to a message about an unknown setting or key: its nearest match, or all known ones."""
+    names = list(known)
+    near = nearest_names(name, names, most=1)
+    return f"; {_question(map(repr, near))}" if near else f"; known: {', '.join(names)}"
 
 
 def nearest_first(name: object, known: Iterable[str]) -> list[str]:
@@ -42,6 +48,11 @@ def listed(name: object, known: Iterable[str]) -> str:
     names = list(known)
     hint = did_you_mean(name, names)
     return f"{', '.join(names) or 'none'}{f'; {hint}' if hint else ''}"
+
+
+def _question(names: Iterable[str]) -> str:
+    meant = " or ".join(names)
+    return f"did you mean {meant}?" if meant else ""
 
 
 def likeness(one: str, other: str) -> float:

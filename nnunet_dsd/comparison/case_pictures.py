@@ -10,7 +10,7 @@ from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.runs import RunList
 from nnunet_dsd.comparison.scores import Scores
 from nnunet_dsd.errors import DataError
-from nnunet_dsd.evaluation.structures import read_label_set
+from nnunet_dsd.evaluation.structures import LabelSet, read_label_set
 
 FILE_ENDING = ".nii.gz"
 
@@ -43,7 +43,7 @@ def case_pictures(run_list: RunList, scores: Scores) -> CasePictures:
     if not shown:
         return CasePictures(problem=_why_none(scores, (run_list.baseline_method, others[0])))
     try:
-        files = _image_files(run_list)
+        files = _image_files(run_list, scores)
     except DataError as error:
         return CasePictures(problem=str(error))
     if problems := unreadable_images(shown, files):
@@ -75,15 +75,21 @@ def _why_none(scores: Scores, methods: tuple[str, str]) -> str:
     return f"There is no case with a Dice and predictions of both {methods[0]} and {methods[1]}."
 
 
-def _image_files(run_list: RunList) -> ImageFiles:
+def _image_files(run_list: RunList, scores: Scores) -> ImageFiles:
+    """Return where the images lie, to be read as they were evaluated.
+
+    Where evaluations do not tell, or were read differently, the reader is the dataset.json's or nnU-Net's choice; that
+    what is read is what was evaluated is checked by the voxels of each structure in any case.
+    """
     if run_list.images is None or run_list.references is None:
         raise DataError(_lacking(run_list, ["any"]))
     if run_list.dataset_json is None:
-        return ImageFiles(run_list.images, run_list.references, FILE_ENDING)
-    labels = read_label_set(run_list.dataset_json)
-    return ImageFiles(
-        run_list.images, run_list.references, labels.file_ending, labels.ignore_label, True, labels.reader
-    )
+        labels = LabelSet(scores.structures, file_ending=FILE_ENDING)
+    else:
+        labels = read_label_set(run_list.dataset_json)
+    if len(scores.readers) == 1:
+        labels = labels.read_by(*scores.readers)
+    return ImageFiles(run_list.images, run_list.references, labels, run_list.dataset_json is not None)
 
 
 def published(text: str, run_list: RunList) -> str:

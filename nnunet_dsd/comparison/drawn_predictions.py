@@ -20,7 +20,7 @@ def unreadable_images(shown: Sequence[ShownCase], files: ImageFiles) -> list[str
         sides = ((case.baseline.run, case.baseline.folder), (case.method.run, case.method.folder))
         for whose, folder in (("the references", files.references), *sides):
             try:
-                read_labels(folder / f"{case.case}{files.file_ending}", files.reader)
+                read_labels(folder / f"{case.case}{files.labels.file_ending}", files.labels.reader)
             except DataError as error:
                 problems.append(f"{whose}: {error}")
     return list(dict.fromkeys(problems))
@@ -51,15 +51,15 @@ def require_evaluated_images(shown: Sequence[ShownCase], structures: Sequence[St
 
 
 def _problems(case: ShownCase, structures: Sequence[Structure], files: ImageFiles) -> Iterator[str]:
-    reference = read_labels(files.references / f"{case.case}{files.file_ending}", files.reader)
+    reference = read_labels(files.references / f"{case.case}{files.labels.file_ending}", files.labels.reader)
     for prediction in (case.baseline, case.method):
         try:
-            labels = read_labels(prediction.folder / f"{case.case}{files.file_ending}", files.reader)
+            labels = read_labels(prediction.folder / f"{case.case}{files.labels.file_ending}", files.labels.reader)
             require_equal_geometry(labels, reference)
         except DataError as error:
             yield f"{prediction.run}: {error}"
             continue
-        found = _sizes(labels, reference, structures, files.ignore_label)
+        found = _sizes(labels, reference, structures, files.labels.ignore_label)
         yield from _differences(prediction, case.case, structures, found)
 
 

@@ -56,10 +56,12 @@ class _Slices:
 
 
 def _read_slices(case: ShownCase, structures: Sequence[Structure], files: ImageFiles) -> _Slices:
-    name = f"{case.case}{files.file_ending}"
-    reference = read_labels(files.references / name, files.reader)
-    before, after = (read_labels(one.folder / name, files.reader) for one in (case.baseline, case.method))
-    picture = read_picture_on(reference, files.images / f"{case.case}_0000{files.file_ending}", files.reader)
+    name = f"{case.case}{files.labels.file_ending}"
+    reference = read_labels(files.references / name, files.labels.reader)
+    before, after = (read_labels(one.folder / name, files.labels.reader) for one in (case.baseline, case.method))
+    picture = read_picture_on(
+        reference, files.images / f"{case.case}_0000{files.labels.file_ending}", files.labels.reader
+    )
     spacing = reference.geometry.array_spacing_mm
     place = best_slice(reference.array, structures) if reference.array.ndim == 3 else ...
     return _Slices(

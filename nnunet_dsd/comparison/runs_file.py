@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.comparison.runs import TITLE, Run, RunList, missing_files, require_sound
-from nnunet_dsd.declared_settings import nearest
 from nnunet_dsd.errors import DataError, SettingsError
 
 TEXT, WHOLE, FOLD, LIST = (str,), (int,), (int, str), (list,)

@@ -66,6 +66,7 @@ class Scores:
         left_out: per run of which something is not compared, what that is.
         unused: runs that have none of the compared cases.
         length_unit: of the measures that are lengths.
+        readers: names of nnU-Net's readers that read the evaluated files, as far as the evaluations tell.
     """
 
     structures: tuple[Structure, ...]
@@ -74,6 +75,7 @@ class Scores:
     left_out: tuple[LeftOut, ...] = ()
     unused: tuple[Run, ...] = ()
     length_unit: LengthUnit = "mm"
+    readers: frozenset[str] = frozenset()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -151,6 +153,7 @@ def read_scores(run_list: RunList, *, common_cases: bool = False) -> Scores:
         ),
         unused=tuple(scores.run for scores in every if not scores.cases),
         length_unit=evaluations[0].length_unit,
+        readers=frozenset(one.reader for one in evaluations if one.reader is not None),
     )
 
 

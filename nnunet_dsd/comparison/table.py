@@ -118,7 +118,7 @@ def _comparable(scores: Scores, measure: Measure) -> NDArray[np.bool_]:
     values = np.array([scores.per_case(method, measure.name)[:, :structures] for method in scores.methods])
     known = ~np.isnan(values)
     complete = (known == known.any(axis=0)).all(axis=1)
-    if measure.unit != "mm":
+    if not measure.is_length:
         complete &= complete.all(axis=0)
     return np.concatenate([complete, complete.all(axis=1, keepdims=True)], axis=1)[:, : len(scores.columns)]
 

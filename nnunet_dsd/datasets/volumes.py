@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunet_dsd.datasets.geometry import Geometry
+from nnunet_dsd.datasets.geometry import TO_LPS, Geometry
 from nnunet_dsd.datasets.nifti import read_nifti_header, require_whole_file
 from nnunet_dsd.datasets.readers import nibabel_files, simpleitk
 from nnunet_dsd.datasets.readers.reader import Layout
@@ -44,13 +44,15 @@ def has_blank_header(path: Path, header: Header, image: Header) -> bool:
     """Whether a label says nothing of where its voxels lie: no transform, or the identity with voxels of 1 mm.
 
     Without a transform the voxels may be of the image's size too. An origin of at most one voxel goes with the
-    identity: released labels have one of (1, 1, 1).
+    identity, of NIfTI or of SimpleITK: released labels have one of (1, 1, 1). Other flips of axes were written on
+    purpose.
     """
     raw, geometry = read_nifti_header(path), header.geometry
     if int(raw["qform_code"]) == 0 and int(raw["sform_code"]) == 0:
         sizes = (np.ones(3), image.geometry.spacing_mm)
         return any(np.allclose(geometry.spacing_mm, size, rtol=1e-3, atol=0) for size in sizes)
-    straight = np.allclose(np.abs(geometry.direction), np.eye(3).ravel(), rtol=0, atol=1e-6)
+    identities = (np.diag(TO_LPS), np.eye(3))
+    straight = any(np.allclose(geometry.direction, one.ravel(), rtol=0, atol=1e-6) for one in identities)
     near = all(abs(value) <= 1 for value in geometry.origin_mm)
     return bool(straight and near and np.allclose(geometry.spacing_mm, 1.0, rtol=0, atol=1e-6))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from nnunet_dsd.datasets.parallel import process_pool
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.errors import DataError, SetupError
-from nnunet_dsd.evaluation.images import read_geometry, read_labels, require_equal_geometry, resolve_reader
+from nnunet_dsd.evaluation.images import read_labels, require_equal_geometry, resolve_reader
 from nnunet_dsd.evaluation.label_values import require_known_values
 from nnunet_dsd.evaluation.pairing import REPAIR, pair_folders, raise_problems, require_evaluable
 from nnunet_dsd.evaluation.results import Evaluation, Score
@@ -84,16 +83,14 @@ def evaluate_folders(
     pairs = pair_folders(predictions, references, ending)
     example = references / f"{(pairs.cases or pairs.missing)[0]}{ending}"
     reader = resolve_reader(predictions, label_set, example)
-    unit = require_evaluable(pairs, predictions, references, ending, reader=reader, allow_missing=allow_missing)
+    extent = require_evaluable(pairs, predictions, references, ending, reader=reader, allow_missing=allow_missing)
     jobs = [
         CaseJob(case, predictions / f"{case}{ending}", references / f"{case}{ending}", label_set, reader, settings)
         for case in pairs.cases
     ]
-    if processes is None:
-        processes = worthwhile_processes(jobs)
+    processes = worthwhile_processes(extent.voxels) if processes is None else processes
     results = list(track(_run(jobs, processes), len(jobs)))
-    problems = [result.problem for result in results if result.problem]
-    if problems:
+    if problems := [result.problem for result in results if result.problem]:
         raise_problems(problems, REPAIR)
     return Evaluation(
         structures=label_set.structures,
@@ -101,7 +98,8 @@ def evaluate_folders(
         surface_tolerance_mm=settings.surface_tolerance_mm,
         both_empty=settings.both_empty,
         missing=pairs.missing,
-        length_unit=unit,
+        length_unit=extent.length_unit,
+        reader=reader.name,
     )
 
 
@@ -137,9 +135,8 @@ def evaluate_files(
     )
 
 
-def worthwhile_processes(jobs: Sequence[CaseJob]) -> int:
-    """Return how many processes these cases are worth, by the voxels in their references' headers."""
-    voxels = sum(math.prod(read_geometry(job.reference, job.reader, "labels").size) for job in jobs)
+def worthwhile_processes(voxels: int) -> int:
+    """Return how many processes cases are worth, by the voxels of all their references."""
     return processes_for(voxels, each=VOXELS_PER_PROCESS, most=MOST_PROCESSES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.evaluation.results import Evaluation
 
 MOST_LISTED = 8
@@ -12,8 +13,8 @@ def emptiness_notes(evaluation: Evaluation) -> list[str]:
     cases = len(evaluation.cases)
     if not any(score.prediction_voxels for score in evaluation.scores):
         return [
-            f"all predictions are empty: no voxel of any structure in {cases} case(s). The network has learned nothing "
-            "yet, or these are not its label images"
+            f"all predictions are empty: no voxel of any structure in {counted(cases, 'case')}. The network has "
+            "learned nothing yet, or these are not its label images"
         ]
     missed, absent = [], []
     for structure in evaluation.structures:

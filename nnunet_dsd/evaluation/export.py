@@ -70,6 +70,7 @@ def read_evaluation_json(path: Path) -> Evaluation:
             both_empty=content["both_empty"],
             missing=tuple(content["missing"]),
             length_unit=unit,
+            reader=_text_or_none(content.get("reader")),  # which evaluations of earlier versions do not name
         )
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(
@@ -89,6 +90,7 @@ def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
         f"surface_tolerance_{evaluation.length_unit}": evaluation.surface_tolerance_mm,
         "both_empty": evaluation.both_empty,
         "missing": list(evaluation.missing),
+        "reader": evaluation.reader,
         "measures": {measure.name: {"unit": measure.unit, "better": measure.better} for measure in evaluation.measures},
         "summary": {structure.name: _summaries(evaluation, structure) for structure in evaluation.structures},
         "scores": [_written(_plain(score), score_columns(evaluation.length_unit)) for score in evaluation.scores],
@@ -105,6 +107,12 @@ def _read_score(entry: dict[str, Any], columns: dict[str, str]) -> Score:
     read: dict[str, Any] = dict.fromkeys(UNKNOWN_IN_VOXELS, math.nan)
     read |= {field: math.nan if entry[column] is None else entry[column] for field, column in columns.items()}
     return Score(**read)
+
+
+def _text_or_none(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"reader {value!r}")
 
 
 def _written(values: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from nnunet_dsd.common.drawing import named_legend, new_figure
 from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
 from nnunet_dsd.evaluation.many_structures import MOST_SHOWN, shown_structures
-from nnunet_dsd.evaluation.measures import measures_in
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -127,7 +126,7 @@ def scores_figure(evaluation: Evaluation) -> Figure:
     drawn = [score for structure in evaluation.structures for score in evaluation.of(structure.name)]
     lowest = min((score.dice for score in drawn if not math.isnan(score.dice)), default=0.0)
     dice_axis.set_ylim(min(0.7, math.floor(lowest * 10) / 10), 1.0)
-    hd95 = measures_in(evaluation.length_unit)[1]
+    hd95 = next(measure for measure in evaluation.measures if measure.field == "hd95_mm")
     _draw_strip(distance_axis, evaluation, hd95.field, f"{{:.1f}} {hd95.unit}")
     distance_axis.set_title(f"HD95 in {hd95.unit} (lower is better)", fontsize=11, color=INK)
     limit_axis(distance_axis, "y", hd95, value_limits(hd95))

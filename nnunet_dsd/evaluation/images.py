@@ -15,9 +15,8 @@ from nnunet_dsd.datasets import geometry as geometries
 from nnunet_dsd.datasets import nifti
 from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.readers import pictures
-from nnunet_dsd.datasets.readers.choice import PLANS_KEY, choose_reader, named_reader, reader_of_file
-from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout
-from nnunet_dsd.datasets.readers.reader import Reader as Reader
+from nnunet_dsd.datasets.readers.choice import OVERWRITE_KEY, PLANS_KEY, choose_reader, named_reader, reader_of_file
+from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout, Reader
 from nnunet_dsd.errors import DataError, ShapeError
 from nnunet_dsd.evaluation.structures import LabelSet
 
@@ -39,7 +38,8 @@ def resolve_reader(predictions: Path, label_set: LabelSet, example: Path) -> Rea
     """Return the reader of an evaluation, as nnU-Net does.
 
     It is that of the plans that nnUNetv2_predict leaves in its predictions, or of the model folder that validation
-    predictions lie in; else the one that the dataset.json names; else the first for the ending that can read.
+    predictions lie in; else the one that the dataset.json names, if nnU-Net has it; else the first for the ending that
+    can read.
 
     Args:
         predictions: folder of the predictions.
@@ -71,7 +71,10 @@ def planned_reader(path: Path) -> Reader | None:
     try:
         return named_reader(name)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(
+            f"{path}: {error} Find out what it is. If one of these reads the files alike, move the plans to another "
+            f'folder and name that reader in the dataset.json, as "{OVERWRITE_KEY}".'
+        ) from error
 
 
 def read_channels(path: Path, reader: Reader | None = None) -> Channels:
@@ -136,9 +139,10 @@ def read_labels(path: Path, reader: Reader | None = None) -> Volume:
     """
     channels = (reader or reader_of_file(path, "labels")).read(path, "labels")
     if len(channels.array) != 1:
+        found = counted(len(channels.array), "channel")
         raise DataError(
-            f"{path} has {len(channels.array)} channels of the shape {channels.array.shape[1:]}; label images have one "
-            "value per voxel in 2 or 3 dimensions. A picture with a palette or in colours is to be saved in grey."
+            f"{path} has {found} of the shape {channels.array.shape[1:]}; label images have one value per voxel in 2 "
+            "or 3 dimensions. A picture with a palette or in colours is to be saved in grey."
         )
     volume = Volume(channels.array[0], channels.geometry, path)
     if voxels := _count_not_finite(volume):
@@ -152,7 +156,7 @@ def read_labels(path: Path, reader: Reader | None = None) -> Volume:
         )
     if np.issubdtype(volume.array.dtype, np.integer):
         return volume
-    labels = np.rint(volume.array).astype(np.int64)
+    labels = volume.array.astype(np.uint16)  # which holds every label up to the largest
     if not np.array_equal(labels, volume.array):
         raise DataError(f"{path} holds values that are no whole numbers; labels are needed, not probabilities.")
     return Volume(labels, volume.geometry, path)

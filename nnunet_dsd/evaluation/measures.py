@@ -33,6 +33,11 @@ class Measure:
         """Its name in `Score`, whatever the unit."""
         return self.name.removesuffix("_voxels") + "_mm" if self.unit == "voxels" else self.name
 
+    @property
+    def is_length(self) -> bool:
+        """Whether it is a distance, in whichever unit of lengths."""
+        return self.unit in get_args(LengthUnit)
+
 
 MEASURES = (
     Measure("dice", "Dice", "fraction", "higher"),
@@ -53,7 +58,7 @@ def measures_in(length_unit: LengthUnit) -> tuple[Measure, ...]:
     kept = (measure for measure in MEASURES if measure.unit != "ml")
     return tuple(
         replace(measure, name=f"{measure.name.removesuffix('_mm')}_voxels", unit="voxels")
-        if measure.unit == "mm"
+        if measure.is_length
         else measure
         for measure in kept
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
@@ -34,6 +35,34 @@ class Pairs:
     cases: tuple[str, ...]
     missing: tuple[str, ...]
     unreferenced: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What the headers of an evaluation's references say.
+
+    Attributes:
+        length_unit: mm where all references say how large a voxel is, voxels where none does.
+        voxels: how many there are, over all references that have a prediction.
+    """
+
+    length_unit: LengthUnit
+    voxels: int
+
+
+@dataclass
+class _Headers:
+    """What was found in the headers of predictions and references.
+
+    Attributes:
+        references: geometry of each case's reference, where both of its files could be read.
+        unreadable: a message per file that could not be read.
+        elsewhere: a message per prediction that does not lie on its reference's voxels.
+    """
+
+    references: dict[str, Geometry] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
 
 
 def require_order(predictions: Path, references: Path) -> None:
@@ -73,10 +102,8 @@ def require_evaluable(
     *,
     allow_missing: bool,
     reader: Reader | None = None,
-) -> LengthUnit:
+) -> Extent:
     """Check, before any image is read, that predictions are there and have their references' geometry.
-
-    Lengths are in mm where all references say how large a voxel is, and in voxels where none does.
 
     Args:
         pairs: of the two folders.
@@ -94,51 +121,49 @@ def require_evaluable(
     missing = () if allow_missing else pairs.missing
     problems = [f"{name}{file_ending} has no prediction in {predictions}" for name in missing]
     advice = ["Predict the missing cases, or leave them out with --allow-missing."] if missing else []
-    physical: dict[bool, list[str]] = {True: [], False: []}
-    unreadable, elsewhere = _header_problems(pairs.cases, predictions, references, file_ending, reader, physical)
-    if unreadable:
+    found = _read_headers(pairs.cases, predictions, references, file_ending, reader)
+    if found.unreadable:
         advice.append(REPAIR)
-    if elsewhere:
+    if found.elsewhere:
         advice.append("Predict from the images the references were drawn on, or resample the predictions onto them.")
-    if problems or unreadable or elsewhere:
-        raise_problems([*problems, *unreadable, *_shortened(elsewhere)], " ".join(advice))
-    if physical[True] and physical[False]:
+    if problems or found.unreadable or found.elsewhere:
+        raise_problems([*problems, *found.unreadable, *_shortened(found.elsewhere)], " ".join(advice))
+    voxels = sum(math.prod(geometry.size) for geometry in found.references.values())
+    return Extent(_length_unit(found.references, file_ending), voxels)
+
+
+def _length_unit(references: Mapping[str, Geometry], file_ending: str) -> LengthUnit:
+    """Return the unit of lengths of all references; raise where some say how large a voxel is and others do not."""
+    physical = [case for case, geometry in references.items() if geometry.is_physical]
+    others = [case for case in references if case not in set(physical)]
+    if physical and others:
         raise DataError(
-            f"{len(physical[True])} references have a spacing, such as {physical[True][0]}{file_ending}, and "
-            f"{len(physical[False])} have none, such as {physical[False][0]}{file_ending}: lengths in mm and in voxels "
+            f"{len(physical)} references have a spacing, such as {physical[0]}{file_ending}, and "
+            f"{len(others)} have none, such as {others[0]}{file_ending}: lengths in mm and in voxels "
             'make no mean. Put a spacing file {"spacing": [z, y, x]} beside each reference, or beside none.'
         )
-    return "voxels" if physical[False] else "mm"
+    return "voxels" if others else "mm"
 
 
-def _header_problems(
-    cases: Sequence[str],
-    predictions: Path,
-    references: Path,
-    file_ending: str,
-    reader: Reader | None,
-    physical: dict[bool, list[str]],
-) -> tuple[list[str], list[str]]:
-    """Return which headers cannot be read, and which predictions do not lie on their references' voxels.
-
-    References are filed in `physical` by whether they say how large a voxel is.
-    """
-    unreadable: list[str] = []
-    elsewhere: list[str] = []
+def _read_headers(
+    cases: Sequence[str], predictions: Path, references: Path, file_ending: str, reader: Reader | None
+) -> _Headers:
+    """Read the headers of all cases, and compare each prediction's with its reference's."""
+    found = _Headers()
     for case in cases:
         geometries: dict[Path, Geometry] = {}
         for path in (predictions / f"{case}{file_ending}", references / f"{case}{file_ending}"):
             try:
                 geometries[path] = read_geometry(path, reader, "labels")
             except DataError as error:
-                unreadable.append(str(error))
+                found.unreadable.append(str(error))
         if len(geometries) == 2:
             prediction, reference = geometries
-            physical[geometries[reference].is_physical].append(case)
+            found.references[case] = geometries[reference]
             differences = geometry_differences(*geometries.values())
             head = f"{prediction} does not lie on its reference's voxels:"
-            elsewhere += ["\n".join([head, *differences])] if differences else []
-    return unreadable, elsewhere
+            found.elsewhere += ["\n".join([head, *differences])] if differences else []
+    return found
 
 
 def _nothing_common(pairs: Pairs, predictions: Path, references: Path, file_ending: str) -> str:

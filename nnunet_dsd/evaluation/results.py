@@ -77,6 +77,7 @@ class Evaluation:
         both_empty: what Dice and surface Dice are where a structure is absent in both prediction and reference.
         missing: references without a prediction, which were left out.
         length_unit: of HD95, ASD and the tolerance: mm, or voxels where the files do not say how large one is.
+        reader: nnU-Net's name of the reader that read the files; None: not known, as of earlier versions.
     """
 
     structures: tuple[Structure, ...]
@@ -85,6 +86,7 @@ class Evaluation:
     both_empty: BothEmpty = EvaluationSettings.both_empty
     missing: tuple[str, ...] = ()
     length_unit: LengthUnit = "mm"
+    reader: str | None = None
 
     @property
     def measures(self) -> tuple[Measure, ...]:

@@ -56,10 +56,7 @@ def evaluate_arrays(
     scores = []
     for structure in structures:
         box = common_box(structure, boxes, prediction.ndim)
-        predicted, expected = structure.mask(prediction[box]), structure.mask(reference[box])
-        if ignore_label is not None:
-            considered = reference[box] != ignore_label
-            predicted, expected = predicted & considered, expected & considered
+        predicted, expected = _masks(structure, prediction[box], reference[box], ignore_label)
         scores.append(
             evaluate_masks(
                 predicted,
@@ -73,6 +70,20 @@ def evaluate_arrays(
             )
         )
     return tuple(scores)
+
+
+def _masks(
+    structure: Structure,
+    prediction: NDArray[np.integer[Any]],
+    reference: NDArray[np.integer[Any]],
+    ignore_label: int | None,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return a structure's masks in prediction and reference, without the voxels that the reference ignores."""
+    predicted, expected = structure.mask(prediction), structure.mask(reference)
+    if ignore_label is None:
+        return predicted, expected
+    considered = reference != ignore_label
+    return predicted & considered, expected & considered
 
 
 def evaluate_masks(

@@ -51,6 +51,7 @@ class LabelSet:
         file_ending: of predictions and references.
         known_values: every label value the data set has; None: not known, so any value is accepted.
         reader: nnU-Net's reader that the data set names; None: nnU-Net chooses by the ending and tries.
+        unknown_reader: the name in the data set that is none of nnU-Net's readers, if it has one.
     """
 
     structures: tuple[Structure, ...]
@@ -58,6 +59,15 @@ class LabelSet:
     file_ending: str = ".nii.gz"
     known_values: frozenset[int] | None = None
     reader: Reader | None = None
+    unknown_reader: str | None = None
+
+    def read_by(self, name: str) -> LabelSet:
+        """Return the same with nnU-Net's reader of this name.
+
+        Raises:
+            DataError: if nnU-Net has none of that name.
+        """
+        return replace(self, reader=named_reader(name))
 
 
 def described(structures: Sequence[Structure]) -> str:
@@ -99,7 +109,7 @@ def read_label_set(path: Path) -> LabelSet:
     """Read the structures from nnU-Net's dataset.json; background and `ignore` are no structures.
 
     Raises:
-        DataError: if the file is missing, is not a dataset.json, is one of nnU-Net v1, or names an unknown reader.
+        DataError: if the file is missing, is not a dataset.json, or is one of nnU-Net v1.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -118,9 +128,13 @@ def read_label_set(path: Path) -> LabelSet:
         raise DataError(f"{path} is no dataset.json of nnU-Net: it has no {' and no '.join(map(repr, lacking))}.")
     try:
         found = label_set(content["labels"], file_ending=content["file_ending"])
-        return replace(found, reader=named_reader(content.get(OVERWRITE_KEY)))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+    name = content.get(OVERWRITE_KEY)
+    try:
+        return replace(found, reader=named_reader(name))
+    except DataError:
+        return replace(found, unknown_reader=str(name))
 
 
 def _is_of_version_1(content: Any) -> bool:

@@ -116,9 +116,9 @@ def test_what_was_tried_is_read_again_only_if_it_has_changed(
 
     original = last_steps.read_labels
 
-    def noting(path: Path):
+    def noting(path: Path, *reader: object):
         read.append(path.name)
-        return original(path)
+        return original(path, *reader)
 
     monkeypatch.setattr(last_steps, "read_labels", noting)
     workplace.misbehave("nnUNetTrainerBasic", "fail")
@@ -130,6 +130,63 @@ def test_what_was_tried_is_read_again_only_if_it_has_changed(
     workplace.behave("nnUNetTrainerBasic")
     assert ablate(workplace) == 0
     assert read[2:] == ["case_1.nii.gz"]
+
+
+def noted_readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that the names of references are added to as they are tried."""
+    from nnunet_dsd.ablation import last_steps
+
+    read: list[str] = []
+    original = last_steps.read_labels
+    monkeypatch.setattr(
+        last_steps, "read_labels", lambda path, reader: (read.append(path.name), original(path, reader))[1]
+    )
+    return read
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ("--print-jobs", "shell")], ids=["dry run", "job list"])
+def test_what_a_list_or_dry_run_has_tried_is_not_read_again(
+    workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    read = noted_readings(monkeypatch)
+    workplace.output.mkdir()  # which neither makes
+    for _ in range(2):
+        assert ablate(workplace, *options) == 0
+    assert ablate(workplace) == 0
+    assert sorted(read) == ["case_0.nii.gz", "case_1.nii.gz"]
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ("--print-jobs", "shell")], ids=["dry run", "job list"])
+def test_a_list_or_dry_run_leaves_the_note_on_pictures_to_the_run(
+    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    image(workplace).write_text("no image")
+    assert ablate(workplace, *options) == 0
+    capsys.readouterr()
+    assert ablate(workplace) == 0
+    assert "note: the report will have no pictures of cases." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: {"labels": {**content["labels"], "more": 6}},
+        lambda content: {"overwrite_image_reader_writer": "NibabelIO"},
+    ],
+    ids=["labels", "reader"],
+)
+def test_references_are_read_again_under_other_labels_or_another_reader(
+    workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch, change
+) -> None:
+    read = noted_readings(monkeypatch)
+    workplace.output.mkdir()
+    assert ablate(workplace, "--dry-run") == 0
+    assert len(read) == 2
+    described = workplace.preprocessed / "dataset.json"
+    content = json.loads(described.read_text())
+    described.write_text(json.dumps({**content, **change(content)}))
+    assert ablate(workplace, "--dry-run") == 0
+    assert sorted(read[2:]) == ["case_0.nii.gz", "case_1.nii.gz"]
 
 
 def test_a_finished_study_needs_no_images(workplace: StudyWorkplace) -> None:

@@ -15,6 +15,7 @@ from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation import cases
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.images import read_geometry
+from nnunet_dsd.evaluation.structures import label_set
 from nnunet_dsd.files import require_writable
 from nnunet_dsd.machine import usable_processes
 
@@ -197,10 +198,12 @@ def test_processes_follow_the_voxels(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, voxels_per_process: float, expected: int
 ) -> None:
     monkeypatch.setattr("nnunet_dsd.machine.usable_processes", lambda most: 4)
+    started = []
+    monkeypatch.setattr(cases, "_run", lambda jobs, processes: started.append(processes) or ())
     shape = read_geometry(folders[1] / "a.nii.gz").size
     monkeypatch.setattr(cases, "VOXELS_PER_PROCESS", voxels_per_process * np.prod(shape) / 12**3)
-    jobs = [cases.CaseJob(name, *(folder / f"{name}.nii.gz" for folder in folders), None, None) for name in "abc"]
-    assert cases.worthwhile_processes(jobs) == expected
+    cases.evaluate_folders(*folders, label_set({"head": 1}), processes=None)
+    assert started == [expected]
 
 
 def test_folders_that_are_not_there_are_named_before_anything_else(

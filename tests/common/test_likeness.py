@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_dsd.common.likeness import did_you_mean, nearest_first, nearest_names
+from nnunet_dsd.common.likeness import did_you_mean, nearest, nearest_first, nearest_names
 
 TRAINERS = ("nnUNetTrainerBasic", "nnUNetTrainerDS", "nnUNetTrainerDSD", "nnUNetTrainerDSDE", "SwinTripletTeacher")
 
@@ -46,3 +46,8 @@ def test_the_question_names_all_that_are_about_as_near():
 
 def test_a_listing_starts_with_the_nearest_and_keeps_the_others_order():
     assert nearest_first("gama", ["beta", "alpha", "gamma"]) == ["gamma", "beta", "alpha"]
+
+
+def test_a_hint_on_a_setting_names_the_nearest_or_all_of_them():
+    assert nearest("temprature", ["alpha", "temperature"]) == "; did you mean 'temperature'?"
+    assert nearest("xyz", iter(["alpha", "temperature"])) == "; known: alpha, temperature"

@@ -143,3 +143,36 @@ def test_nothing_of_a_report_says_where_files_lie(run_list, tmp_path):
     for name in ("report.html", "table.md", "table.tex", "scores.csv"):
         assert "somewhere" not in (tmp_path / "out" / name).read_text()
     assert published(f"in {run_list.images}: {run_list.references}/x", run_list) == "in images: x"
+
+
+def read_by(run_list, *names):
+    """The run list, whose evaluations were made by these readers."""
+    for run, name in zip(run_list.runs, names, strict=True):
+        content = json.loads(run.evaluation.read_text())
+        run.evaluation.write_text(json.dumps({**content, "reader": name}))
+    return run_list
+
+
+@pytest.mark.parametrize("with_dataset_json", [True, False])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("NibabelIO", "NibabelIO"), "NibabelIO"),
+        (("NibabelIO", None), "NibabelIO"),
+        ((None, None), "SimpleITKIO"),
+        (("NibabelIO", "SimpleITKIO"), "SimpleITKIO"),
+    ],
+)
+def test_cases_are_drawn_by_the_reader_that_evaluated_them(run_list, names, expected, with_dataset_json):
+    if with_dataset_json:
+        content = json.loads(run_list.dataset_json.read_text())
+        run_list.dataset_json.write_text(json.dumps({**content, "overwrite_image_reader_writer": "SimpleITKIO"}))
+    else:
+        run_list = replace(run_list, dataset_json=None)
+        expected = None if expected == "SimpleITKIO" else expected  # the one that nnU-Net chooses for a file
+    labels = pictures_of(read_by(run_list, *names)).files.labels
+    assert (labels.reader and labels.reader.name) == expected
+
+
+def test_a_reader_that_is_not_known_costs_no_more_than_the_pictures(run_list):
+    assert "image reader 'MyIO'" in pictures_of(read_by(run_list, "MyIO", "MyIO")).problem

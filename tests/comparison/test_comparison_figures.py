@@ -25,7 +25,7 @@ from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.slope_figure import slope_figure
 from nnunet_dsd.errors import DataError, ShapeError
 from nnunet_dsd.evaluation.measures import find_measure
-from nnunet_dsd.evaluation.structures import Structure
+from nnunet_dsd.evaluation.structures import LabelSet, Structure
 
 NAMES = ("left ventricle", "right ventricle", "left atrium", "right atrium", "myocardium", "aorta", "pulmonary artery")
 HEART = tuple(Structure(name, (place + 1,)) for place, name in enumerate(NAMES))
@@ -202,7 +202,7 @@ def drawn(tmp_path):
     before = Prediction(tmp_path / "A", 0.8, "A fold 0", voxels=(16 + 4, 12))
     after = Prediction(tmp_path / "B", 0.8123, "B fold 0", voxels=(16 + 4, 12))
     shown = ShownCase("best", "x", 0.0123, before, after)
-    return shown, ImageFiles(tmp_path / "images", tmp_path / "labels", ".nii.gz")
+    return shown, ImageFiles(tmp_path / "images", tmp_path / "labels", LabelSet(()))
 
 
 def test_a_case_is_drawn_in_the_references_best_slice_with_gain_and_dice(drawn):
@@ -240,7 +240,10 @@ def test_pictures_are_drawn_in_their_colours(drawn, channels):
     for folder in (files.references, shown.baseline.folder, shown.method.folder):
         Image.fromarray(np.ones((12, 10), np.uint8)).save(folder / "x.png")
     before, after = (replace(one, voxels=(120, 0)) for one in (shown.baseline, shown.method))
-    shown, files = replace(shown, baseline=before, method=after), replace(files, file_ending=".png")
+    shown, files = (
+        replace(shown, baseline=before, method=after),
+        replace(files, labels=LabelSet((), file_ending=".png")),
+    )
     figure = contour_figure([shown], HEAD_AND_TAIL, files, baseline="A", method="B")
     colours = image[:, :, :3].astype(float)
     low, high = np.percentile(colours, [1, 99])
@@ -291,12 +294,12 @@ def test_voxels_that_the_reference_ignores_are_not_counted(drawn):
     shown = replace(shown, baseline=before, method=after)
     with pytest.raises(DataError, match="If the data set has an `ignore` label, name `dataset_json`"):
         require_evaluated_images([shown], HEAD_AND_TAIL, files)
-    require_evaluated_images([shown], HEAD_AND_TAIL, replace(files, ignore_label=9, labels_are_known=True))
+    require_evaluated_images([shown], HEAD_AND_TAIL, replace(files, labels=LabelSet((), 9), labels_are_known=True))
 
 
 def test_an_image_in_colours_is_drawn_in_colours(drawn):
     shown, files = drawn
-    files = replace(files, file_ending=".png")
+    files = replace(files, labels=LabelSet((), file_ending=".png"))
     shown = replace(shown, case="y")
     labels = np.zeros((12, 10), np.uint8)
     labels[2:6, 2:6] = 1

@@ -15,17 +15,17 @@ from nnunet_dsd.comparison.print_tables import row_texts
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.table import measure_table
-from nnunet_dsd.evaluation.measures import find_measure
+from nnunet_dsd.evaluation.measures import find_measure, measures_in
 
 NAN = float("nan")
 
 
-def scores_of(folder, *runs, measure="dice"):
+def scores_of(folder, *runs, measure="dice", **conventions):
     """Scores of (method, [values per case and structure])."""
     made = []
     for place, (method, values) in enumerate(runs):
         content = {f"case_{number:02d}": {measure: row} for number, row in enumerate(values)}
-        made.append(Run(method, write_evaluation(folder / f"{place}.json", content), seed=place))
+        made.append(Run(method, write_evaluation(folder / f"{place}.json", content, **conventions), seed=place))
     return read_scores(RunList(tuple(made)))
 
 
@@ -95,6 +95,23 @@ def test_a_distance_that_leaves_out_what_was_missed_is_not_the_best(tmp_path):
     assert best(two) == [[False, True, False], [False, False, False]]
     three = table_of(tmp_path / "3", *values.items(), measure="hd95_mm")
     assert best(three) == [[False, True, False], [True, False, True], [False, False, False]]
+
+
+@pytest.mark.parametrize("name", ["hd95", "asd"])
+def test_distances_in_voxels_follow_the_rule_of_distances(tmp_path, name):
+    values = (
+        ("A", [(1.0, 2.0), (NAN, 2.0)]),
+        ("B", [(3.0, 3.0), (3.0, 3.0)]),
+        ("C", [(4.0, 4.0), (4.0, 4.0)]),
+    )
+    scores = scores_of(tmp_path, *values, measure=f"{name}_mm", length_unit="voxels")
+    table = measure_table(scores, find_measure(f"{name}_voxels", "voxels"))
+    assert best(table) == [[False, True, False], [True, False, True], [False, False, False]]
+
+
+def test_lengths_are_distances_in_either_unit():
+    for unit in ("mm", "voxels"):
+        assert [one.field for one in measures_in(unit) if one.is_length] == ["hd95_mm", "asd_mm"]
 
 
 def test_methods_that_miss_different_cases_have_no_best(tmp_path):

@@ -88,10 +88,23 @@ def test_a_label_without_any_transform_is_blank_too(tmp_path, own_size):
     assert any("does not say where it lies" in note for note in check_sources(read(folder), processes=1).notes)
 
 
+@pytest.mark.parametrize("signs", [(-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, -1), (1, -1, -1), (-1, 1, -1)])
+def test_an_axis_that_was_turned_is_no_blank_header(tmp_path, signs):
+    folder = lits(tmp_path / "lits", np.diag([*signs, 1.0]))
+    with pytest.raises(DataError, match=r"segmentation-3.nii does not lie on its image's voxels"):
+        check_sources(read(folder), processes=1)
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, 1)], ids=["NIfTI", "SimpleITK"])
+def test_either_librarys_identity_is_a_blank_header(tmp_path, signs):
+    folder = lits(tmp_path / "lits", np.diag([*signs, 1.0]))
+    assert any("does not say where it lies" in note for note in check_sources(read(folder), processes=1).notes)
+
+
 def test_a_blank_header_is_not_trusted_where_the_values_are_wrong_too(tmp_path):
     folder = lits(tmp_path / "lits", blank(0))
     nib.save(nib.Nifti1Image(LABEL + 7, blank(0)), folder / "segmentation-3.nii")
-    with pytest.raises(DataError, match=r"2 problem\(s\)") as caught:
+    with pytest.raises(DataError, match="2 problems") as caught:
         check_sources(read(folder), processes=1)
     assert "segmentation-3.nii does not lie on its image's voxels" in str(caught.value)
 

@@ -139,6 +139,9 @@ FILES: dict[str, Maker] = {
     },
     "group4.tif": lambda folder: picture(folder / "a.tif", "1", compression="group4"),
     "RGB.tif": lambda folder: picture(folder / "a.tif", "RGB"),
+    "clear.png": lambda folder: picture(folder / "a.png", "P", transparency=0),
+    "moving.png": lambda folder: picture(folder / "a.png", save_all=True, append_images=[Image.new("L", (7, 5))]),
+    "cut.png": lambda folder: cut(picture(folder / "a.png")),
     "hello.nii.gz": lambda folder: hello(folder / "a.nii.gz"),
     "hello.png": lambda folder: hello(folder / "a.png"),
     "hello.tif": lambda folder: hello(folder / "a.tif"),
@@ -151,6 +154,11 @@ FILES: dict[str, Maker] = {
 
 def hello(path: Path) -> Path:
     path.write_text("hello")
+    return path
+
+
+def cut(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[:-30])
     return path
 
 

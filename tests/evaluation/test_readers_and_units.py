@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 from pathlib import Path
 
@@ -239,16 +240,93 @@ def test_turned_axes_change_no_distance(tmp_path: Path, name: str) -> None:
     assert head(evaluated(pair)) == pytest.approx(SHIFT * 0.7)
 
 
-@pytest.mark.parametrize("place", ["dataset.json", "plans.json"])
-def test_a_reader_of_another_name_is_refused(tmp_path: Path, place: str) -> None:
-    more = {"overwrite_image_reader_writer": "MyIO"} if place == "dataset.json" else {}
-    pair = folders(tmp_path, ".nii.gz", **more)
-    if place == "plans.json":
-        (pair[0] / place).write_text(json.dumps({"image_reader_writer": "MyIO"}))
+def test_a_reader_of_another_name_in_the_plans_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    pair = folders(tmp_path, ".nii.gz")
+    (pair[0] / "plans.json").write_text(json.dumps({"image_reader_writer": "MyIO"}))
     for folder in pair:
         write(folder / "c.nii.gz", two_boxes())
-    with pytest.raises(DataError, match=rf"{place}: The image reader 'MyIO' is not one that is known here"):
+    with pytest.raises(DataError, match=r"plans\.json: The image reader 'MyIO' is not one that is known") as caught:
         evaluated(pair)
+    assert 'move the plans to another folder and name that reader in the dataset.json, as "overwrite_' in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("planned", [None, "NibabelIO"])
+def test_a_reader_of_another_name_in_the_dataset_json_is_passed_over_with_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], planned: str | None
+) -> None:
+    pair = folders(tmp_path, ".nii.gz", overwrite_image_reader_writer="MyIO")
+    if planned:
+        (pair[0] / "plans.json").write_text(json.dumps({"image_reader_writer": planned}))
+    for folder, shift in zip(pair, (SHIFT, 0), strict=True):
+        write(folder / "c.nii.gz", two_boxes(shift), spacing=(0.7, 0.9, 3.0))
+    assert main(["evaluate", str(pair[0]), str(pair[1])]) == 0
+    assert "note: the dataset.json names the image reader 'MyIO'" in (printed := capsys.readouterr().out)
+    assert f"the files were read by {planned or 'SimpleITKIO'}" in printed
+    evaluation = read_evaluation_json(pair[0] / "evaluation" / "evaluation.json")
+    assert evaluation.reader == (planned or "SimpleITKIO")
+    assert head(evaluation) == pytest.approx(SHIFT * 0.7)
+
+
+def test_without_an_unknown_reader_there_is_no_note_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = folders(tmp_path, ".nii.gz", overwrite_image_reader_writer="SimpleITKIO")
+    for folder in pair:
+        write(folder / "c.nii.gz", two_boxes())
+    assert main(["evaluate", str(pair[0]), str(pair[1])]) == 0
+    assert "image reader" not in capsys.readouterr().out
+
+
+def test_an_evaluation_of_an_earlier_version_has_no_reader_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    path = write_results(tmp_path / "out", evaluated(write_voxels(tmp_path, "png")))[1]
+    content = json.loads(path.read_text())
+    assert content.pop("reader") == "NaturalImage2DIO"
+    path.write_text(json.dumps(content))
+    assert read_evaluation_json(path).reader is None
+    path.write_text(json.dumps({**content, "reader": 3}))
+    with pytest.raises(DataError, match="reader 3"):
+        read_evaluation_json(path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "module", "name", "reader"),
+    [
+        (".png", "skimage.io", "imread", None),
+        (".bmp", "skimage.io", "imread", None),
+        (".nii.gz", "SimpleITK", "ReadImage", "SimpleITKIOWithReorient"),
+    ],
+)
+def test_every_file_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, module: str, name: str, reader: str | None
+) -> None:
+    pair = folders(tmp_path, ending, overwrite_image_reader_writer=reader)
+    for folder in pair:
+        for case in "ab":
+            if ending == ".nii.gz":
+                write(folder / f"{case}{ending}", two_boxes())
+            else:
+                Image.fromarray(two_boxes()[3]).save(folder / f"{case}{ending}")
+    decoded: list[str] = []
+    owner = importlib.import_module(module)
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda path: (decoded.append(path), original(path))[1])
+    labels = read_label_set(tmp_path / "dataset.json")
+    assert evaluate_folders(*pair, labels, processes=None).of("head")[0].dice == 1.0
+    assert sorted(decoded) == sorted(str(folder / f"{case}{ending}") for folder in pair for case in "ab")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_labels_stored_as_floating_point_take_two_bytes_a_voxel(tmp_path: Path, kind: type) -> None:
+    values = two_boxes().astype(kind)
+    values[0, 0, 0] = 65535
+    write(tmp_path / "a.nii.gz", values)
+    labels = read_labels(tmp_path / "a.nii.gz").array
+    assert labels.dtype == np.uint16
+    assert np.array_equal(labels, values)
+    values[0, 0, 1] = 1.25
+    write(tmp_path / "a.nii.gz", values)
+    with pytest.raises(DataError, match="no whole numbers"):
+        read_labels(tmp_path / "a.nii.gz")
 
 
 def test_the_plans_beside_predictions_come_before_the_data_set(tmp_path: Path) -> None:

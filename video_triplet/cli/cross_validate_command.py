@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.common.likeness import listed
-from nnunet_dsd.declared_settings import add_setting_options, given_options, nearest
+from nnunet_dsd.common.likeness import listed, nearest
+from nnunet_dsd.declared_settings import add_setting_options, given_options
 from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.cli.data_options import (
     DEFAULT_FOLDER,

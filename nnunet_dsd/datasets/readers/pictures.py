@@ -10,12 +10,41 @@ from nnunet_dsd.errors import DataError
 
 NAME = "NaturalImage2DIO"
 COLOUR_CHANNELS = (3, 4)
+TIFF = (".tif", ".tiff")  # scikit-image reads these by tifffile, all others by Pillow
+CHANNELS_OF_MODES = {"1": 1, "L": 1, "I": 1, "I;16": 1, "I;16B": 1, "F": 1, "RGB": 3, "RGBA": 4}  # Pillow's modes
 
 
 def inspect(path: Path, kind: Kind) -> Layout:
-    """Read a picture, and keep its layout: a palette becomes colours only when it is read."""
+    """Read a picture's header; of one that is not simply grey or in colours, such as a palette, the whole."""
+    shape = _tiff_shape(path) if path.suffix.lower() in TIFF else _picture_shape(path)
+    if len(shape) == 2 or (len(shape) == 3 and shape[-1] in COLOUR_CHANNELS):
+        return Layout(geometry_of_pixels(shape[1::-1]), shape[2] if len(shape) == 3 else 1)
     channels = read(path, kind)
     return Layout(channels.geometry, len(channels.array))
+
+
+def _picture_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape that a picture will have once read; empty where its header does not tell."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            channels = CHANNELS_OF_MODES.get(picture.mode)
+            if channels is None or getattr(picture, "n_frames", 1) != 1:
+                return ()
+            return (picture.height, picture.width, *([channels] if channels > 1 else []))
+    except Exception:  # reading the picture says what is wrong with it
+        return ()
+
+
+def _tiff_shape(path: Path) -> tuple[int, ...]:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            return tuple(file.series[0].shape)
+    except Exception:  # reading the picture says what is wrong with it
+        return ()
 
 
 def read(path: Path, kind: Kind) -> Channels:

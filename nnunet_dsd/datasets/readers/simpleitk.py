@@ -28,6 +28,11 @@ class ShearError(DataError):
 
 def inspect(path: Path, kind: Kind) -> Layout:
     """Read an image's header."""
+    information = _read_information(path)
+    return _layout(path, information, information.GetNumberOfComponents())
+
+
+def _read_information(path: Path) -> sitk.ImageFileReader:
     import SimpleITK as sitk
 
     _require_readable_name(path)
@@ -37,7 +42,7 @@ def inspect(path: Path, kind: Kind) -> Layout:
         information.ReadImageInformation()
     except RuntimeError as error:
         raise _refused(path, error) from error
-    return _layout(path, information, information.GetNumberOfComponents())
+    return information
 
 
 def read(path: Path, kind: Kind) -> Channels:
@@ -46,9 +51,11 @@ def read(path: Path, kind: Kind) -> Channels:
 
 
 def inspect_reoriented(path: Path, kind: Kind) -> Layout:
-    """Read an image turned to RAS, and keep where it lies: SimpleITK does not turn headers."""
-    channels = read_reoriented(path, kind)
-    return Layout(channels.geometry, len(channels.array))
+    """Read an image's header, turned to RAS."""
+    information = _read_information(path)
+    _require_volume(path, information.GetDimension())
+    layout = _layout(path, information, information.GetNumberOfComponents())
+    return Layout(_turned(layout.geometry), layout.channels)
 
 
 def read_reoriented(path: Path, kind: Kind) -> Channels:
@@ -56,8 +63,7 @@ def read_reoriented(path: Path, kind: Kind) -> Channels:
     import SimpleITK as sitk
 
     image = read_image(path)
-    if image.GetDimension() != 3:
-        raise DataError(f"{path} has {image.GetDimension()} axes; nnU-Net's {NAME_REORIENTED} turns images of 3.")
+    _require_volume(path, image.GetDimension())
     return _channels(path, sitk.DICOMOrient(image, ORIENTATION))
 
 
@@ -110,6 +116,30 @@ def _geometry(path: Path, image: sitk.Image | sitk.ImageFileReader) -> Geometry:
         return geometry_of_pixels(size)
     direction = np.reshape(image.GetDirection(), (axes, axes))[:kept, :kept]
     return geometry_of_axes(size, spacing, image.GetOrigin()[:kept], direction * np.array(spacing))
+
+
+def _require_volume(path: Path, axes: int) -> None:
+    if axes != 3:
+        raise DataError(f"{path} has {axes} axes; nnU-Net's {NAME_REORIENTED} turns images of 3.")
+
+
+def _turned(geometry: Geometry) -> Geometry:
+    """Return where an image lies after SimpleITK has turned it, found on one voxel: it turns no header by itself."""
+    import SimpleITK as sitk
+
+    voxel = sitk.Image(1, 1, 1, sitk.sitkUInt8)
+    voxel.SetDirection(geometry.direction)
+    turning = sitk.DICOMOrientImageFilter()
+    turning.SetDesiredCoordinateOrientation(ORIENTATION)
+    turning.Execute(voxel)
+    order, flipped = list(turning.GetPermuteOrder()), np.array(turning.GetFlipAxes())
+    size = np.array(geometry.size)[order]
+    if not geometry.is_physical:
+        return geometry_of_pixels(size.tolist())
+    spacing = np.array(geometry.spacing_mm)[order]
+    axes = (np.reshape(geometry.direction, (3, 3)) * np.array(geometry.spacing_mm))[:, order]
+    origin = np.array(geometry.origin_mm) + axes @ np.where(flipped, size - 1, 0)
+    return geometry_of_axes(size.tolist(), spacing.tolist(), origin.tolist(), axes * np.where(flipped, -1, 1))
 
 
 def _refused(path: Path, error: RuntimeError) -> DataError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import io
 import json
 import math
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -110,7 +112,16 @@ def write_problem(folder: Path) -> str | None:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
         return f"{existing} is a file"
-    return None if os.access(existing, os.W_OK) else f"{existing} is read-only"
+    if not os.access(existing, os.W_OK):
+        return f"{existing} is read-only"
+    try:
+        with tempfile.TemporaryFile(dir=existing):  # os.access says yes to root, even of /proc
+            return None
+    except PermissionError:
+        return f"{existing} is read-only"
+    except OSError as error:
+        read_only = error.errno == errno.EROFS
+        return f"{existing} is read-only" if read_only else f"{existing} takes no files ({error.strerror})"
 
 
 def require_writable(folder: Path) -> None:

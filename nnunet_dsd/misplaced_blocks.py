@@ -49,6 +49,8 @@ def _is_block(path: tuple[str, ...]) -> bool:
 
 def _problem(path: tuple[str, ...], value: Any) -> str | None:
     key, at_top = path[-1], len(path) == 1
+    if _is_block(path) and not isinstance(value, Mapping):
+        return f"'{key}' in {_place(path)} is {value!r}, expected a table of settings"
     in_configuration = len(path) == 3 and path[0] == "configurations"
     if _is_block(path) or (at_top and key in OWN_KEYS):
         return None

@@ -84,5 +84,5 @@ def test_derived_plans_are_not_refused_and_misspelt_ones_are_not_derived_from():
 def test_all_mistakes_are_listed_at_once():
     plans = plans_with(("configurations", "3d_fullres", "self_destillation"), BLOCK)
     plans["temperature"] = 2
-    with pytest.raises(SettingsError, match=r"2 problem\(s\)"):
+    with pytest.raises(SettingsError, match="2 problems in the plans"):
         refuse_misplaced_blocks(plans, source="the plans")

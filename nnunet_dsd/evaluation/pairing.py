@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, MisfitError
 from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
 from nnunet_dsd.evaluation.measures import LengthUnit
 
@@ -18,6 +18,11 @@ PREDICTED_WITH = "predict_from_raw_data_args.json"  # nnUNetv2_predict leaves it
 REPAIR = (
     "Repair these files or copy them again, then evaluate again. To evaluate without them, move them to another "
     "folder; where it is the prediction that you move, give --allow-missing as well."
+)
+
+CHOOSE = (
+    "Evaluate images with the dataset.json and the plans of their own data set: --dataset-json names another "
+    "dataset.json; plans.json lies in PREDICTIONS, or in the model folder that holds them."
 )
 
 
@@ -95,9 +100,10 @@ def require_evaluable(
     problems = [f"{name}{file_ending} has no prediction in {predictions}" for name in missing]
     advice = ["Predict the missing cases, or leave them out with --allow-missing."] if missing else []
     physical: dict[bool, list[str]] = {True: [], False: []}
-    unreadable, elsewhere = _header_problems(pairs.cases, predictions, references, file_ending, reader, physical)
-    if unreadable:
-        advice.append(REPAIR)
+    faulty, elsewhere = _header_problems(pairs.cases, predictions, references, file_ending, reader, physical)
+    unreadable = [str(error) for error in faulty]
+    if faulty:
+        advice.append(file_advice(not isinstance(error, MisfitError) for error in faulty))
     if elsewhere:
         advice.append("Predict from the images the references were drawn on, or resample the predictions onto them.")
     if problems or unreadable or elsewhere:
@@ -118,12 +124,12 @@ def _header_problems(
     file_ending: str,
     reader: Reader | None,
     physical: dict[bool, list[str]],
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[DataError], list[str]]:
     """Return which headers cannot be read, and which predictions do not lie on their references' voxels.
 
     References are filed in `physical` by whether they say how large a voxel is.
     """
-    unreadable: list[str] = []
+    unreadable: list[DataError] = []
     elsewhere: list[str] = []
     for case in cases:
         geometries: dict[Path, Geometry] = {}
@@ -131,7 +137,7 @@ def _header_problems(
             try:
                 geometries[path] = read_geometry(path, reader, "labels")
             except DataError as error:
-                unreadable.append(str(error))
+                unreadable.append(error)
         if len(geometries) == 2:
             prediction, reference = geometries
             physical[geometries[reference].is_physical].append(case)
@@ -162,6 +168,12 @@ def _first(names: Sequence[str], file_ending: str) -> str:
 def _shortened(problems: Sequence[str]) -> list[str]:
     """Return the first problems of several lines in full, and of the others the first line only."""
     return [*problems[:MOST_IN_FULL], *(problem.partition("\n")[0] for problem in problems[MOST_IN_FULL:])]
+
+
+def file_advice(fitting: Iterable[bool]) -> str:
+    """Return what to do about faulty files, by whether each of them fits the data set and so must be damaged."""
+    kinds = set(fitting)
+    return " ".join([*([CHOOSE] if False in kinds else []), *([REPAIR] if True in kinds else [])])
 
 
 def raise_problems(problems: Sequence[str], advice: str) -> None:

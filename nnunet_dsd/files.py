@@ -165,9 +165,9 @@ def write_rows(path: Path, kind: type[Any], rows: Iterable[Any], *, columns: Map
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text as a whole."""
+    """Write UTF-8 text as a whole; names that Python could not decode are written as the bytes that they are."""
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, content: Any) -> None:

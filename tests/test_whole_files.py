@@ -23,6 +23,7 @@ from nnunet_dsd.files import (
     whole_folder,
     write_json,
     write_rows,
+    write_text,
 )
 
 
@@ -133,3 +134,9 @@ def test_a_new_file_in_a_new_folder_can_be_written(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_files_whatever_its_rights_say_is_refused(folder):
     with pytest.raises(SetupError, match=r"The results cannot be written to /proc.*: /proc "):
         require_writable(Path(folder))
+
+
+def test_a_name_that_python_could_not_decode_is_written_as_it_was_typed(tmp_path: Path) -> None:
+    typed = "\u809d".encode()
+    write_text(tmp_path / "a.csv", typed.decode("ascii", "surrogateescape"))
+    assert (tmp_path / "a.csv").read_bytes() == typed

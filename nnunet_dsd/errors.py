@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
 
@@ -48,6 +49,21 @@ class TeacherError(DistillationError, ValueError):
 
 class DataError(DistillationError, ValueError):
     """Input files that are missing, broken or contradict each other."""
+
+
+class MisfitError(DataError):
+    """Input files that may be sound, and do not fit what the data set says of them."""
+
+
+class UnreadableError(DataError):
+    """An image file that a library cannot read; `said` is what the library says."""
+
+    def __init__(self, path: Path, said: str) -> None:
+        super().__init__(path, said)
+        self.path, self.said = path, said
+
+    def __str__(self) -> str:
+        return f"{self.path} could not be read as an image; it may be damaged. {self.said}"
 
 
 class SetupError(DistillationError, RuntimeError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import io
 import json
 import math
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -110,7 +112,16 @@ def write_problem(folder: Path) -> str | None:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
         return f"{existing} is a file"
-    return None if os.access(existing, os.W_OK) else f"{existing} is read-only"
+    if not os.access(existing, os.W_OK):
+        return f"{existing} is read-only"
+    try:
+        with tempfile.TemporaryFile(dir=existing):  # os.access says yes to root, even of /proc
+            return None
+    except PermissionError:
+        return f"{existing} is read-only"
+    except OSError as error:
+        read_only = error.errno == errno.EROFS
+        return f"{existing} is read-only" if read_only else f"{existing} takes no files ({error.strerror})"
 
 
 def require_writable(folder: Path) -> None:
@@ -154,9 +165,9 @@ def write_rows(path: Path, kind: type[Any], rows: Iterable[Any], *, columns: Map
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text as a whole."""
+    """Write UTF-8 text as a whole; names that Python could not decode are written as the bytes that they are."""
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, content: Any) -> None:

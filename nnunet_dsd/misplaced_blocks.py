@@ -66,6 +66,8 @@ def _is_configuration(path: tuple[str, ...], value: Any) -> bool:
 def _problem(path: tuple[str, ...], value: Any) -> str | None:
     key, in_reach = path[-1], len(path) == 1 or _in_configuration(path)  # where a block or a setting may be meant
     among_configurations = len(path) == 2 and path[0] == "configurations"
+    if _is_block(path) and not isinstance(value, Mapping):
+        return f"'{key}' in {_place(path)} is {value!r}, expected a table of settings"
     if _is_block(path) or _is_configuration(path, value) or path == (DERIVED_FROM_KEY,):
         return None
     place = f"'{key}' in {_place(path)}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.likeness import did_you_mean, listed
 from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, mirror_axes_problems, read_settings
 from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
@@ -61,8 +62,11 @@ def dataset_folder(dataset: str) -> Path:
     if len(found) != 1:
         what = f"{len(found)} data sets match '{dataset}'" if found else f"no data set '{dataset}'"
         names = [path.name for path in folders if path.name.startswith("Dataset")]
-        advice = [did_you_mean(dataset, names), f"Run nnUNetv2_plan_and_preprocess -d {dataset} first"]
-        raise DataError(f"{what} in {root}; there are: {', '.join(names) or 'none'}. {' '.join(filter(None, advice))}")
+        if found:
+            raise DataError(f"{what} in {root}: {', '.join(path.name for path in found)}; give one by its whole name")
+        command = f"nnUNetv2_plan_and_preprocess -d {dataset} first"
+        advice = f"If it is another one, run {command}" if did_you_mean(dataset, names) else f". Run {command}"
+        raise DataError(f"{what} in {root}; there are: {listed(dataset, names)}{' ' * (advice[0] != '.')}{advice}")
     return found[0]
 
 
@@ -101,7 +105,7 @@ def derive_plans(
     Raises:
         SettingsError: listing everything that is wrong.
     """
-    impossible = _change_problems(changes)
+    impossible = _change_problems(changes) + _axes_problems(plans["configurations"], configurations, changes)
     problems = _name_problems(plans, configurations, name) + misplaced_blocks(plans) + impossible
     original = plans["configurations"]
     blocks: dict[str, dict[str, Any]] = {}
@@ -135,7 +139,8 @@ def heirs(plans: Mapping[str, Any], configuration: str) -> list[str]:
 
 def _merged_block(configurations: Mapping[str, Any], configuration: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was asked for, defaults included, on top of the block that the plans hold already."""
-    merged = {**(_inherited(configurations, configuration, PLANS_KEY) or {}), **given}
+    planned = _inherited(configurations, configuration, PLANS_KEY)
+    merged = {**(planned if isinstance(planned, Mapping) else {}), **given}  # else `misplaced_blocks` says so
     settings = read_settings(merged)
     problems = mirror_axes_problems(settings.mirror_axes, _inherited(configurations, configuration, "patch_size"))
     if problems:
@@ -187,6 +192,18 @@ def _name_problems(plans: Mapping[str, Any], configurations: Sequence[str], name
     if name == plans["plans_name"]:
         problems.append(f"plans name '{name}' is that of the plans it derives from; choose another with -o")
     return problems
+
+
+def _axes_problems(configurations: Mapping[str, Any], chosen: Sequence[str], changes: PlanChanges) -> list[str]:
+    """Return in which configurations a patch has another number of axes than the one that is asked for."""
+    given = changes.patch_size
+    planned = {name: _inherited(configurations, name, "patch_size") for name in chosen if name in configurations}
+    return [
+        f"patch size {given} has {counted(len(given), 'axis', 'axes')}, expected {len(size)} for {name}, whose patches "
+        f"are {' '.join(map(str, size))}"
+        for name, size in planned.items()
+        if given is not None and size and len(given) != len(size)
+    ]
 
 
 def _change_problems(changes: PlanChanges) -> list[str]:

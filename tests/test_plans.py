@@ -313,3 +313,28 @@ def test_a_width_for_plans_of_an_older_nnunet_is_refused():
     del plans["configurations"]["2d"]["architecture"]
     with pytest.raises(NetworkStructureError, match="plan it again"):
         derive(["2d"], plans=plans, width=0.5)
+
+
+def test_a_data_set_that_is_nearly_one_is_suggested_and_not_sent_to_be_preprocessed(preprocessed):
+    with pytest.raises(DataError) as refusal:
+        dataset_folder("Dataset004_Hipocampus")
+    assert str(refusal.value).endswith(
+        "Dataset040_More; did you mean Dataset004_Hippocampus? If it is another one, run nnUNetv2_plan_and_preprocess "
+        "-d Dataset004_Hipocampus first"
+    )
+
+
+@pytest.mark.parametrize(("configuration", "size"), [("2d", (32, 32, 32)), ("3d_fullres", (32, 32)), ("2d", (32,))])
+def test_a_patch_of_another_number_of_axes_is_refused_with_the_one_that_fits(configuration, size):
+    with pytest.raises(SettingsError) as refusal:
+        derive_plans(example_plans(), [configuration], "new", PlanChanges({}, patch_size=size))
+    assert f"expected {3 if configuration == '3d_fullres' else 2} for {configuration}" in str(refusal.value)
+
+
+@pytest.mark.parametrize("block", [None, [1, 2], [], "text", 3])
+def test_a_block_that_is_no_table_is_refused_as_what_it_is(block):
+    plans = example_plans()
+    plans["configurations"]["3d_fullres"]["self_distillation"] = block
+    with pytest.raises(SettingsError) as refusal:
+        derive_plans(plans, ["3d_fullres"], "new", PlanChanges({}))
+    assert f"configurations > 3d_fullres is {block!r}, expected a table of settings" in str(refusal.value)

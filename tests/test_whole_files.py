@@ -15,7 +15,16 @@ import pytest
 
 from nnunet_dsd import files
 from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import exclusive, require_writable_file, whole_file, whole_folder, write_json, write_rows
+from nnunet_dsd.files import (
+    exclusive,
+    require_writable,
+    require_writable_file,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_rows,
+    write_text,
+)
 
 
 def test_a_failed_write_keeps_the_previous_content(tmp_path: Path) -> None:
@@ -118,3 +127,16 @@ def test_rows_have_their_fields_as_columns_and_undefined_numbers_are_empty_cells
 def test_a_new_file_in_a_new_folder_can_be_written(tmp_path: Path) -> None:
     require_writable_file(tmp_path / "new" / "a.csv")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("folder", ["/proc", "/proc/new/folder"])
+def test_a_folder_that_takes_no_files_whatever_its_rights_say_is_refused(folder):
+    with pytest.raises(SetupError, match=r"The results cannot be written to /proc.*: /proc "):
+        require_writable(Path(folder))
+
+
+def test_a_name_that_python_could_not_decode_is_written_as_it_was_typed(tmp_path: Path) -> None:
+    typed = "\u809d".encode()
+    write_text(tmp_path / "a.csv", typed.decode("ascii", "surrogateescape"))
+    assert (tmp_path / "a.csv").read_bytes() == typed

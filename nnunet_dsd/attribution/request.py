@@ -17,7 +17,12 @@ from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.images import read_labels, read_layout
 from nnunet_dsd.evaluation.structures import Structure, label_set
 from nnunet_dsd.files import write_problem
-from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, trainer_and_configuration
+from nnunet_dsd.trainers.model_folder import (
+    fold_checkpoints,
+    read_model_folder,
+    trainer_and_configuration,
+    unread_settings,
+)
 
 SOURCE = "what nnunet-dsd gradcam was asked for"
 # nnU-Net's readers leave an image's axes as they are in the file, so that its geometry holds for their arrays, but for
@@ -79,12 +84,14 @@ class Inputs:
         channel: of the structure in the networks' output.
         cases: with their files.
         reader: nnU-Net's reader of the files, by the first model's plans.
+        notes: what the user should know of the models.
     """
 
     structure: Structure
     channel: int
     cases: tuple[CaseFiles, ...]
     reader: Reader
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,13 @@ class _Description:
 
 
 def parse_models(words: Sequence[str]) -> tuple[ModelChoice, ...]:
-    """Read models from words FOLDER or NAME=FOLDER; without a name a model is called as its folder."""
+    """Read models from words FOLDER or NAME=FOLDER; without a name a model is called as its folder.
+
+    Raises:
+        SettingsError: if a word has a name and no folder.
+    """
+    if empty := [word for word in words if word.endswith("=") and not Path(word).exists()]:
+        raise SettingsError([f"{word} has no folder; write NAME=FOLDER" for word in empty], source="-m/--models")
     return tuple(_parse_model(word) for word in words)
 
 
@@ -133,7 +146,8 @@ def check_request(request: Request) -> Inputs:
         problems += _case_problems(case, structure, first.reader, len(first.dataset_json["channel_names"]))
     if problems or structure is None or first.reader is None:
         raise SettingsError(problems, source=SOURCE)
-    return Inputs(structure, _channel(structure, first.dataset_json), cases, first.reader)
+    notes = tuple(f"{model.name}: {note}" for model in described if (note := unread_settings(model.plans)))
+    return Inputs(structure, _channel(structure, first.dataset_json), cases, first.reader, notes)
 
 
 def _device_problems(device: str) -> list[str]:

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 TABLE, MAPS = "gradcam.csv", "maps"
 
 
-def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: None) -> list[HeatRow]:
+def run_gradcam(
+    request: Request,
+    *,
+    done: Callable[[str], None] = lambda case: None,
+    note: Callable[[str], None] = lambda text: None,
+) -> list[HeatRow]:
     """Look at every case with every model and write the output folder, whole or not at all.
 
     Args:
         request: What is asked for.
         done: Told the name of every case that is finished.
+        note: Told what the user should know of the models.
 
     Returns:
         The rows of `gradcam.csv`.
@@ -32,6 +38,8 @@ def run_gradcam(request: Request, *, done: Callable[[str], None] = lambda case: 
         CheckpointError: if a checkpoint is broken, or of another configuration than its folder's name says.
     """
     inputs = check_request(request)  # before torch, nnU-Net and MONAI are loaded
+    for text in inputs.notes:
+        note(text)
     from nnunet_dsd.attribution.figure import heat_figure
     from nnunet_dsd.attribution.looking import load_models, look_at_case
     from nnunet_dsd.attribution.table import HeatRow, heat_rows

@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.evaluation.label_source import resolve_labels
     from nnunet_dsd.evaluation.pairing import pair_folders, require_order
     from nnunet_dsd.evaluation.settings import EvaluationSettings
+    from nnunet_dsd.evaluation.structures import almost_reserved
 
     predictions, references = arguments.predictions, arguments.references
     settings = EvaluationSettings(arguments.surface_tolerance, arguments.both_empty)
@@ -76,6 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
     require_paths(folders={"PREDICTIONS": predictions, "REFERENCES": references}, files={})
     require_order(predictions, references)
     output = arguments.output or predictions / "evaluation"
+    if output.resolve() == references.resolve():
+        raise SettingsError(
+            [f"-o is REFERENCES ({references}), which results must not be mixed with; give another folder"],
+            source="the command line",
+        )
     require_writable(output)
     label_set, source = resolve_labels(
         predictions, references, dataset_json=arguments.dataset_json, words=arguments.labels
@@ -91,8 +97,20 @@ def run(arguments: argparse.Namespace) -> int:
     )
     written = write_results(output, evaluation)
     unreferenced = pair_folders(predictions, references, label_set.file_ending).unreferenced
-    _show(evaluation, label_set, source=source, unreferenced=unreferenced, written=written)
+    origin = _origin(source, bool(arguments.labels))
+    same = ["PREDICTIONS and REFERENCES are one folder, so each image is compared with itself"]
+    remarks = almost_reserved(structure.name for structure in label_set.structures)
+    remarks += same if predictions.resolve() == references.resolve() else []
+    remarks += _reader_notes(evaluation, label_set)
+    _show(evaluation, origin=origin, remarks=remarks, unreferenced=unreferenced, written=written)
     return 0
+
+
+def _origin(source: Path | None, named: bool) -> str:
+    """Say where the labels come from."""
+    if source is None:
+        return "--labels; no dataset.json was found, so other label values were not looked for"
+    return f"--labels; file ending and known values: {source}" if named else str(source)
 
 
 def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
@@ -102,9 +120,9 @@ def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
 
 def _show(
     evaluation: Evaluation,
-    label_set: LabelSet,
     *,
-    source: Path | None,
+    origin: str,
+    remarks: list[str],
     unreferenced: tuple[str, ...],
     written: tuple[Path, ...],
 ) -> None:
@@ -114,8 +132,8 @@ def _show(
     console = Console()
     print_table(evaluation_table(evaluation), console)
     notes = [
-        *(f"note: {note}" for note in (*_reader_notes(evaluation, label_set), *emptiness_notes(evaluation))),
-        f"labels: {source or '--labels; no dataset.json was found, so other label values were not looked for'}",
+        *(f"note: {note}" for note in (*remarks, *emptiness_notes(evaluation))),
+        f"labels: {origin}",
         *([IN_VOXELS] if evaluation.length_unit == "voxels" else []),
         *_listing(evaluation.missing, "reference", "no prediction", "left out"),
         *_listing(unreferenced, "prediction", "no reference", "left aside"),

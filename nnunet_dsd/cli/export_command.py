@@ -23,9 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export the model and name what was written."""
-    from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, require_new_folder
+    from nnunet_dsd.trainers.model_folder import (
+        fold_checkpoints,
+        read_model_folder,
+        require_new_folder,
+        unread_settings,
+    )
 
-    read_model_folder(arguments.model)
+    plans, _ = read_model_folder(arguments.model)
     fold_checkpoints(arguments.model, arguments.folds, arguments.checkpoint)
     require_new_folder(arguments.output)
     from nnunet_dsd.trainers.export import export_model  # with torch and nnU-Net, after the checks
@@ -39,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for path in written:
         print(f"written, outputs equal: {path}")
+    if note := unread_settings(plans):
+        print(f"note: {arguments.model}: {note}")
     if arguments.with_validation:
         print("it holds predictions, scores and sizes of single cases: look whether they may be published")
     folds = " ".join(path.parent.name.removeprefix("fold_") for path in written)

@@ -52,7 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
         labels=arguments.labels,
         device=arguments.device,
     )
-    rows = run_gradcam(request, done=lambda case: print(f"looked at {case}", flush=True))
+    rows = run_gradcam(
+        request,
+        done=lambda case: print(f"looked at {case}", flush=True),
+        note=lambda text: print(f"note: {text}", flush=True),
+    )
     for row in rows:
         if row.note:
             print(f"note: {row.case}, {row.model}, {row.level}: {row.note}")

@@ -12,12 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.likeness import did_you_mean, nearest_first
 from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.datasets.sided_names import sided_pairs
 from nnunet_dsd.declared_settings import add_setting_options, given_options
-from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.machine import training_device
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
@@ -132,11 +130,6 @@ def _changes(arguments: argparse.Namespace) -> PlanChanges:
     if teacher and named_by_path(teacher):  # which must hold wherever the training is started
         settings["feedback_teacher"] = str(Path(teacher).expanduser().resolve())
     patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
-    if patch_size is not None and len(patch_size) not in (2, 3):
-        raise SettingsError(
-            [f"patch size {patch_size} has {counted(len(patch_size), 'axis', 'axes')}, expected 2 or 3"],
-            source="--patch-size",
-        )
     changes = PlanChanges(settings, arguments.batch_size, patch_size, arguments.width)
     return changes.upon(find_preset(arguments.preset)) if arguments.preset else changes
 

@@ -11,6 +11,7 @@ import select
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from nnunet_dsd import __version__
@@ -69,9 +70,10 @@ class Program:
     def run(self, argv: Sequence[str] | None = None) -> int:
         """Run a command line and return its exit status; our own errors are printed without a traceback.
 
-        The status is 0: done, or nobody reads the output any more; 1: refused with a message; 130: interrupted. Wrong
-        usage ends the process with status 2.
+        The status is 0: done, or nobody reads the output any more; 1: refused with a message, or the output could not
+        be written; 130: interrupted. Wrong usage ends the process with status 2.
         """
+        _prepare_output()
         try:
             try:
                 return self._run(self.build_parser().parse_args(argv))
@@ -80,6 +82,10 @@ class Program:
         except BrokenPipeError:
             _forget_output()
             return 0
+        except OSError as error:  # a full disk behind standard output
+            _forget_output()
+            print(f"{self.name}: standard output could not be written: {error}", file=sys.stderr)
+            return 1
         except SystemExit as ending:
             if isinstance(ending.__context__, BrokenPipeError):  # so rich's console ends
                 return 0
@@ -98,6 +104,16 @@ class Program:
             return 1
 
 
+def _prepare_output() -> None:
+    """Let no output fail: nothing reads what goes to a closed stream, and `?` stands for what cannot be encoded."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell's >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")
+
+
 def _reader_has_gone() -> bool:
     """Tell whether standard output is a pipe that nobody reads any more, as after `| head`."""
     if not hasattr(select, "poll"):  # Windows, where such a pipe raises another error
@@ -109,6 +125,11 @@ def _reader_has_gone() -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)  # errors and hang-ups are always told
     return bool(poll.poll(0))
+
+
+def _takes_path(action: argparse.Action) -> bool:
+    """Tell whether an argument is a path, or a word that holds one such as NAME=FILE."""
+    return action.type is Path or any(word in str(action.metavar) for word in ("FOLDER", "FILE", "PATH"))
 
 
 def _forget_output() -> None:
@@ -200,6 +221,10 @@ class CommandParser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"got {value!r}; {known}")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        if _takes_path(action) and not arg_string.strip():  # Path("") would be the current folder
+            raise argparse.ArgumentError(
+                action, "got an empty path, perhaps of a variable that is not set; the current folder is written ."
+            )
         try:
             return super()._get_value(action, arg_string)
         except argparse.ArgumentError:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
 from nnunet_dsd.errors import SettingsError, SetupError
+from nnunet_dsd.files import write_problem
 from nnunet_dsd.nnunet_folders import nnunet_folder
 
 SPLITS_FILE = "splits_final.json"
@@ -39,7 +40,8 @@ def find_target(number: int, name: str, folds: Sequence[Fold], *, folds_of_cases
 
     Raises:
         SettingsError: if number or name cannot be.
-        SetupError: if a folder of nnU-Net is missing, or the data set is there already, or its number is taken.
+        SetupError: if a folder of nnU-Net is missing or cannot be written to, or the data set is there already, or its
+            number is taken.
     """
     _check_name(number, name)
     full_name = f"Dataset{number:03d}_{name}"
@@ -47,6 +49,7 @@ def find_target(number: int, name: str, folds: Sequence[Fold], *, folds_of_cases
     _check_number(number, full_name)
     if raw.exists():
         raise SetupError(f"{raw} exists; delete it, or give another number with -d")
+    _require_writable("nnUNet_raw", raw)
     if not folds and not os.environ.get("nnUNet_preprocessed"):
         return Target(full_name, raw, None)
     preprocessed = nnunet_folder("nnUNet_preprocessed") / full_name
@@ -56,6 +59,8 @@ def find_target(number: int, name: str, folds: Sequence[Fold], *, folds_of_cases
             require_own_splits(preprocessed / SPLITS_FILE, folds)
     elif present:
         raise _left_over(preprocessed, present)
+    if folds:
+        _require_writable("nnUNet_preprocessed", preprocessed)
     return Target(full_name, raw, preprocessed / SPLITS_FILE if folds else None)
 
 
@@ -80,6 +85,13 @@ def require_disk_space(target: Target, needed_bytes: int) -> None:
         raise SetupError(
             f"{free / 1e9:.2f} GB are free at {target.raw.parent}; {target.name} needs about "
             f"{needed_bytes / 1e9:.2f} GB. Free some space, or let nnUNet_raw be a folder on another disk"
+        )
+
+
+def _require_writable(variable: str, folder: Path) -> None:
+    if problem := write_problem(folder):
+        raise SetupError(
+            f"The data set cannot be written to {folder}: {problem}. Let {variable} be a folder that can be written to"
         )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from nnunet_dsd.datasets.parallel import process_pool
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.errors import DataError, MisfitError, SetupError
 from nnunet_dsd.evaluation.images import read_labels, require_equal_geometry, resolve_reader
 from nnunet_dsd.evaluation.label_values import require_known_values
-from nnunet_dsd.evaluation.pairing import REPAIR, pair_folders, raise_problems, require_evaluable
+from nnunet_dsd.evaluation.pairing import file_advice, pair_folders, raise_problems, require_evaluable
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.scoring import DEFAULT, evaluate_arrays
 from nnunet_dsd.evaluation.settings import EvaluationSettings
@@ -33,10 +33,11 @@ class CaseJob:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What came of a case: its scores, or else what is wrong with its files."""
+    """What came of a case: its scores, or else what is wrong with its files, and whether these fit the data set."""
 
     scores: tuple[Score, ...]
     problem: str = ""
+    fits: bool = True
 
 
 # One process evaluates 8 million voxels a second, and a second one takes 2 s to start, both measured on two busy cores
@@ -90,8 +91,8 @@ def evaluate_folders(
     ]
     processes = worthwhile_processes(extent.voxels) if processes is None else processes
     results = list(track(_run(jobs, processes), len(jobs)))
-    if problems := [result.problem for result in results if result.problem]:
-        raise_problems(problems, REPAIR)
+    if faulty := [result for result in results if result.problem]:
+        raise_problems([result.problem for result in faulty], file_advice(result.fits for result in faulty))
     return Evaluation(
         structures=label_set.structures,
         scores=tuple(score for result in results for score in result.scores),
@@ -157,5 +158,5 @@ def _run_job(job: CaseJob) -> CaseResult:
             job.prediction, job.reference, job.label_set, case=job.case, settings=job.settings, reader=job.reader
         )
     except DataError as error:
-        return CaseResult((), problem=str(error))
+        return CaseResult((), problem=str(error), fits=not isinstance(error, MisfitError))
     return CaseResult(scores)

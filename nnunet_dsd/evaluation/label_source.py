@@ -59,7 +59,7 @@ def resolve_labels(
     Args:
         predictions: folder, where a dataset.json is looked for.
         references: folder, the same.
-        dataset_json: given by the user; nothing is looked for then.
+        dataset_json: the file, or the folder it is in, given by the user; nothing is looked for then.
         words: such as `head=1`, `whole=1,2`.
 
     Returns:
@@ -70,6 +70,8 @@ def resolve_labels(
         SettingsError: if words are wrong.
     """
     wanted = label_set(parse_labels(words)) if words else None
+    if dataset_json is not None and dataset_json.is_dir():
+        dataset_json = dataset_json / DATASET_JSON
     path = dataset_json or find_dataset_json(predictions, references)
     if path is None:
         if wanted is None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, MisfitError
 from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
 from nnunet_dsd.evaluation.measures import LengthUnit
 
@@ -19,6 +19,11 @@ PREDICTED_WITH = "predict_from_raw_data_args.json"  # nnUNetv2_predict leaves it
 REPAIR = (
     "Repair these files or copy them again, then evaluate again. To evaluate without them, move them to another "
     "folder; where it is the prediction that you move, give --allow-missing as well."
+)
+
+CHOOSE = (
+    "Evaluate images with the dataset.json and the plans of their own data set: --dataset-json names another "
+    "dataset.json; plans.json lies in PREDICTIONS, or in the model folder that holds them."
 )
 
 
@@ -56,12 +61,12 @@ class _Headers:
 
     Attributes:
         references: geometry of each case's reference, where both of its files could be read.
-        unreadable: a message per file that could not be read.
+        unreadable: an error per file that could not be read.
         elsewhere: a message per prediction that does not lie on its reference's voxels.
     """
 
     references: dict[str, Geometry] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: list[DataError] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
 
 
@@ -122,12 +127,13 @@ def require_evaluable(
     problems = [f"{name}{file_ending} has no prediction in {predictions}" for name in missing]
     advice = ["Predict the missing cases, or leave them out with --allow-missing."] if missing else []
     found = _read_headers(pairs.cases, predictions, references, file_ending, reader)
-    if found.unreadable:
-        advice.append(REPAIR)
+    unreadable = [str(error) for error in found.unreadable]
+    if unreadable:
+        advice.append(file_advice(not isinstance(error, MisfitError) for error in found.unreadable))
     if found.elsewhere:
         advice.append("Predict from the images the references were drawn on, or resample the predictions onto them.")
-    if problems or found.unreadable or found.elsewhere:
-        raise_problems([*problems, *found.unreadable, *_shortened(found.elsewhere)], " ".join(advice))
+    if problems or unreadable or found.elsewhere:
+        raise_problems([*problems, *unreadable, *_shortened(found.elsewhere)], " ".join(advice))
     voxels = sum(math.prod(geometry.size) for geometry in found.references.values())
     return Extent(_length_unit(found.references, file_ending), voxels)
 
@@ -156,7 +162,7 @@ def _read_headers(
             try:
                 geometries[path] = read_geometry(path, reader, "labels")
             except DataError as error:
-                found.unreadable.append(str(error))
+                found.unreadable.append(error)
         if len(geometries) == 2:
             prediction, reference = geometries
             found.references[case] = geometries[reference]
@@ -187,6 +193,12 @@ def _first(names: Sequence[str], file_ending: str) -> str:
 def _shortened(problems: Sequence[str]) -> list[str]:
     """Return the first problems of several lines in full, and of the others the first line only."""
     return [*problems[:MOST_IN_FULL], *(problem.partition("\n")[0] for problem in problems[MOST_IN_FULL:])]
+
+
+def file_advice(fitting: Iterable[bool]) -> str:
+    """Return what to do about faulty files, by whether each of them fits the data set and so must be damaged."""
+    kinds = set(fitting)
+    return " ".join([*([CHOOSE] if False in kinds else []), *([REPAIR] if True in kinds else [])])
 
 
 def raise_problems(problems: Sequence[str], advice: str) -> None:

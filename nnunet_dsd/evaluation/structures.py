@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from nnunet_dsd.errors import DataError
 
 MOST_DESCRIBED = 16
 BACKGROUND, IGNORE = "background", "ignore"  # no structures
+RESERVED = {"background": BACKGROUND, "ignore": IGNORE, "ignored": IGNORE, "ignorelabel": IGNORE}
+RESERVED_FOR = {BACKGROUND: "the value 0", IGNORE: "voxels to leave out"}
 
 
 @dataclass(frozen=True)
@@ -109,12 +112,14 @@ def read_label_set(path: Path) -> LabelSet:
     """Read the structures from nnU-Net's dataset.json; background and `ignore` are no structures.
 
     Raises:
-        DataError: if the file is missing, is not a dataset.json, or is one of nnU-Net v1.
+        DataError: if the file is missing, cannot be read, is not a dataset.json, or is one of nnU-Net v1.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; it is nnU-Net's dataset.json and names the labels.") from error
+    except OSError as error:
+        raise DataError(f"{path}, nnU-Net's dataset.json, cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise DataError(f"{path} is no JSON file ({error}); nnU-Net's dataset.json is needed.") from error
     if _is_of_version_1(content):
@@ -150,6 +155,16 @@ def _is_turned(key: str, entry: Any) -> bool:
     return key.isdecimal() and isinstance(entry, str) and not entry.isdecimal()
 
 
+def almost_reserved(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each name that is nearly one of nnU-Net's two words of no structure, and so is one."""
+    meant = {name: RESERVED.get(re.sub(r"[\W_]+", "", name).casefold()) for name in names}
+    return [
+        f"{name!r} is taken as the name of a structure; nnU-Net's word for {RESERVED_FOR[word]} is `{word}`"
+        for name, word in meant.items()
+        if word is not None and name != word
+    ]
+
+
 def label_set(labels: Mapping[str, int | list[int]], *, file_ending: str = ".nii.gz") -> LabelSet:
     """Build a label set from the `labels` of a dataset.json: names to one value, or to several for regions.
 
@@ -161,6 +176,8 @@ def label_set(labels: Mapping[str, int | list[int]], *, file_ending: str = ".nii
         raise DataError(f"The labels {labels!r} are no names with whole numbers or lists of these.")
     ignore = _ignore_label(labels.get(IGNORE))
     values = {name: _values(name, entry) for name, entry in labels.items() if name != IGNORE}
+    if mistaken := almost_reserved(name for name, entry in values.items() if min(entry, default=0) < 1):
+        raise DataError(f"{'; '.join(mistaken)}. A structure's values are above 0.")
     structures = tuple(Structure(name, entry) for name, entry in values.items() if name != BACKGROUND)
     if not structures:
         raise DataError(f"The labels {dict(labels)} hold no structure besides {BACKGROUND} and {IGNORE}.")

@@ -8,24 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.errors import DataError
+from nnunet_dsd.misplaced_blocks import misplaced_blocks
 
 NEEDED = {"plans.json": ("plans_name", "configurations"), "dataset.json": ("labels", "file_ending")}
+EXPECTED = "Expected a folder such as nnUNet_results/Dataset004_Hippocampus/nnUNetTrainerDSD__nnUNetPlans__3d_fullres"
 
 
 def read_model_folder(model: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the plans and the dataset.json of a model folder.
 
     Raises:
-        DataError: if it is no model folder, or one of the two files is broken or something else.
+        DataError: if there is no such folder, or it is no model folder, or one of the two files is broken or something
+            else.
     """
+    if not model.is_dir():
+        raise DataError(f"{model}: {'this is no folder' if model.exists() else 'there is no such folder'}. {EXPECTED}")
     missing = [name for name in NEEDED if not (model / name).is_file()]
     if missing:
-        raise DataError(
-            f"{model} is no nnU-Net model folder: it lacks {' and '.join(missing)}. Expected a folder such as "
-            "nnUNet_results/Dataset004_Hippocampus/nnUNetTrainerDSD__nnUNetPlans__3d_fullres"
-        )
+        raise DataError(f"{model} is no nnU-Net model folder: it lacks {' and '.join(missing)}. {EXPECTED}")
     plans, dataset_json = (_read_description(model / name, entries) for name, entries in NEEDED.items())
     return plans, dataset_json
+
+
+def unread_settings(plans: Mapping[str, Any]) -> str | None:
+    """Return what to say of a trained model whose plans have settings that nothing read; None where there are none.
+
+    The model is what it is, so this is no reason to refuse it.
+    """
+    problems = misplaced_blocks(plans)
+    return f"it was trained without these settings of its plans: {'; '.join(problems)}" if problems else None
 
 
 def trainer_and_configuration(model: Path, plans: Mapping[str, Any]) -> tuple[str, str]:

@@ -13,6 +13,18 @@ from torch import nn
 from nnunet_dsd.errors import DataError
 
 
+def nnunet_trainer(name: str) -> Any:
+    """Return the class of any trainer that nnU-Net finds.
+
+    Raises:
+        DataError: if it finds none of that name.
+    """
+    try:
+        return recursive_find_trainer_class_by_name(name)
+    except RuntimeError as error:
+        raise DataError(f"nnU-Net finds no trainer {name}; `nnunet-dsd list` shows ours") from error
+
+
 def build_plain_network(
     trainer_name: str, plans: PlansManager, manager: ConfigurationManager, dataset_json: Mapping[str, Any]
 ) -> nn.Module:
@@ -27,10 +39,7 @@ def build_plain_network(
     Raises:
         DataError: if nnU-Net finds no such trainer, or it builds networks in a way of its own.
     """
-    try:
-        trainer: Any = recursive_find_trainer_class_by_name(trainer_name)
-    except RuntimeError as error:
-        raise DataError(f"nnU-Net finds no trainer {trainer_name}; `nnunet-dsd list` shows ours") from error
+    trainer = nnunet_trainer(trainer_name)
     channels = determine_num_input_channels(plans, manager, dict(dataset_json))
     outputs = plans.get_label_manager(dict(dataset_json)).num_segmentation_heads
     try:

@@ -61,22 +61,7 @@ class PlannedTrainer(nnUNetTrainer):
         dataset_json: dict[str, Any],
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature
     ) -> None:
-        refuse_misplaced_blocks(plans, source=f"the plans '{plans.get('plans_name')}'")
-        planned = PlansManager(plans).get_configuration(configuration)
-        settings = read_settings(planned.configuration.get(PLANS_KEY), defaults=self.defaults, fixed=self.fixed)
-        problems = [
-            f"{name}: got 0, which {type(self).__name__} would be nothing without"
-            for name in self.needed
-            if not getattr(settings, name)
-        ]
-        problems += mirror_axes_problems(settings.mirror_axes, planned.patch_size)
-        if settings.feature_size is not None and not self.takes_feature_size:
-            problems.append(
-                "feature_size: applies to UNETR, SwinUNETR, VNet, UNetPlusPlus, DynUNet, ResNet18UNet and ResNet18FCN "
-                "only; nnU-Net's own networks are made narrower or wider with `nnunet-dsd plan --width`"
-            )
-        if problems:
-            raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")
+        settings = self.planned_settings(plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings: Settings = settings
         self.num_epochs = settings.epochs
@@ -86,6 +71,31 @@ class PlannedTrainer(nnUNetTrainer):
         self.initial_lr = settings.initial_learning_rate
         self.weight_decay = settings.chosen_weight_decay
         self.enable_deep_supervision = self.nnunet_deep_supervision
+
+    @classmethod
+    def planned_settings(cls, plans: Mapping[str, Any], configuration: str) -> Settings:
+        """Return what plans say in a configuration's block, with this trainer's own where the block is silent.
+
+        Raises:
+            SettingsError: listing what nothing would read, and what this trainer does not take.
+        """
+        refuse_misplaced_blocks(plans, source=f"the plans '{plans.get('plans_name')}'")
+        planned = PlansManager(dict(plans)).get_configuration(configuration)
+        settings = read_settings(planned.configuration.get(PLANS_KEY), defaults=cls.defaults, fixed=cls.fixed)
+        problems = [
+            f"{name}: got 0, which {cls.__name__} would be nothing without"
+            for name in cls.needed
+            if not getattr(settings, name)
+        ]
+        problems += mirror_axes_problems(settings.mirror_axes, planned.patch_size)
+        if settings.feature_size is not None and not cls.takes_feature_size:
+            problems.append(
+                "feature_size: applies to UNETR, SwinUNETR, VNet, UNetPlusPlus, DynUNet, ResNet18UNet and ResNet18FCN "
+                "only; nnU-Net's own networks are made narrower or wider with `nnunet-dsd plan --width`"
+            )
+        if problems:
+            raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")
+        return settings
 
     def initialize(self) -> None:
         """Build network, optimiser and loss; seeded where the settings say so."""

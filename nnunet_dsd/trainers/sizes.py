@@ -14,9 +14,12 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
-from nnunet_dsd.errors import DataError, DistillationError
+from nnunet_dsd.config import PLANS_KEY, mirror_axes_problems, read_settings
+from nnunet_dsd.errors import DataError, DistillationError, SettingsError
+from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.cost import median_ratio, multiply_adds, parameter_count, seconds_in_turn
-from nnunet_dsd.trainers.plain_network import build_plain_network
+from nnunet_dsd.trainers.plain_network import build_plain_network, nnunet_trainer
+from nnunet_dsd.trainers.planned import PlannedTrainer
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,25 @@ def _build(request: ModelRequest) -> tuple[nn.Module, Tensor]:
     plans = PlansManager(dict(request.plans))
     manager = plans.get_configuration(request.configuration)
     with contextlib.redirect_stdout(io.StringIO()):  # nnU-Net tells where it searches
+        _refuse_settings(request)
         network = build_plain_network(request.trainer, plans, manager, request.dataset_json)
     channels = determine_num_input_channels(plans, manager, dict(request.dataset_json))
     image = torch.randn(1, channels, *manager.patch_size, generator=torch.Generator().manual_seed(0))
     return network.eval(), image
+
+
+def _refuse_settings(request: ModelRequest) -> None:
+    """Refuse plans whose settings the trainer would refuse, or would not read: it would train another network.
+
+    Raises:
+        SettingsError: with everything that is wrong with them.
+    """
+    trainer = nnunet_trainer(request.trainer)
+    if issubclass(trainer, PlannedTrainer):
+        trainer.planned_settings(request.plans, request.configuration)
+        return
+    refuse_misplaced_blocks(request.plans, source=f"the plans '{request.plans['plans_name']}'")
+    planned = PlansManager(dict(request.plans)).get_configuration(request.configuration)
+    settings = read_settings(planned.configuration.get(PLANS_KEY))  # which this trainer does not read
+    if problems := mirror_axes_problems(settings.mirror_axes, planned.patch_size):
+        raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")

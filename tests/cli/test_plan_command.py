@@ -155,7 +155,7 @@ def test_a_switch_of_a_preset_can_be_turned_off(folder):
         (["--alpha", "-1", "--epochs", "0"], ["2 problems", "alpha: got -1.0", "epochs: got 0"]),
         (["--batch-size", "0"], ["batch size 0"]),
         (["--batch-size", "0", "--preset", "paper-hippocampus"], ["batch size 0"]),
-        (["--patch-size", "32"], ["1 axis, expected 2 or 3"]),
+        (["--patch-size", "32"], ["(32,) has 1 axis, expected 3 for 3d_fullres, whose patches are"]),
         (["--patch-size", "64", "64"], ["2 axes"]),
         (["--patch-size", "8", "8", "8"], ["does not fit", "(16, 16, 16)"]),
         (["--preset", "nature"], ["unknown preset 'nature'", "paper-mmwhs"]),

@@ -235,3 +235,46 @@ def test_counts_agree_with_their_verbs(
         (folders[0] / f"{name}.nii.gz").unlink()
     assert evaluate(folders, "--allow-missing") == 0
     assert said in capsys.readouterr().out
+
+
+def test_a_folder_compared_with_itself_is_noted(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
+    assert evaluate((folders[1], folders[1])) == 0
+    assert "note: PREDICTIONS and REFERENCES are one folder" in capsys.readouterr().out
+    assert evaluate(folders) == 0
+    assert "are one folder" not in capsys.readouterr().out
+
+
+def test_results_are_not_mixed_with_the_references(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
+    before = sorted(folders[1].iterdir())
+    for output in (folders[1], folders[1] / ".." / folders[1].name):
+        assert evaluate(folders, "-o", str(output)) == 1
+        assert f"-o is REFERENCES ({folders[1]})" in capsys.readouterr().err
+    assert sorted(folders[1].iterdir()) == before
+
+
+def test_labels_of_the_command_line_are_said_to_be_so(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture
+) -> None:
+    assert evaluate(folders, "--labels", "head=1", "Ignore=2") == 0
+    said = capsys.readouterr().out
+    source = folders[1].parent / "dataset.json"
+    assert f"labels: --labels; file ending and known values: {source}\n" in said
+    assert "note: 'Ignore' is taken as the name of a structure; nnU-Net's word for voxels to leave out is `ign" in said
+
+
+def test_a_dataset_json_that_does_not_fit_is_not_answered_with_repairs(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture
+) -> None:
+    path = write_dataset_json(folders[0].parent, {"background": 0, "head": 1})
+    assert evaluate(folders) == 1
+    said = capsys.readouterr().err
+    assert "holds label values that the data set does not have" in said
+    assert "Repair" not in said
+    assert said.splitlines()[-1].startswith("Evaluate images with the dataset.json and the plans of their own data set")
+    content = json.loads(path.read_text()) | {"overwrite_image_reader_writer": "NaturalImage2DIO"}
+    path.write_text(json.dumps(content))
+    assert evaluate(folders) == 1
+    said = capsys.readouterr().err
+    assert "`overwrite_image_reader_writer` in the dataset.json" in said
+    assert "Repair" not in said
+    assert "damaged" not in said

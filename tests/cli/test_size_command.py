@@ -110,7 +110,7 @@ def test_a_model_folder_is_a_model_too(folder, tmp_path, capsys):
         ((), "no model is named: give -d and -c, or model folders with -m"),
         (("-d", "99"), "-d and -c belong together"),
         (("-c", "2d", "--threads", "0"), "--threads: got 0, at least 1 is needed"),
-        (("-m", "somewhere"), "somewhere is no nnU-Net model folder: it lacks plans.json and dataset.json"),
+        (("-m", "somewhere"), "somewhere: there is no such folder"),
         (("-d", "99", "-c", "2d", "-p", "none"), "there is no plans file"),
     ],
 )
@@ -195,3 +195,44 @@ def test_mistyped_names_are_answered_before_any_network_is_built(folder, capsys,
     monkeypatch.setattr("nnunet_dsd.trainers.sizes.measure_sizes", None)
     assert size("-d", "99", *options) == 1
     assert meant in capsys.readouterr().err
+
+
+BAD_BLOCKS = [
+    ({"self_destillation": {"feature_size": 8}}, "nnUNetTrainerResNet18FCN", "the block of settings is called"),
+    ({"feature_size": 8}, "nnUNetTrainerResNet18FCN", "'feature_size' in configurations > 2d is not read"),
+    ({"self_distillation": {"mirror_axes": 3}}, "nnUNetTrainerDSD", "mirror_axes: got 3, expected a list"),
+    ({"self_distillation": {"mirror_axes": [2]}}, "nnUNetTrainer", "mirror_axes: got [2], but patches of"),
+    ({"self_distillation": {"alpha": "0.3"}}, "nnUNetTrainer", "alpha: got '0.3', expected a finite number"),
+    ({"self_distillation": {"alhpa": 0.3}}, "nnUNetTrainerDSD", "unknown setting 'alhpa'"),
+    ({"self_distillation": [1]}, "nnUNetTrainerDSD", "is [1], expected a table of settings"),
+    ({"self_distillation": None}, "nnUNetTrainer", "is None, expected a table of settings"),
+    ({"self_distillation": {"feature_size": 8}}, "nnUNetTrainerDSD", "feature_size: applies to UNETR"),
+]
+
+
+@pytest.mark.parametrize("of_a_model_folder", [False, True])
+@pytest.mark.parametrize(("entries", "trainer", "words"), BAD_BLOCKS)
+def test_settings_that_the_training_would_refuse_are_refused(
+    folder, tmp_path, capsys, entries, trainer, words, of_a_model_folder
+):
+    plans = json.loads((folder / "nnUNetPlans.json").read_text())
+    plans["configurations"]["2d"].update(entries)
+    model = tmp_path / f"{trainer}__nnUNetPlans__2d"
+    model.mkdir()
+    for path in (folder / "nnUNetPlans.json", model / "plans.json"):
+        path.write_text(json.dumps(plans))
+    (model / "dataset.json").write_text(json.dumps(DATASET))
+    assert size(*(("-m", str(model)) if of_a_model_folder else ("-d", "99", "-c", "2d", "-tr", trainer))) == 1
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert printed.out == ""
+
+
+def test_a_block_among_the_arguments_of_the_network_is_the_plans_fault(folder, capsys):
+    plans = json.loads((folder / "nnUNetPlans.json").read_text())
+    plans["configurations"]["2d"]["architecture"]["arch_kwargs"]["self_distillation"] = {"alpha": 0.3}
+    (folder / "nnUNetPlans.json").write_text(json.dumps(plans))
+    assert size("-d", "99", "-c", "2d") == 1
+    said = capsys.readouterr().err
+    assert "the block belongs into a configuration" in said
+    assert "bring its build_network_architecture up to date" not in said

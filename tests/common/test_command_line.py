@@ -1,13 +1,16 @@
 """The command line of both packages: mistakes are named in a sentence, options are taken whole, errors caught once."""
 
+import argparse
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from nnunet_dsd.cli import env_command, list_command
 from nnunet_dsd.cli import main as segmentation
-from nnunet_dsd.common.command_line import CommandParser
+from nnunet_dsd.common.command_line import CommandParser, _takes_path
 from video_triplet.cli import main as video
 
 PROGRAMS = (segmentation.PROGRAM, video.PROGRAM)
@@ -181,3 +184,74 @@ def test_errors_of_the_code_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(list_command, "run", fail)
     with pytest.raises(ZeroDivisionError):
         segmentation.main(["list"])
+
+
+def path_arguments(program, name):
+    """The arguments of a subcommand that take a path, with what they are called in a message."""
+    parser = CommandParser(prog=name)
+    program.load_subcommand(name).add_arguments(parser)
+    return [(action, argparse._get_action_name(action)) for action in parser._actions if _takes_path(action)]
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize("program", PROGRAMS, ids=[program.name for program in PROGRAMS])
+def test_no_option_takes_an_empty_path_for_the_current_folder(program, empty, capsys):
+    asked = 0
+    for name in program.subcommands:
+        for action, called in path_arguments(program, name):
+            parser, positional = CommandParser(prog=name), not action.option_strings
+            parser._add_action(action)
+            said = refusal(parser.parse_args, [empty] if positional else [action.option_strings[0], empty], capsys)
+            assert str(called) in said
+            assert "got an empty path, perhaps of a variable that is not set; the current folder is written ." in said
+            asked += 1
+    assert asked > 10
+
+
+def test_an_empty_output_writes_nothing_into_the_current_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    said = refusal(segmentation.main, ["evaluate", ".", ".", "--labels", "a=1", "-o", ""], capsys)
+    assert said.startswith("nnunet-dsd evaluate: -o/--output: got an empty path")
+    assert list(tmp_path.iterdir()) == []
+
+
+ENCODINGS = (
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "cp1252"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+)
+PRINTS = (
+    "import sys; from nnunet_dsd.cli import env_command, main; "
+    "env_command.run = lambda arguments: print('\\xb1 \\u809d\\u81d3') or 0; sys.exit(main.main(['env']))"
+)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: "-".join(encoding.values()))
+def test_what_standard_output_cannot_encode_is_printed_as_a_question_mark(encoding):
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONIOENCODING", "PYTHONUTF8")}
+    done = subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, timeout=60, env=environment | encoding)
+    plus_minus = b"\xb1" if "cp1252" in encoding.values() else b"?"
+    assert (done.returncode, done.stderr, done.stdout) == (0, b"", plus_minus + b" ??\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("package", "words", "status"), [("nnunet_dsd", "list", 0), ("video_triplet", "check x", 1)])
+def test_closed_streams_are_no_error(package, words, status, closed, tmp_path):
+    line = f"cd {tmp_path} && {sys.executable} -m {package} {words} {closed}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, env={**os.environ, **PATHS})
+    assert done.returncode == status
+    assert b"Traceback" not in done.stderr
+
+
+PATHS = {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_that_finds_no_room_is_said_in_a_sentence():
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PRINTS], stdout=full, stderr=subprocess.PIPE, timeout=60, env=environment
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"nnunet-dsd: standard output could not be written: [Errno 28] No space left on device\n"

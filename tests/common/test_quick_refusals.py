@@ -24,9 +24,9 @@ SEGMENTATION = [
     ("plan -d 4 -c 2d -o x", 1, "nnUNet_preprocessed is not set"),
     ("plan -d 4 -c 2d -o x --epocs 3", 2, "did you mean --epochs?"),
     ("size -d 4 -c 2d", 1, "nnUNet_preprocessed is not set"),
-    ("size -m nowhere", 1, "nowhere is no nnU-Net model folder"),
+    ("size -m nowhere", 1, "nowhere: there is no such folder"),
     ("size", 1, "no model is named"),
-    ("export nowhere -o x", 1, "nowhere is no nnU-Net model folder"),
+    ("export nowhere -o x", 1, "nowhere: there is no such folder"),
     ("demo --trainer nnUNetTrainerdsd -o d", 1, "did you mean nnUNetTrainerDSD?"),
     ("demo --trainer ClipFineTuning -o d", 1, "is of kind video, expected segmentation"),
     ("ablate nowhere.json", 1, "there is no study file"),
@@ -37,7 +37,7 @@ SEGMENTATION = [
     ("evaluate . . --processes 0 --labels a=1", 1, "--processes is 0"),
     ("compare a=nowhere.json -o x", 1, "nowhere.json does not exist"),
     ("compare -o x", 1, "give either --runs RUNS.json or METHOD=EVALUATION.json"),
-    ("gradcam -m nowhere -i nowhere -o x --cases a --label 1", 1, "nowhere is no nnU-Net model folder"),
+    ("gradcam -m nowhere -i nowhere -o x --cases a --label 1", 1, "nowhere: there is no such folder"),
 ]
 VIDEO = [
     ("list", 0, ""),

@@ -161,3 +161,11 @@ def test_results_keep_the_order_of_the_items_whoever_is_ready_first():
 def test_a_killed_process_is_said_with_what_to_do():
     with pytest.raises(SetupError, match="was killed, most often for lack of memory; give fewer with --processes"):
         for_each(partial(leave, status=9), range(4), processes=2, description="")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="there is no /proc")
+@pytest.mark.parametrize("variable", ["nnUNet_raw", "nnUNet_preprocessed"])
+def test_a_target_that_cannot_be_written_to_is_refused_before_a_volume_is_read(nnunet, monkeypatch, variable):
+    monkeypatch.setenv(variable, "/proc")
+    with pytest.raises(SetupError, match=f"cannot be written to /proc/{NAME}: /proc .* Let {variable} be a folder"):
+        find_target(4, "Hippocampus", FOLDS)

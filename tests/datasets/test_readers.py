@@ -25,7 +25,7 @@ from scipy.spatial.transform import Rotation
 
 from nnunet_dsd.datasets.geometry import geometry_difference
 from nnunet_dsd.datasets.readers.choice import READERS, choose_reader, named_reader
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, MisfitError
 
 RNG = np.random.default_rng(5)
 VOLUME = RNG.integers(0, 3, (4, 5, 6), dtype=np.uint8)  # (x, y, z) for nibabel, (z, y, x) for all others
@@ -331,3 +331,46 @@ def test_choosing_a_reader_loads_neither_nnunet_nor_torch(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert "torch" not in done.stdout
     assert "nnunetv2" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("beside", "words"), [('{"spacing": [1, 0, 2]}', "holds the spacing"), ("{", "is no spacing file")]
+)
+def test_a_stack_with_an_unusable_spacing_file_is_refused_by_the_name_of_that_file(
+    beside: str, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a_0000.tif"
+    tifffile.imwrite(path, VOLUME[:, :, [0] * 7].repeat(2, axis=0))  # no axis that may be one of colours
+    (tmp_path / "a.json").write_text(beside)
+    with pytest.raises(DataError, match=rf"a\.json {words}"):
+        choose_reader(".tif", path).inspect(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("NaturalImage2DIO", "a.nii.gz"), ("NibabelIO", "a.mha"), ("Tiff3DIO", "a.nii.gz")]
+)
+def test_a_reader_that_is_named_for_another_format_is_blamed_and_not_the_file(
+    name: str, file: str, tmp_path: Path
+) -> None:
+    path = itk(tmp_path / file, VOLUME)
+    with pytest.raises(MisfitError) as refusal:
+        named_reader(name).inspect(path)
+    assert "`overwrite_image_reader_writer` in the dataset.json" in str(refusal.value)
+    assert "damaged" not in str(refusal.value)
+
+
+def test_a_damaged_file_of_the_readers_own_format_is_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="it may be damaged"):
+        named_reader("NaturalImage2DIO").read(tmp_path / "a.png")
+
+
+def test_a_file_that_may_not_be_read_is_named_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = itk(tmp_path / "a.mha", VOLUME)
+
+    def refuse(*rest: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"a\.mha cannot be read: Permission denied\."):
+        named_reader("SimpleITKIO").read(path)

@@ -9,7 +9,7 @@ from made_up_folders import write_dataset_json
 
 from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.label_source import parse_labels, resolve_labels
-from nnunet_dsd.evaluation.structures import Structure, label_set, other_labels
+from nnunet_dsd.evaluation.structures import Structure, almost_reserved, label_set, other_labels, read_label_set
 
 
 @pytest.fixture
@@ -124,3 +124,27 @@ def test_of_many_labels_only_those_that_differ_are_listed() -> None:
     sides = [label_set({"background": 0, **labels}).structures for labels in (many, {**many, "liver": 41})]
     one, other, _ = other_labels(*sides)
     assert (one, other) == ("nothing besides", "liver 41")
+
+
+def test_the_folder_of_a_dataset_json_stands_for_it(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    path = write_dataset_json(tmp_path / "elsewhere")
+    assert resolve_labels(*folders, dataset_json=path.parent)[1] == path
+    with pytest.raises(DataError, match=r"results/dataset\.json does not exist; it is nnU-Net's dataset\.json"):
+        resolve_labels(*folders, dataset_json=tmp_path / "results")
+
+
+def test_a_dataset_json_that_may_not_be_read_is_named_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").mkdir()
+    with pytest.raises(DataError, match=r"dataset\.json, nnU-Net's dataset\.json, cannot be read: Is a directory\."):
+        read_label_set(tmp_path / "dataset.json")
+
+
+@pytest.mark.parametrize("name", ["Background", "BACKGROUND", "background "])
+def test_a_background_in_other_letters_is_refused_with_nnunets_word(name: str) -> None:
+    with pytest.raises(DataError, match="nnU-Net's word for the value 0 is `background`"):
+        label_set({name: 0, "head": 1})
+
+
+@pytest.mark.parametrize(("name", "noted"), [("Ignore", 1), ("ignore_label", 1), ("head", 0), ("ignore", 0)])
+def test_a_structure_named_nearly_as_nnunets_ignore_is_noted(name: str, noted: int) -> None:
+    assert len(almost_reserved([name])) == noted

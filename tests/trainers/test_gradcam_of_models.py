@@ -226,7 +226,7 @@ def test_everything_that_is_missing_is_told_at_once_before_anything_is_loaded(nn
         "the maps of model b and of model B would have the same file name; name the models apart with NAME=FOLDER",
         f"{broken / 'plans.json'} cannot be read as JSON",
         "is not empty; give a new folder with -o",
-        f"{tmp_path / 'nowhere'} is no nnU-Net model folder: it lacks plans.json and dataset.json",
+        f"{tmp_path / 'nowhere'}: there is no such folder",
         f"missing: {model / 'fold_3' / 'checkpoint_final.pth'}",
         f"missing: {renamed / 'fold_3' / 'checkpoint_final.pth'}",
         f"the folder {renamed} is not named TRAINER__PLANS__CONFIGURATION",
@@ -320,7 +320,7 @@ def test_an_output_that_cannot_be_written_is_refused_with_the_rest(nnunet, tmp_p
     assert gradcam(nnunet, [tmp_path / "nowhere"], tmp_path / "file" / "looked") == 1
     said = capsys.readouterr().err
     assert f"{tmp_path / 'file' / 'looked'} cannot be written: {tmp_path / 'file'} is a file; give another" in said
-    assert "is no nnU-Net model folder" in said
+    assert f"{tmp_path / 'nowhere'}: there is no such folder" in said
 
 
 def test_channels_that_do_not_lie_on_the_same_voxels_are_refused(nnunet, tmp_path, capsys):

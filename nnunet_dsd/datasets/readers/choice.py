@@ -7,7 +7,7 @@ from typing import Any
 
 from nnunet_dsd.datasets.readers import nibabel_files, pictures, simpleitk, tiff
 from nnunet_dsd.datasets.readers.reader import Kind, Reader
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, MisfitError
 
 OVERWRITE_KEY = "overwrite_image_reader_writer"  # in dataset.json
 PLANS_KEY = "image_reader_writer"  # in plans
@@ -45,7 +45,8 @@ def named_reader(name: Any) -> Reader | None:
 def choose_reader(file_ending: str, example: Path, kind: Kind = "image") -> Reader:
     """Return the reader that nnU-Net chooses where a data set names none: the first for the ending that can read.
 
-    Where none can, it is the first for the ending, which then says what is wrong with the file.
+    Where none can, it is the first that reads this kind of file, else the first for the ending; it then says what is
+    wrong with the file.
 
     Raises:
         DataError: if nnU-Net has none for the ending.
@@ -57,13 +58,17 @@ def choose_reader(file_ending: str, example: Path, kind: Kind = "image") -> Read
             f"nnU-Net has no image reader for the ending {file_ending!r}; it has for {endings}. For another format "
             f'that SimpleITK reads, write "{OVERWRITE_KEY}": "SimpleITKIO" into the dataset.json.'
         )
+    fitting = []
     for reader in candidates:
         try:
             reader.inspect(example, kind)
+        except MisfitError:
+            continue
         except DataError:
+            fitting.append(reader)
             continue
         return reader
-    return candidates[0]
+    return (fitting or candidates)[0]
 
 
 def reader_of_file(path: Path, kind: Kind = "image") -> Reader:

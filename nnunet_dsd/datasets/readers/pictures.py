@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnunet_dsd.datasets.geometry import geometry_of_pixels
 from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout, unreadable
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import MisfitError
 
 NAME = "NaturalImage2DIO"
 COLOUR_CHANNELS = (3, 4)
@@ -60,7 +60,7 @@ def read(path: Path, kind: Kind) -> Channels:
     elif array.ndim == 3 and array.shape[-1] in COLOUR_CHANNELS:
         array = array.transpose(2, 0, 1)
     else:
-        raise DataError(
+        raise MisfitError(
             f"{path} has the shape {array.shape}; nnU-Net's {NAME} reads (rows, columns) or (rows, columns, 3 or 4)."
         )
     return Channels(array, geometry_of_pixels(array.shape[:0:-1]))

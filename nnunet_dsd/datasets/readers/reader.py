@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from numpy.typing import NDArray
 
 from nnunet_dsd.datasets.geometry import Geometry
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.errors import DataError, MisfitError, UnreadableError
 
 Kind = Literal["image", "labels"]
+NAMED_IN = "`overwrite_image_reader_writer` in the dataset.json, or `image_reader_writer` in the plans"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Channels:
 
     array: NDArray[Any]
     geometry: Geometry
+
+
+Found = TypeVar("Found", Layout, Channels)
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ class Reader:
 
         Raises:
             DataError: if the file is missing, or nnU-Net's reader would not read it.
+            MisfitError: if it is of a kind that this reader does not read.
         """
-        _require_file(path)
-        return self.inspect_file(path, kind)
+        return self._checked(self.inspect_file, path, kind)
 
     def read(self, path: Path, kind: Kind = "image") -> Channels:
         """Read a file.
@@ -72,16 +76,32 @@ class Reader:
         Raises:
             DataError: if the file is missing or cut off, or nnU-Net's reader would not read it.
         """
+        return self._checked(self.read_file, path, kind)
+
+    def _checked(self, read: Callable[[Path, Kind], Found], path: Path, kind: Kind) -> Found:
+        """Read a file; where nnU-Net takes this reader only because it is named, say that the name may not fit."""
         _require_file(path)
-        return self.read_file(path, kind)
+        try:
+            return read(path, kind)
+        except UnreadableError as error:
+            if not self.endings or path.name.lower().endswith(self.endings):
+                raise
+            raise MisfitError(
+                f"{path} could not be read by nnU-Net's {self.name}, which is for {', '.join(self.endings)} and is "
+                f"named by {NAMED_IN}: take that entry out, or name another reader there. {error.said}"
+            ) from error
 
 
-def unreadable(path: Path, library: str, error: Exception) -> DataError:
+def unreadable(path: Path, library: str, error: Exception) -> UnreadableError:
     """Return the error for a file that a library cannot read."""
     said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-    return DataError(f"{path} could not be read as an image; it may be damaged. {library} says: {said}")
+    return UnreadableError(path, f"{library} says: {said}")
 
 
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise DataError(f"{path} does not exist.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error

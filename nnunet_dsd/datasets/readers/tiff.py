@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from nnunet_dsd.datasets.geometry import Geometry, geometry_of_axes, geometry_of_pixels
-from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout, unreadable
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.datasets.readers.reader import NAMED_IN, Channels, Kind, Layout, unreadable
+from nnunet_dsd.errors import DataError, MisfitError
 
 NAME = "Tiff3DIO"
 ENDINGS = (".tif", ".tiff")
@@ -54,12 +54,15 @@ def spacing_file(path: Path, kind: Kind) -> Path:
 
 def _require_ending(path: Path) -> None:
     if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"{path} does not end in {' or '.join(ENDINGS)}, and nnU-Net's {NAME} reads nothing else.")
+        raise MisfitError(
+            f"{path} does not end in {' or '.join(ENDINGS)}, and nnU-Net's {NAME} reads nothing else; it is named by "
+            f"{NAMED_IN}."
+        )
 
 
 def _require_stack(path: Path, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
-        raise DataError(f"{path} has the shape {shape}; nnU-Net's {NAME} reads stacks of 3 axes.")
+        raise MisfitError(f"{path} has the shape {shape}; nnU-Net's {NAME} reads stacks of 3 axes.")
 
 
 def _geometry(path: Path, shape: tuple[int, ...], kind: Kind) -> Geometry:

@@ -44,6 +44,11 @@ def listed(name: object, known: Iterable[str]) -> str:
     return f"{', '.join(names) or 'none'}{f'; {hint}' if hint else ''}"
 
 
+def sentence(text: str) -> str:
+    """End a text with a full stop, unless it is a question and has its mark."""
+    return text if text.endswith("?") else f"{text}."
+
+
 def likeness(one: str, other: str) -> float:
     """Return how alike two names are, from 0 to 1; case, leading hyphens, and underscores for hyphens do not count."""
     one, other = _folded(one), _folded(other)

@@ -26,7 +26,14 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def evaluate(folders: tuple[Path, Path], *options: str) -> int:
-    return main(["evaluate", *map(str, folders), "--processes", "1", *options])
+    processes = () if "--processes" in options else ("--processes", "1")
+    return main(["evaluate", *map(str, folders), *processes, *options])
+
+
+def test_labels_that_are_given_one_by_one_are_all_evaluated(folders: tuple[Path, Path]) -> None:
+    assert evaluate(folders, "--labels", "head=1", "--labels", " tail =2") == 0
+    found = read_evaluation_json(folders[0] / "evaluation" / "evaluation.json")
+    assert [structure.name for structure in found.structures] == ["head", "tail"]
 
 
 def test_two_folders_become_a_table_and_two_files(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:
@@ -199,7 +206,7 @@ def test_processes_follow_the_voxels(
     monkeypatch.setattr("nnunet_dsd.machine.usable_processes", lambda most: 4)
     shape = read_geometry(folders[1] / "a.nii.gz").size
     monkeypatch.setattr(cases, "VOXELS_PER_PROCESS", voxels_per_process * np.prod(shape) / 12**3)
-    jobs = [cases.CaseJob(name, *(folder / f"{name}.nii.gz" for folder in folders), None, None) for name in "abc"]
+    jobs = [cases.CaseJob(name, *(folder / f"{name}.nii.gz" for folder in folders), None, None, None) for name in "abc"]
     assert cases.worthwhile_processes(jobs) == expected
 
 

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -108,20 +107,24 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_problem(folder: Path) -> str | None:
-    """Return why a folder cannot be made or written to; None where it can."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    """Return why a folder cannot be made or written to, found out by making one there; None where it can."""
+    places = [folder.absolute(), *folder.absolute().parents]
+    existing = next(path for path in places if os.path.exists(path))  # False too where looking is not allowed
     if not existing.is_dir():
         return f"{existing} is a file"
     if not os.access(existing, os.W_OK):
         return f"{existing} is read-only"
+    name = "" if existing == places[0] else places[places.index(existing) - 1].name
+    probe = existing / f"{PARTIAL_PREFIX}{os.getpid()}-probe-{name}"
     try:
-        with tempfile.TemporaryFile(dir=existing):  # os.access says yes to root, even of /proc
-            return None
+        probe.mkdir(exist_ok=True)
+        probe.rmdir()
     except PermissionError:
         return f"{existing} is read-only"
     except OSError as error:
-        read_only = error.errno == errno.EROFS
-        return f"{existing} is read-only" if read_only else f"{existing} takes no files ({error.strerror})"
+        reason = "is read-only" if error.errno == errno.EROFS else f"takes no new folder ({error.strerror})"
+        return f"{existing} {reason}"
+    return None
 
 
 def require_writable(folder: Path) -> None:

@@ -22,6 +22,7 @@ from nnunet_dsd.files import (
     whole_file,
     whole_folder,
     write_json,
+    write_problem,
     write_rows,
     write_text,
 )
@@ -140,3 +141,38 @@ def test_a_name_that_python_could_not_decode_is_written_as_it_was_typed(tmp_path
     typed = "\u809d".encode()
     write_text(tmp_path / "a.csv", typed.decode("ascii", "surrogateescape"))
     assert (tmp_path / "a.csv").read_bytes() == typed
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    require_writable(tmp_path)
+    require_writable(tmp_path / "new" / "below")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
+@pytest.mark.parametrize("folder", ["/proc/x", "/proc/x/y"])
+def test_a_folder_is_tried_and_not_believed_to_be_writable(folder: str) -> None:
+    with pytest.raises(SetupError, match=f"cannot be written to {folder}: /proc .*Give another folder with -o"):
+        require_writable(Path(folder))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EROFS, "Read-only file system"), "is read-only"),
+        (PermissionError(errno.EACCES, "Permission denied"), "is read-only"),
+        (OSError(errno.ENOSPC, "No space left on device"), "takes no new folder (No space left on device)"),
+    ],
+)
+def test_what_keeps_a_folder_from_being_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    assert write_problem(tmp_path / "new") == f"{tmp_path} {reason}"
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:
+    assert "takes no new folder" in str(write_problem(tmp_path / ("x" * 300)))

@@ -52,9 +52,12 @@ def plans_problems(study: Study, places: Places) -> list[str]:
         for seed in study.seeds:
             try:
                 problems += _other_content(places, derive(study, choice, seed, original))
-            except (SettingsError, NetworkStructureError) as error:
-                problems.append(f"plans '{choice.name}': {error}")
+            except SettingsError as error:
+                problems += [f"plans '{choice.name}': {problem}" for problem in error.problems]
                 break  # the same for every seed
+            except NetworkStructureError as error:
+                problems.append(f"plans '{choice.name}': {error}")
+                break
     return problems
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from nnunet_dsd.common.command_line import OneValue
 from nnunet_dsd.common.likeness import did_you_mean, nearest_first
 from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.datasets.sided_names import sided_pairs
@@ -36,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace plans of that name")
     plan = parser.add_argument_group("changes to the plans themselves")
     plan.add_argument("--batch-size", type=int, help="patches per step")
-    plan.add_argument("--patch-size", type=int, nargs="+", metavar="VOXELS", help="voxels per axis, as in the plans")
+    plan.add_argument(
+        "--patch-size", action=OneValue, type=int, nargs="+", metavar="VOXELS", help="voxels per axis, as in the plans"
+    )
     plan.add_argument("--width", type=float, help="factor on the feature channels of every stage")
     settings = parser.add_argument_group("settings of the self-distillation block (default in brackets)")
     add_setting_options(settings, Settings)

@@ -23,6 +23,10 @@ NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 EXPECTED = {int: "a whole number", float: "a number"}
 
 
+SEVERAL = ("*", "+")  # an option's words, as argparse writes it
+REPEATED = "given twice, and one of the two would count for nothing; give it once"
+
+
 class Subcommand(Protocol):
     """What the module of a subcommand offers."""
 
@@ -137,16 +141,25 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class OneValue(argparse._StoreAction):
+    """Stores the words of an option that are one value together, such as a patch size, so that more are no addition."""
+
+
 class CommandParser(argparse.ArgumentParser):
-    """A parser that says what is wrong in a sentence, with what was probably meant, and takes options whole only."""
+    """A parser that says what is wrong in a sentence, with what was probably meant, and takes options whole only.
+
+    An option of several words that is repeated takes the words of all; a single value is taken once.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **options})
         self._negative_number_matcher = NEGATIVE_NUMBER
+        self._given: dict[argparse.Action, Any] = {}
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; unlike argparse's own, refuse what is not known, all of it at once and before what is missing."""
         words = sys.argv[1:] if args is None else list(args)
+        self._given = {}
         self._refuse_unknown_options(words)
         found, surplus = super().parse_known_args(words, namespace)
         if surplus:
@@ -219,6 +232,20 @@ class CommandParser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction):
             self.error(f"there is no command {value!r}; {known}")
         raise argparse.ArgumentError(action, f"got {value!r}; {known}")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Return the values of one occurrence of an option, or of an argument, with those of the earlier ones."""
+        values = super()._get_values(action, arg_strings)
+        if not action.option_strings or isinstance(action, argparse._AppendAction):
+            return values
+        if action.nargs == 0 and not isinstance(action, argparse.BooleanOptionalAction):  # a switch, which says no more
+            return values
+        if action in self._given:
+            if action.nargs not in SEVERAL or isinstance(action, OneValue):
+                raise argparse.ArgumentError(action, REPEATED)
+            values = [*self._given[action], *values]
+        self._given[action] = values
+        return values
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         if _takes_path(action) and not arg_string.strip():  # Path("") would be the current folder

@@ -55,6 +55,11 @@ def _question(names: Iterable[str]) -> str:
     return f"did you mean {meant}?" if meant else ""
 
 
+def sentence(text: str) -> str:
+    """End a text with a full stop, unless it is a question and has its mark."""
+    return text if text.endswith("?") else f"{text}."
+
+
 def likeness(one: str, other: str) -> float:
     """Return how alike two names are, from 0 to 1; case, leading hyphens, and underscores for hyphens do not count."""
     one, other = _folded(one), _folded(other)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnunet_dsd.comparison.export import MADE_BY
 from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import PARTIAL_PREFIX
+from nnunet_dsd.files import PARTIAL_PREFIX, require_writable
 
 RESULTS, REPORT = "comparison.json", "report.html"
 EARLIER = "earlier-"  # begins the name of a comparison that was moved away
@@ -19,13 +19,14 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
     """Check that a folder may be written; what a killed process left of an earlier call is put in order first.
 
     Raises:
-        SetupError: if it is a file, holds anything but an earlier comparison, or holds one that must not be replaced.
+        SetupError: if it cannot be made or written to, holds anything but an earlier comparison, or holds one that must
+            not be replaced.
     """
+    require_writable(folder)
+    require_writable(folder.parent)  # where it is made, and put in its place when it is whole
     clear_up(folder)
     if not holds_something(folder):
         return
-    if not folder.is_dir():
-        raise SetupError(f"{folder} is a file; give another folder with -o.")
     ours = _files_of_earlier(folder)
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if foreign:

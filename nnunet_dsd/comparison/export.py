@@ -45,6 +45,8 @@ def comparison_to_dict(comparison: Comparison, files: Sequence[str], not_drawn: 
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
         "structures": scores.structure_names,
+        "mean_of_structures": scores.mean_column,
+        "in_no_reference": scores.absent,
         "methods": scores.methods,
         "cases": scores.cases,
         "left_out": [

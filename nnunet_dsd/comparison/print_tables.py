@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from nnunet_dsd.common.markup import latex_text, markdown_text
 from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.results import Comparison
-from nnunet_dsd.comparison.scores import MEAN
 from nnunet_dsd.comparison.statements import case_notes, table_notes
 from nnunet_dsd.comparison.table import MeasureTable, Row
 
@@ -35,7 +34,7 @@ def cell_text(table: MeasureTable, row: Row, column: int) -> str:
     text = format_of(table.measure).spread(cell.mean, cell.deviation)
     if cell.defined == row.total or math.isnan(cell.mean):
         return text
-    return f"{text} ({'≥' if table.columns[column] == MEAN else ''}{cell.defined}/{row.total})"
+    return f"{text} ({'≥' if table.columns[column] == table.mean_column else ''}{cell.defined}/{row.total})"
 
 
 def markdown(comparison: Comparison) -> str:

@@ -15,7 +15,6 @@ from nnunet_dsd.comparison.formats import format_of, p_text
 from nnunet_dsd.comparison.print_tables import headings, row_texts
 from nnunet_dsd.comparison.results import Comparison, MeasureResults
 from nnunet_dsd.comparison.runs import RunList
-from nnunet_dsd.comparison.scores import MEAN
 from nnunet_dsd.comparison.statements import case_notes, statistics_notes, table_notes
 from nnunet_dsd.comparison.table import MeasureTable
 from nnunet_dsd.evaluation.many_structures import listed_in_order
@@ -85,7 +84,7 @@ def _measure_section(comparison: Comparison, result: MeasureResults, figure: Fig
     parts.append(figure(f"box_{measure.name}", BOXES))
     if result.comparisons:
         parts.append(f"<h3>Against {escape(comparison.baseline)}</h3>")
-        parts.append(_differences(result.shown_comparisons, measure))
+        parts.append(_differences(result.shown_comparisons, result.table))
         parts.append(figure(f"differences_{measure.name}", DIFFERENCES))
         parts.append(figure(f"slopes_{measure.name}", SLOPES))
     return section(format_of(measure).title, *parts)
@@ -101,13 +100,13 @@ def _means(table: MeasureTable) -> str:
     return compact_table(headings(table), [row_texts(table, row) for row in table.rows], bold=best)
 
 
-def _differences(comparisons: Sequence[PairedComparison], measure: Measure) -> str:
+def _differences(comparisons: Sequence[PairedComparison], table: MeasureTable) -> str:
     """Return all comparisons if they are few, otherwise those of the mean with the others behind a click."""
-    every = _difference_table(comparisons, measure)
-    means = [one for one in comparisons if one.column == MEAN]
+    every = _difference_table(comparisons, table.measure)
+    means = [one for one in comparisons if one.column == table.mean_column]
     if len(comparisons) <= MOST_ROWS or not means:
         return every
-    return _difference_table(means, measure) + folded(f"All {len(comparisons)} comparisons", every)
+    return _difference_table(means, table.measure) + folded(f"All {len(comparisons)} comparisons", every)
 
 
 def _difference_table(comparisons: Sequence[PairedComparison], measure: Measure) -> str:

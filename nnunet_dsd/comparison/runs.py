@@ -10,6 +10,7 @@ from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import SettingsError
 
 TITLE = "Comparison of runs"
+EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,11 @@ def run_list_from_words(words: Sequence[str]) -> RunList:
     Raises:
         SettingsError: with every word that is something else, and everything `require_sound` finds.
     """
-    wrong = [word for word in words if not all(word.partition("="))]
+    wrong = [word for word in words if not all(part.strip() for part in word.partition("="))]
     if wrong:
         problems = [f"{word!r} is not of the form METHOD=EVALUATION.json" for word in wrong]
         raise SettingsError(problems, source="the command line")
-    runs = tuple(Run(word.partition("=")[0], Path(word.partition("=")[2]).expanduser()) for word in words)
+    runs = tuple(Run(word.partition("=")[0].strip(), Path(word.partition("=")[2]).expanduser()) for word in words)
     return require_sound(RunList(runs), source="the command line")
 
 
@@ -123,7 +124,7 @@ def with_baseline(run_list: RunList, baseline: str | None) -> RunList:
     """
     if baseline is None:
         return run_list
-    return require_sound(replace(run_list, baseline=baseline), source="--baseline")
+    return require_sound(replace(run_list, baseline=baseline.strip()), source="--baseline")
 
 
 def require_sound(run_list: RunList, *, source: str) -> RunList:
@@ -149,8 +150,7 @@ def missing_files(run_list: RunList) -> list[str]:
     problems = []
     for run in run_list.runs:
         if run.evaluation.is_dir():
-            file = run.evaluation / "evaluation.json"
-            problems.append(f"{run.label}: the evaluation {run.evaluation} is a folder; give the file in it: {file}")
+            problems.append(f"{run.label}: the evaluation {run.evaluation} is a folder; {_advice(run.evaluation)}")
         elif not run.evaluation.is_file():
             problems.append(f"{run.label}: the evaluation {run.evaluation} does not exist")
         if run.predictions is not None and not run.predictions.is_dir():
@@ -161,6 +161,14 @@ def missing_files(run_list: RunList) -> list[str]:
     if run_list.dataset_json is not None and not run_list.dataset_json.is_file():
         problems.append(f"dataset_json: the file {run_list.dataset_json} does not exist")
     return problems
+
+
+def _advice(folder: Path) -> str:
+    """Say which file of a folder is meant: one that was written into it, or beside the predictions that it holds."""
+    found = [str(file) for file in (folder / EVALUATION, folder / "evaluation" / EVALUATION) if file.is_file()]
+    if not found:
+        return f"give the {EVALUATION} that nnunet-dsd evaluate writes; there is none in it"
+    return f"give the file in it: {' or '.join(found)}"
 
 
 def _repeated(runs: Sequence[Run]) -> list[str]:

@@ -79,7 +79,9 @@ def _readable(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _right(entry: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
     return {
-        key: value for key, value in entry.items() if key in kinds and value != "" and isinstance(value, kinds[key])
+        key: value
+        for key, value in entry.items()
+        if key in kinds and isinstance(value, kinds[key]) and str(value).strip()
     }
 
 
@@ -91,7 +93,7 @@ def _wrong_values(
         value = content.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             problems.append(f"{where}{key}: got {value!r}, expected {' or '.join(TYPE_NAMES[one] for one in kind)}")
-        elif value == "":
+        elif isinstance(value, str) and not value.strip():
             problems.append(f"{where}{key} is empty")
     return problems
 
@@ -102,7 +104,7 @@ def _build(content: Mapping[str, Any], folder: Path) -> RunList:
 
     runs = tuple(
         Run(
-            method=entry["method"],
+            method=entry["method"].strip(),
             evaluation=folder / Path(entry["evaluation"]).expanduser(),
             fold=entry.get("fold"),
             seed=entry.get("seed"),
@@ -114,7 +116,7 @@ def _build(content: Mapping[str, Any], folder: Path) -> RunList:
     return RunList(
         runs=runs,
         title=content.get("title") or TITLE,
-        baseline=content.get("baseline"),
+        baseline=None if content.get("baseline") is None else content["baseline"].strip(),
         images=located(content, "images"),
         references=located(content, "references"),
         dataset_json=located(content, "dataset_json"),

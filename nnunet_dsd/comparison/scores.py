@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from nnunet_dsd.evaluation.measures import LengthUnit
 from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import Structure
 
-MEAN = "mean"
+MEANS = ("mean", "mean of structures")  # the first that no structure is called
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,28 @@ class Scores:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The structures, and their mean where there are several."""
-        return (*self.structure_names, MEAN) if len(self.structures) > 1 else self.structure_names
+        """The structures, and their mean where there are several; no two have one name."""
+        return (*self.structure_names, self.mean_column) if self.mean_column else self.structure_names
+
+    @property
+    def mean_column(self) -> str | None:
+        """What the mean over structures is called, which no structure is; None where there is but one structure."""
+        return mean_name(self.structure_names) if len(self.structures) > 1 else None
+
+    @cached_property
+    def in_references(self) -> NDArray[np.bool_]:
+        """Which structures any reference of the compared cases holds, shape (structures,)."""
+        return np.asarray(np.any([one.reference_voxels.any(axis=0) for one in self.runs], axis=0), bool)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Names of the structures that the mean leaves out: no reference of the compared cases holds them."""
+        return tuple(name for name, held in zip(self.structure_names, self.averaged, strict=True) if not held)
+
+    @property
+    def averaged(self) -> NDArray[np.bool_]:
+        """Which structures the mean is over, shape (structures,): those of references, or all where none holds any."""
+        return self.in_references if self.in_references.any() else np.ones(len(self.structures), bool)
 
     def of(self, method: str) -> tuple[RunScores, ...]:
         """The runs of one method."""
@@ -118,10 +140,20 @@ class Scores:
         return self.with_mean(result)
 
     def with_mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Append the mean over structures to values of shape (..., structures); undefined where any of them is."""
+        """Append the mean over structures to values of shape (..., structures); undefined where any of them is.
+
+        Structures that no reference holds are left out of it.
+        """
         if len(self.structures) == 1:
             return values
-        return np.concatenate([values, values.mean(axis=-1, keepdims=True)], axis=-1)
+        return np.concatenate([values, values[..., self.averaged].mean(axis=-1, keepdims=True)], axis=-1)
+
+
+def mean_name(structures: Sequence[str]) -> str:
+    """Return what the mean over structures is called where these are the names of the structures."""
+    taken = {name.casefold().strip() for name in structures}
+    numbered = (f"{MEANS[-1]} ({number})" for number in itertools.count(2))
+    return next(name for name in itertools.chain(MEANS, numbered) if name not in taken)
 
 
 def read_scores(run_list: RunList, *, common_cases: bool = False) -> Scores:

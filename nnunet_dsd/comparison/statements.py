@@ -8,7 +8,7 @@ from nnunet_dsd.comparison.case_sets import listed
 from nnunet_dsd.comparison.empty_predictions import empty_notes
 from nnunet_dsd.comparison.formats import DIRECTIONS
 from nnunet_dsd.comparison.paired import CONFIDENCE, LEAST_PAIRS, MOST_EXACT, RESAMPLES
-from nnunet_dsd.comparison.scores import MEAN, LeftOut, Scores
+from nnunet_dsd.comparison.scores import LeftOut, Scores
 from nnunet_dsd.comparison.table import MeasureTable, shown_part
 from nnunet_dsd.comparison.twins import twin_notes
 
@@ -31,7 +31,8 @@ def table_notes(table: MeasureTable) -> tuple[str, ...]:
     averaged = "; several runs of a method are averaged" if any(row.over == "runs" for row in table.rows) else ""
     notes = [f"Mean over cases, {DIRECTIONS[table.measure.better]}{averaged}. {spread}"]
     if len(table.columns) > 1:
-        notes[0] += f" The last column is the {MEAN} of those before it."
+        lacking = f", without what no reference holds ({listed(table.absent)})" if table.absent else ""
+        notes[0] += f" The last column is the mean of those before it{lacking}."
     if len(table.columns) > len(shown := shown_part(table).columns):
         notes[0] += (
             f" Of {len(table.columns) - 1} structures the {len(shown) - 1} with the worst means are shown; means.csv "
@@ -41,7 +42,7 @@ def table_notes(table: MeasureTable) -> tuple[str, ...]:
         f"{row.method}, {column}: {cell.undefined}"
         for row in table.rows
         for column, cell in zip(table.columns, row.cells, strict=True)
-        if cell.undefined and column != MEAN
+        if cell.undefined and column != table.mean_column and column not in table.absent
     ]
     if missing:
         notes.append(
@@ -69,7 +70,7 @@ def case_notes(scores: Scores, *, baseline: str) -> tuple[str, ...]:
             f"The methods have different numbers of runs ({listed}); averages over more runs are steadier, so that "
             f"differences from {baseline} are not measured with one precision."
         )
-    return (*notes, *twin_notes(scores), *empty_notes(scores))
+    return (*notes, *_absence_notes(scores), *twin_notes(scores), *empty_notes(scores))
 
 
 def statistics_notes(scores: Scores, *, baseline: str, seed: int) -> tuple[str, ...]:
@@ -93,6 +94,15 @@ def shortened(texts: Sequence[str]) -> str:
     """Join texts by semicolons, the first of many."""
     more = f"; and {len(texts) - MOST_TOLD} more" if len(texts) > MOST_TOLD else ""
     return "; ".join(texts[:MOST_TOLD]) + more
+
+
+def _absence_notes(scores: Scores) -> list[str]:
+    if not scores.in_references.any():
+        return ["No reference of the compared cases holds any structure, so nothing here says how well one is found."]
+    if not scores.absent:
+        return []
+    subject = f"{listed(scores.absent)} {'is' if len(scores.absent) == 1 else 'are'}"
+    return [f"{subject} in no reference of the compared cases and left out of the mean over structures."]
 
 
 def _left_out(one: LeftOut, name: str) -> str:

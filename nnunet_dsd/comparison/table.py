@@ -58,11 +58,21 @@ class Row:
 
 @dataclass(frozen=True)
 class MeasureTable:
-    """All methods' means of one measure."""
+    """All methods' means of one measure.
+
+    Attributes:
+        measure: which one.
+        columns: the structures, and their mean where there are several.
+        rows: per method.
+        mean_column: which column is the mean over structures; None: none is.
+        absent: structures that no reference holds; the mean leaves them out.
+    """
 
     measure: Measure
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    mean_column: str | None
+    absent: tuple[str, ...]
 
 
 def shown_part(table: MeasureTable) -> MeasureTable:
@@ -84,18 +94,20 @@ def measure_table(scores: Scores, measure: Measure) -> MeasureTable:
     """Build the table of one measure.
 
     With several runs of a method, the standard deviation is that of the runs' means; with a single run, that of the
-    cases. The last column, where there are several structures, is the mean of the columns before it.
+    cases. The last column, where there are several structures, is the mean of those before it that a reference
+    holds.
     """
     rows = [_row(scores, method, measure.name) for method in scores.methods]
-    return MeasureTable(measure, scores.columns, _with_best(rows, measure, _comparable(scores, measure)))
+    marked = _with_best(rows, measure, _comparable(scores, measure))
+    return MeasureTable(measure, scores.columns, marked, scores.mean_column, scores.absent)
 
 
 def _row(scores: Scores, method: str, measure: str) -> Row:
     runs = scores.of(method)
     values = [run.values[measure] for run in runs]
-    defined = np.sum([(~np.isnan(one)).sum(axis=0) for one in values], axis=0).tolist()
+    known = np.sum([(~np.isnan(one)).sum(axis=0) for one in values], axis=0)
     undefined = np.sum([np.isnan(scores.with_mean(one)).sum(axis=0) for one in values], axis=0).tolist()
-    defined += [min(defined)] * (len(scores.columns) - len(defined))
+    defined = [*known.tolist(), *([int(known[scores.averaged].min())] if scores.mean_column else [])]
     means = np.array([scores.with_mean(np.array([summarise(list(column)).mean for column in one.T])) for one in values])
     is_single = len(runs) == 1
     spread_over = scores.with_mean(values[0]) if is_single else means
@@ -120,7 +132,8 @@ def _comparable(scores: Scores, measure: Measure) -> NDArray[np.bool_]:
     complete = (known == known.any(axis=0)).all(axis=1)
     if not measure.is_length:
         complete &= complete.all(axis=0)
-    return np.concatenate([complete, complete.all(axis=1, keepdims=True)], axis=1)[:, : len(scores.columns)]
+    of_mean = complete[:, scores.averaged].all(axis=1, keepdims=True)
+    return np.concatenate([complete, of_mean], axis=1)[:, : len(scores.columns)]
 
 
 def _with_best(rows: list[Row], measure: Measure, comparable: NDArray[np.bool_]) -> tuple[Row, ...]:

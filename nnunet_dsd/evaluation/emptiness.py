@@ -16,16 +16,20 @@ def emptiness_notes(evaluation: Evaluation) -> list[str]:
             f"all predictions are empty: no voxel of any structure in {counted(cases, 'case')}. The network has "
             "learned nothing yet, or these are not its label images"
         ]
-    missed, absent = [], []
+    missed, absent = [], absent_structures(evaluation)
     for structure in evaluation.structures:
         scores = evaluation.of(structure.name)
         holding = sum(score.reference_voxels > 0 for score in scores)
-        if not holding:
-            absent.append(structure.name)
-        elif not any(score.prediction_voxels for score in scores):
+        if holding and not any(score.prediction_voxels for score in scores):
             missed.append(f"{structure.name} (in {holding} of {cases} references)")
     notes = [f"never predicted: {_listed(missed)}"] if missed else []
     return notes + ([f"in no reference: {_listed(absent)}"] if absent else [])
+
+
+def absent_structures(evaluation: Evaluation) -> list[str]:
+    """Return the names of the structures that no reference holds."""
+    held = {score.structure for score in evaluation.scores if score.reference_voxels}
+    return [structure.name for structure in evaluation.structures if structure.name not in held]
 
 
 def _listed(names: list[str]) -> str:

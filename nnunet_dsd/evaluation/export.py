@@ -72,11 +72,15 @@ def read_evaluation_json(path: Path) -> Evaluation:
             length_unit=unit,
             reader=_text_or_none(content.get("reader")),  # which evaluations of earlier versions do not name
         )
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; write it with `nnunet-dsd evaluate`.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is no JSON file ({error}); give the evaluation.json that `nnunet-dsd evaluate` writes."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no evaluation written by this version of nnunet-dsd: {error!r}. "
             "Write it with `nnunet-dsd evaluate`."

@@ -94,7 +94,7 @@ def parse_labels(words: Sequence[str]) -> dict[str, int | list[int]]:
     labels: dict[str, int | list[int]] = {}
     problems = []
     for word in words:
-        name, _, values = word.partition("=")
+        name, _, values = (part.strip() for part in word.partition("="))
         numbers = values.split(",")
         if not name or not all(number.isascii() and number.isdigit() for number in numbers):
             problems.append(f"{word!r}: NAME=VALUE or NAME=VALUE,VALUE with whole numbers is needed, such as head=1")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from nnunet_dsd.common.likeness import listed
+from nnunet_dsd.common.likeness import listed, sentence
 from nnunet_dsd.errors import DataError
 
 LengthUnit = Literal["mm", "voxels"]
@@ -88,4 +88,4 @@ def find_measure(name: str, length_unit: LengthUnit = "mm") -> Measure:
     known = [measure.name for measure in measures_in(length_unit)]
     other = any(measure.name == name for unit in get_args(LengthUnit) for measure in measures_in(unit))
     why = f" The evaluations have lengths in {length_unit}." if other else ""
-    raise DataError(f"There is no measure {name!r}; there are {listed(name, known)}.{why}")
+    raise DataError(f"There is no measure {name!r}; there are {sentence(listed(name, known))}{why}")

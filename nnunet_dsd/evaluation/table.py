@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.evaluation.emptiness import absent_structures
 from nnunet_dsd.evaluation.many_structures import shown_structures
 from nnunet_dsd.evaluation.measures import Measure
 from nnunet_dsd.evaluation.results import Evaluation, Summary, summarise
@@ -28,7 +29,9 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     for measure in judging:
         table.add_column(escape(_heading(measure, evaluation)), justify="right", overflow="fold")
     if many:
-        table.add_row("mean over all", *(_mean_over_structures(evaluation, measure) for measure in judging))
+        averaged = len(_averaged(evaluation))
+        named = "mean over all" if averaged == len(evaluation.structures) else f"mean over {averaged} in references"
+        table.add_row(named, *(_mean_over_structures(evaluation, measure) for measure in judging))
         table.add_section()
     for structure in shown:
         summaries = [(evaluation.summary(structure.name, measure.name), measure) for measure in judging]
@@ -36,9 +39,15 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     return table
 
 
+def _averaged(evaluation: Evaluation) -> list[str]:
+    """Return which structures the mean is over: those that references hold, or all where none holds any."""
+    names, absent = [structure.name for structure in evaluation.structures], absent_structures(evaluation)
+    return [name for name in names if name not in absent] or names
+
+
 def _mean_over_structures(evaluation: Evaluation, measure: Measure) -> str:
-    """Format the mean of the structures' means with the deviation between them."""
-    means = [evaluation.summary(structure.name, measure.name).mean for structure in evaluation.structures]
+    """Format the mean of the means of the structures that references hold, with the deviation between them."""
+    means = [evaluation.summary(name, measure.name).mean for name in _averaged(evaluation)]
     return format_summary(summarise(means), measure)
 
 

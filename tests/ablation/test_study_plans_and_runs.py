@@ -79,6 +79,14 @@ def test_plans_made_earlier_are_taken_up_and_others_of_that_name_refused_with_th
         write_derived_plans(study, places)
 
 
+def test_problems_of_plans_are_told_without_a_count_in_a_count(workplace: StudyWorkplace) -> None:
+    study, places = read(workplace, configuration="3d_highres")
+    (problem,) = (one for one in machine_problems(study, places) if one.startswith("plans '"))
+    assert "no configuration '3d_highres'" in problem
+    assert "1 problem" not in problem
+    assert "\n" not in problem
+
+
 def test_a_presets_batch_and_patch_size_hold_where_the_study_is_silent(workplace: StudyWorkplace) -> None:
     study, places = read(workplace, plans={"p": {"preset": "paper-hippocampus"}, "q": {"batch_size": 4}})
     first, second = (json.loads(path.read_text()) for path in write_derived_plans(study, places))

@@ -162,3 +162,24 @@ def test_an_evaluation_that_is_no_json_is_told_in_words(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "scores.csv is no JSON file (Expecting value" in error
     assert "JSONDecodeError" not in error
+
+
+def test_an_impossible_folder_is_refused_before_the_evaluations_are_read(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("nnunet_dsd.comparison.scores.read_scores", pytest.fail)
+    (tmp_path / "file").write_text("mine")
+    assert main(["compare", *words, "-o", str(tmp_path / "file/x")]) == 1
+    assert f"{tmp_path / 'file'} is a file. Give another folder with -o" in capsys.readouterr().err
+
+
+def test_a_question_has_no_full_stop_after_it(words, tmp_path, capsys):
+    assert main(["compare", *words, "-o", str(tmp_path / "out"), "--measures", "dise"]) == 1
+    assert capsys.readouterr().err.rstrip().endswith("; did you mean dice?")
+    assert main(["compare", *words, "-o", str(tmp_path / "out"), "--measures", "volume"]) == 1
+    assert capsys.readouterr().err.rstrip().endswith("reference_ml.")
+
+
+def test_measures_that_are_given_one_by_one_are_all_reported(words, tmp_path):
+    options = ["--measures", "dice", "--measures", "hd95_mm"]
+    assert main(["compare", *words, "-o", str(tmp_path / "out"), *options]) == 0
+    measures = json.loads((tmp_path / "out/comparison.json").read_text())["measures"]
+    assert [measure["name"] for measure in measures] == ["dice", "hd95_mm"]

@@ -27,7 +27,14 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def evaluate(folders: tuple[Path, Path], *options: str) -> int:
-    return main(["evaluate", *map(str, folders), "--processes", "1", *options])
+    processes = () if "--processes" in options else ("--processes", "1")
+    return main(["evaluate", *map(str, folders), *processes, *options])
+
+
+def test_labels_that_are_given_one_by_one_are_all_evaluated(folders: tuple[Path, Path]) -> None:
+    assert evaluate(folders, "--labels", "head=1", "--labels", " tail =2") == 0
+    found = read_evaluation_json(folders[0] / "evaluation" / "evaluation.json")
+    assert [structure.name for structure in found.structures] == ["head", "tail"]
 
 
 def test_two_folders_become_a_table_and_two_files(folders: tuple[Path, Path], capsys: pytest.CaptureFixture) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_dsd.cli import env_command, list_command
 from nnunet_dsd.cli import main as segmentation
-from nnunet_dsd.common.command_line import CommandParser, _takes_path
+from nnunet_dsd.common.command_line import CommandParser, OneValue, _takes_path
 from video_triplet.cli import main as video
 
 PROGRAMS = (segmentation.PROGRAM, video.PROGRAM)
@@ -255,3 +255,69 @@ def test_output_that_finds_no_room_is_said_in_a_sentence():
         )
     assert done.returncode == 1
     assert done.stderr == b"nnunet-dsd: standard output could not be written: [Errno 28] No space left on device\n"
+
+
+def sample_word(action, number):
+    """A word that an option takes."""
+    if action.choices is not None:
+        return str(next(iter(action.choices)))
+    for word in (str(number + 1), f"1,{number + 2}", f"x{number}=1", f"x{number}"):
+        try:
+            if action.type is not None:
+                action.type(word)
+        except (ValueError, TypeError, argparse.ArgumentTypeError):
+            continue
+        return word
+    raise ValueError(action)
+
+
+def lone_parser(program, name):
+    """The parser of a subcommand that needs none of its arguments."""
+    parser = CommandParser(prog=name)
+    program.load_subcommand(name).add_arguments(parser)
+    for action in parser._actions:
+        if action.option_strings:
+            action.required = False
+        else:
+            action.nargs, action.choices = "*", None
+    parser._mutually_exclusive_groups.clear()
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("program", "name"), EVERY_SUBCOMMAND, ids=[f"{program.name} {name}" for program, name in EVERY_SUBCOMMAND]
+)
+def test_no_option_of_any_subcommand_loses_what_was_given_first(program, name, capsys):
+    parser = lone_parser(program, name)
+    for action in parser._actions:
+        if not action.option_strings or isinstance(action, argparse._HelpAction):
+            continue
+        option, switch = action.option_strings[-1], action.nargs == 0
+        if switch and not isinstance(action, argparse.BooleanOptionalAction):
+            assert getattr(parser.parse_args([option, option]), action.dest) == action.const
+            continue
+        count = action.nargs if isinstance(action.nargs, int) else 1
+        words = [[sample_word(action, number)] * count for number in range(2)]
+        once = [parser.parse_args([option, *each]) for each in words]
+        twice = [option, *words[0], option, *words[1]]
+        if action.nargs in ("*", "+") and not isinstance(action, OneValue):
+            first, second = (list(getattr(found, action.dest)) for found in once)
+            assert list(getattr(parser.parse_args(twice), action.dest)) == first + second, option
+        else:
+            said = refusal(parser.parse_args, twice, capsys)
+            assert "given twice, and one of the two would count for nothing; give it once" in said, option
+
+
+def test_a_switch_that_is_given_and_taken_back_is_refused(capsys):
+    said = refusal(PARSERS["nnunet-dsd"].parse_args, ["plan", "--augmentation", "--no-augmentation"], capsys)
+    assert "given twice" in said
+
+
+def test_a_parser_that_is_used_again_remembers_nothing():
+    parser = CommandParser(prog="x")
+    parser.add_argument("--one")
+    parser.add_argument("--many", nargs="+", default=["usual"])
+    for _ in range(2):
+        found = parser.parse_args(["--many", "a", "--one", "1", "--many", "b", "c"])
+        assert (found.one, found.many) == ("1", ["a", "b", "c"])
+    assert parser.parse_args([]).many == ["usual"]

@@ -216,3 +216,16 @@ def test_progress_is_told_once_per_figure(tmp_path):
     drawn = []
     write(tmp_path / "out", small_comparison(tmp_path), drawn=lambda: drawn.append(1))
     assert len(drawn) == 1
+
+
+def test_a_folder_that_cannot_be_made_or_written_to_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SetupError, match=f"{tmp_path / 'file'} is a file. Give another folder with -o"):
+        require_free(tmp_path / "file" / "x", overwrite=False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SetupError, match=f"{tmp_path} is read-only. Give another folder with -o"):
+        require_free(tmp_path / "x", overwrite=False)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(SetupError, match=f"{tmp_path} is read-only"):
+        require_free(tmp_path / "empty", overwrite=False)

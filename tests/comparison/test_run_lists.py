@@ -125,9 +125,28 @@ def test_unknown_keys_are_told_once_and_together_with_missing_files(files):
     ]
 
 
-def test_a_folder_as_evaluation_is_told_with_the_file_in_it(files):
+@pytest.mark.parametrize("inside", ["evaluation.json", "evaluation/evaluation.json"])
+def test_a_folder_as_evaluation_is_told_with_the_file_that_is_in_it(files, inside):
+    (files / "images/evaluation").mkdir()
+    (files / "images" / inside).write_text("{}")
     text = problems_of(run_list_from_words, [f"A={files}/images"])
-    assert f"{files}/images is a folder; give the file in it: {files}/images/evaluation.json" in text
+    assert text.endswith(f"{files}/images is a folder; give the file in it: {files}/images/{inside}")
+
+
+def test_a_folder_without_an_evaluation_names_no_file_that_does_not_exist(files):
+    text = problems_of(run_list_from_words, [f"A={files}/images"])
+    assert text.endswith("is a folder; give the evaluation.json that nnunet-dsd evaluate writes; there is none in it")
+
+
+def test_spaces_around_a_name_make_no_other_method(files):
+    run_list = run_list_from_words([f" A={files}/a.json", f"A ={files}/b.json"])
+    assert run_list.methods == ("A",)
+    assert with_baseline(run_list, " A").baseline_method == "A"
+    runs = [{"method": f"A{' ' * number}", "evaluation": f"{'ab'[number]}.json"} for number in range(2)]
+    assert read_run_list(write_run_list(files / "runs.json", runs, baseline="A ")).methods == ("A",)
+    assert "' =x.json' is not of the form METHOD=EVALUATION.json" in problems_of(run_list_from_words, [" =x.json"])
+    blank = write_run_list(files / "runs.json", [{"method": "  ", "evaluation": "a.json"}])
+    assert "runs[0]: method is empty" in problems_of(read_run_list, blank)
 
 
 def test_all_missing_files_are_told_at_once(files):

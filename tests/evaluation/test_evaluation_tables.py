@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import math
 from pathlib import Path
@@ -76,4 +77,17 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "scores.json").write_text(text)
     with pytest.raises(DataError, match="no evaluation written by this version of nnunet-dsd"):
+        read_evaluation_json(tmp_path / "scores.json")
+
+
+def test_a_file_that_may_not_be_read_is_not_called_one_of_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(DataError, match=r"scores\.json does not exist"):
+        read_evaluation_json(tmp_path / "scores.json")
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    with pytest.raises(DataError, match=r"scores\.json cannot be read: Permission denied"):
         read_evaluation_json(tmp_path / "scores.json")

@@ -12,7 +12,7 @@ from video_triplet.cli.main import main
 from video_triplet.model_file import load_model
 from video_triplet.predictions import load_predictions
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, find_configurations
-from video_triplet.study.steps import CommonOptions, plan_steps
+from video_triplet.study.steps import CommonOptions, last_of_each, plan_steps
 from video_triplet.study.table import as_markdown
 
 RUNS = Path("runs")
@@ -166,3 +166,27 @@ def test_files_of_different_trainers_are_no_folds(finished, rendered, capsys):
     ]
     assert main(["evaluate", *files, "--data", str(rendered)]) == 1
     assert "no folds of one cross-validation: SwinTripletStudent and SwinTripletTeacher" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--epochs 2 --seed 1", "--epochs 2 --seed 1"),
+        ("--epochs 2 --seed 1 --epochs 3", "--seed 1 --epochs 3"),
+        ("--epochs=2 --lambda -1e-4 --epochs 3", "--lambda -1e-4 --epochs 3"),
+        ("--augmentation --no-augmentation --size 1 2", "--no-augmentation --size 1 2"),
+    ],
+)
+def test_a_command_holds_every_option_once_the_last_one(words, expected):
+    assert last_of_each(words.split()) == tuple(expected.split())
+
+
+def test_settings_of_one_trainer_replace_those_of_all_in_its_command(tmp_path):
+    settings = {
+        "": ("--epochs", "2", "--seed", "4"),
+        "teacher": ("--epochs", "3"),
+        "SwinTripletTeacher": ("--seed", "5"),
+    }
+    (step,) = plan_steps([CONFIGURATIONS["SwinT"]], [1], tmp_path, CommonOptions(settings=settings))
+    assert step.command[-4:] == ("--epochs", "3", "--seed", "5")
+    assert step.command.count("--epochs") == step.command.count("--seed") == 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nnunet_dsd.common.command_line import NEGATIVE_NUMBER
 from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
 from video_triplet.study.configurations import Configuration
 
@@ -44,6 +45,21 @@ class CommonOptions:
     training: tuple[str, ...] = ()
     labelling: tuple[str, ...] = ()
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def last_of_each(words: Sequence[str]) -> tuple[str, ...]:
+    """Return options with their values, without those that the same option further on replaces.
+
+    What holds for one trainer so replaces what holds for all, in a command that takes every option once.
+    """
+    options: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        if word.startswith("-") and not NEGATIVE_NUMBER.match(word):
+            name = word.partition("=")[0].replace("--no-", "--", 1)
+            options.pop(name, None)
+        options.setdefault(name, []).append(word)
+    return tuple(word for group in options.values() for word in group)
 
 
 def run_folder(runs: Path, trainer: str, fold: int) -> Path:
@@ -95,5 +111,6 @@ def _configuration_steps(configuration: Configuration, fold: int, runs: Path, op
 def _training(trainer: str, role: str, fold: int, runs: Path, options: CommonOptions, *more: str) -> Step:
     folder = run_folder(runs, trainer, fold)
     settings = [argument for key in ("", role, trainer) for argument in options.settings.get(key, ())]
-    command = ("train", "-tr", trainer, "-f", str(fold), "-o", str(folder), *more, *options.training, *settings)
+    every = last_of_each((*more, *options.training, *settings))
+    command = ("train", "-tr", trainer, "-f", str(fold), "-o", str(folder), *every)
     return Step(f"fold {fold}: train {trainer}", command, (folder / MODEL_FILE, folder / TEST_FILE))

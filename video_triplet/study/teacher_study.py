@@ -13,7 +13,7 @@ from pathlib import Path
 
 from video_triplet.kept_epochs import epoch_file
 from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
-from video_triplet.study.steps import Step
+from video_triplet.study.steps import Step, last_of_each
 
 Options = tuple[str, ...]
 STUDENT_SEED = 100  # a student's seed is this much above its teacher's
@@ -73,8 +73,8 @@ def teacher_steps(study: TeacherStudy) -> list[Step]:
     steps = []
     for seed in study.seeds:
         run = study.teacher_run(seed)
-        command = ("train", "-tr", study.teacher, "-o", str(run), "--keep-epochs", "all", *study.training)
-        command += (*study.of_role.get("teacher", ()), "--seed", str(seed))
+        options = last_of_each((*study.training, *study.of_role.get("teacher", ()), "--seed", str(seed)))
+        command = ("train", "-tr", study.teacher, "-o", str(run), "--keep-epochs", "all", *options)
         steps.append(Step(f"train teacher of seed {seed}", command, (run / MODEL_FILE,)))
     for seed in study.seeds:
         others = [other for other in study.seeds if other != seed]
@@ -130,4 +130,4 @@ def _student_steps(study: TeacherStudy, seed: int, taught_by: int | str, labelli
 
 def _student_options(study: TeacherStudy, seed: int) -> Options:
     own = ("--seed", str(seed + STUDENT_SEED), "--choose-epoch", "last")
-    return (*study.training, *study.of_role.get("student", ()), *own)
+    return last_of_each((*study.training, *study.of_role.get("student", ()), *own))

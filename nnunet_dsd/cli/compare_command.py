@@ -35,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, metavar="RUNS.json", help="a list of runs instead, see the how-to page")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="nnU-Net's images of the cases; with --references some are drawn"
+    )
+    parser.add_argument("--references", type=Path, metavar="FOLDER", help="reference label images, to draw cases")
+    parser.add_argument(
         "--measures",
         nargs="+",
         metavar="MEASURE",
@@ -101,13 +105,18 @@ def _require_measures_only(words: list[str]) -> None:
 
 
 def _run_list(arguments: argparse.Namespace) -> RunList:
-    from nnunet_dsd.comparison.runs import run_list_from_words
+    from nnunet_dsd.comparison.runs import run_list_from_words, with_pictures
     from nnunet_dsd.comparison.runs_file import read_run_list
 
     if (arguments.runs is None) == (not arguments.evaluations):
         problem = "give either --runs RUNS.json or METHOD=EVALUATION.json words, one of the two"
         raise SettingsError([problem], source="the command line")
-    return read_run_list(arguments.runs) if arguments.runs else run_list_from_words(arguments.evaluations)
+    if arguments.runs is None:
+        words = run_list_from_words(arguments.evaluations)
+        return with_pictures(words, images=arguments.images, references=arguments.references)
+    if arguments.images or arguments.references:
+        raise SettingsError([f"{arguments.runs} names images and references itself"], source="--images, --references")
+    return read_run_list(arguments.runs)
 
 
 def _write(folder: Path, comparison: Comparison, *, overwrite: bool, console: Console) -> dict[str, str]:

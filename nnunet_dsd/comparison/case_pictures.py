@@ -61,8 +61,8 @@ def _lacking(run_list: RunList, others: list[str]) -> str:
     lacking = [name for name in ("images", "references") if getattr(run_list, name) is None]
     if lacking:
         return (
-            f"No folder of {' and '.join(lacking)} is known: list the runs in a file for --runs, with `images`, "
-            "`references`, `dataset_json`, and `predictions` of each run."
+            f"No folder of {' and '.join(lacking)} is known: give --images and --references, or list the runs in a "
+            "file for --runs, with `images`, `references`, `dataset_json`, and `predictions` of each run."
         )
     return ""
 

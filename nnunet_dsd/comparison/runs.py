@@ -8,9 +8,11 @@ from pathlib import Path
 
 from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.evaluation.label_source import find_dataset_json
 
 TITLE = "Comparison of runs"
 EVALUATION = "evaluation.json"
+EVALUATION_FOLDER = "evaluation"  # in the predictions, where `nnunet-dsd evaluate` is not told otherwise
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,38 @@ def run_list_from_words(words: Sequence[str]) -> RunList:
         raise SettingsError(problems, source="the command line")
     runs = tuple(Run(word.partition("=")[0].strip(), Path(word.partition("=")[2]).expanduser()) for word in words)
     return require_sound(RunList(runs), source="the command line")
+
+
+def with_pictures(run_list: RunList, *, images: Path | None, references: Path | None) -> RunList:
+    """Return the runs with what is needed to draw their cases.
+
+    A run's predictions are the folder in which `nnunet-dsd evaluate` made `evaluation/evaluation.json`.
+
+    Args:
+        run_list: built from words.
+        images: nnU-Net's folder of images; None: nothing is drawn.
+        references: folder of reference label images.
+
+    Raises:
+        SettingsError: if one of the folders is named without the other, or does not exist.
+        DataError: if the folders name different labels.
+    """
+    if images is None and references is None:
+        return run_list
+    if images is None or references is None:
+        raise SettingsError(
+            ["--images and --references go together: cases are drawn with both"], source="the command line"
+        )
+    runs = tuple(replace(run, predictions=_evaluated_folder(run)) for run in run_list.runs)
+    known = [run.predictions for run in runs if run.predictions is not None]
+    dataset_json = find_dataset_json(known[0] if known else references, references)
+    drawn = replace(run_list, runs=runs, images=images, references=references, dataset_json=dataset_json)
+    return require_sound(drawn, source="the command line")
+
+
+def _evaluated_folder(run: Run) -> Path | None:
+    folder = run.evaluation.absolute().parent
+    return folder.parent if folder.name == EVALUATION_FOLDER else None
 
 
 def with_baseline(run_list: RunList, baseline: str | None) -> RunList:

@@ -15,7 +15,8 @@ from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
 from nnunet_dsd.evaluation.measures import LengthUnit
 
 MOST_IN_FULL = 5
-PREDICTED_WITH = "predict_from_raw_data_args.json"  # nnUNetv2_predict leaves it beside its predictions
+# What nnU-Net leaves beside its predictions: nnUNetv2_predict, and the validation of a training.
+LEFT_BY_NNUNET = ("predict_from_raw_data_args.json", "summary.json")
 REPAIR = (
     "Repair these files or copy them again, then evaluate again. To evaluate without them, move them to another "
     "folder; where it is the prediction that you move, give --allow-missing as well."
@@ -71,15 +72,16 @@ class _Headers:
 
 
 def require_order(predictions: Path, references: Path) -> None:
-    """Check that the two folders are not given the wrong way round, by the file that nnU-Net leaves in predictions.
+    """Check that the two folders are not given the wrong way round, by the files that nnU-Net leaves in predictions.
 
     Raises:
-        DataError: if only the folder of references holds it.
+        DataError: if only the folder of references holds one.
     """
-    if (references / PREDICTED_WITH).is_file() and not (predictions / PREDICTED_WITH).is_file():
+    left = [name for name in LEFT_BY_NNUNET if (references / name).is_file()]
+    if left and not any((predictions / name).is_file() for name in LEFT_BY_NNUNET):
         raise DataError(
-            f"{references} was given as the folder of references, but nnUNetv2_predict made it (it holds "
-            f"{PREDICTED_WITH}), and {predictions} was given as the folder of predictions. The order is: nnunet-dsd "
+            f"{references} was given as the folder of references, but nnU-Net wrote predictions into it (it holds "
+            f"{left[0]}), and {predictions} was given as the folder of predictions. The order is: nnunet-dsd "
             f"evaluate PREDICTIONS REFERENCES. If predictions are to be the references, copy the label images alone."
         )
 

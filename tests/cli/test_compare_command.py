@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from made_up_folders import two_boxes, write, write_data_set
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.evaluation.export import write_evaluation_json
@@ -45,6 +46,54 @@ def test_words_are_compared_with_the_first_method(words, tmp_path, capsys):
     assert (dice["method"], dice["pairs"], dice["better"]) == ("DSD", 7, 7)
     assert dice["mean"] == pytest.approx(0.05 * 1.3)
     assert dice["p_holm"] == dice["p_value"] == pytest.approx(2 / 2**7)
+
+
+def evaluated(root):
+    """Predictions of two methods with their evaluations where `evaluate` puts them, images and references."""
+    shifts = {f"case_{number}": number % 3 for number in range(7)}
+    predictions, references = write_data_set(root / "A", shifts)
+    worse, _ = write_data_set(root / "B", {case: 2 * shift + 1 for case, shift in shifts.items()})
+    for case in shifts:
+        write(root / "A" / "imagesTs" / f"{case}_0000.nii.gz", two_boxes().astype(np.float32))
+    for folder in (predictions, worse):
+        assert main(["evaluate", str(folder), str(references), "--dataset-json", str(root / "A")]) == 0
+    words = [f"{folder.parent.name}={folder / 'evaluation' / 'evaluation.json'}" for folder in (predictions, worse)]
+    return words, root / "A" / "imagesTs", references
+
+
+def test_cases_are_drawn_with_the_images_and_references_that_are_named(tmp_path, capsys):
+    words, images, references = evaluated(tmp_path)
+    pictures = ["--images", str(images), "--references", str(references)]
+    assert main(["compare", *words, *pictures, "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "cases.png").is_file()
+    assert "not drawn" not in capsys.readouterr().out
+
+
+def test_without_them_it_is_said_how_cases_are_drawn(tmp_path, capsys):
+    words, _, _ = evaluated(tmp_path)
+    assert main(["compare", *words, "-o", str(tmp_path / "out")]) == 0
+    assert not (tmp_path / "out" / "cases.png").exists()
+    assert "give --images and --references" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--images", "."], "--images and --references go together"),
+        (["--references", "."], "--images and --references go together"),
+        (["--images", "nowhere", "--references", "."], "images: the folder nowhere does not exist"),
+    ],
+)
+def test_half_of_what_drawing_needs_is_refused(words, tmp_path, capsys, options, said):
+    assert main(["compare", *words, *options, "-o", str(tmp_path / "out")]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_list_of_runs_names_its_images_itself(tmp_path, capsys):
+    (tmp_path / "runs.json").write_text("{}")
+    options = ["--runs", str(tmp_path / "runs.json"), "--images", ".", "--references", "."]
+    assert main(["compare", *options, "-o", str(tmp_path / "out")]) == 1
+    assert "names images and references itself" in capsys.readouterr().err
 
 
 def test_baseline_measures_and_seed_can_be_chosen(words, tmp_path):

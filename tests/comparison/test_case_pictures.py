@@ -74,7 +74,7 @@ def without_predictions(run_list, *methods):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda given: replace(given, images=None), "No folder of images is known: list the runs in a file for --runs"),
+        (lambda given: replace(given, images=None), "No folder of images is known: give --images and --references"),
         (lambda given: replace(given, images=None, references=None), "No folder of images and references is known"),
         (lambda given: without_predictions(given, "B"), "No run of B names its folder of `predictions`."),
         (lambda given: without_predictions(given, "A", "B"), "No run of A and none of B names"),

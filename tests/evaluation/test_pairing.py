@@ -95,10 +95,11 @@ def test_folders_without_a_common_name_are_told_once_with_the_first_names_of_bot
     assert len(message.splitlines()) == 4
 
 
-def test_folders_in_the_wrong_order_are_refused_by_the_file_that_nnunet_leaves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["predict_from_raw_data_args.json", "summary.json"])  # by prediction, by validation
+def test_folders_in_the_wrong_order_are_refused_by_the_file_that_nnunet_leaves(tmp_path: Path, left: str) -> None:
     predictions, references = write_data_set(tmp_path, {"a": 0})
     require_order(references, predictions)  # nothing tells them apart
-    (predictions / "predict_from_raw_data_args.json").write_text("{}")
+    (predictions / left).write_text("{}")
     require_order(predictions, references)
     with pytest.raises(DataError, match="The order is: nnunet-dsd evaluate PREDICTIONS REFERENCES"):
         require_order(references, predictions)

@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from video_triplet.data.video_files import decoded_frames, frame_pixels
+from video_triplet.data.video_files import ShownPictures, decoded_frames
 
 SIZE = (48, 64)  # height, width
 UCF_CLASSES = ("ApplyMakeup", "Archery", "HandstandPushups")
@@ -32,7 +32,8 @@ def write_clip(path, frames, *, size=SIZE, seed=0, rate=25):
 
 def frames_of(path):
     """Every decoded frame of a file, at its own size."""
-    return np.stack([frame_pixels(frame) for _, frame in decoded_frames(Path(path))])
+    pictures = ShownPictures()
+    return np.stack([pictures.pixels(frame) for _, frame in decoded_frames(Path(path))])
 
 
 def cut_off(path, part=0.5):

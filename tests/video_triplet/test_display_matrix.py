@@ -1,12 +1,15 @@
 """A video is turned and mirrored as its file says, in all eight ways, and other ways are refused."""
 
+import gc
+import multiprocessing
+
 import numpy as np
 import pytest
 from made_up_videos import encode, with_display_matrix, with_exif
 
 from nnunet_dsd.errors import DataError
 from video_triplet.data.display_matrix import as_shown
-from video_triplet.data.video_files import frames_of_video
+from video_triplet.data.video_files import ShownPictures, decoded_frames, frames_of_video
 
 # The corner in which the bright top left one is shown, by FFmpeg's (a, b, c, d).
 CORNERS = {
@@ -72,3 +75,22 @@ def test_a_turn_by_another_angle_is_refused(tmp_path, matrix):
     path = with_display_matrix(encode(tmp_path / "a.mp4", [0, 1]), *matrix)
     with pytest.raises(DataError, match="turned by no multiple of 90 degrees"):
         list(frames_of_video(path))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
+def test_a_process_forked_while_frames_wait_for_the_collector_frees_them(tmp_path):
+    path = encode(tmp_path / "a.mp4", range(8))
+    gc.collect()
+    gc.disable()
+    try:
+        pictures = ShownPictures()
+        assert [pictures.pixels(frame).ndim for _, frame in decoded_frames(path)] == [3] * 8
+        child = multiprocessing.get_context("fork").Process(target=gc.collect)
+        child.start()
+        child.join(timeout=20)
+        stuck = child.exitcode is None
+        if stuck:
+            child.kill()
+    finally:
+        gc.enable()
+    assert not stuck

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnunet_dsd.errors import DataError, SettingsError
 from video_triplet.clips.shown_frames import header_frames, shown_frames
 from video_triplet.data.images import resize_to
-from video_triplet.data.video_files import decoded_frames, frame_pixels
+from video_triplet.data.video_files import ShownPictures, decoded_frames
 
 Fit = Literal["stretch", "crop"]
 Size = tuple[int, int]
@@ -53,9 +53,9 @@ def read_video(path: Path, *, size: Size | None = None, fit: Fit = "stretch") ->
             its own tables let a player show. Frames before the damage have been yielded by then.
     """
     header = _by_tables(header_frames, path)
-    count = 0
+    pictures, count = ShownPictures(), 0
     for _, frame in decoded_frames(path):
-        pixels = frame_pixels(frame)
+        pixels = pictures.pixels(frame)
         count += 1
         yield pixels if size is None else resize_to(pixels, size, crop=fit == "crop")
     stated = count if count == header else _by_tables(shown_frames, path)

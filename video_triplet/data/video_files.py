@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from nnunet_dsd.errors import DataError, SettingsError
@@ -76,14 +77,14 @@ def frames_of_video(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]
     if not rate > 0:
         raise SettingsError([f"rate is {rate}, it must be above 0 frames per second"], source="the frames of a video")
     step = 1 / Fraction(rate).limit_denominator(10_000)
-    number, shown, last = 0, None, Fraction(0)
+    pictures, number, shown, last = ShownPictures(), 0, None, Fraction(0)
     for second, frame in decoded_frames(path):
         while shown is not None and number * step < second:
-            yield number, frame_pixels(shown)
+            yield number, pictures.pixels(shown)
             number += 1
         shown, last = frame, second
     while shown is not None and number * step <= last:
-        yield number, frame_pixels(shown)
+        yield number, pictures.pixels(shown)
         number += 1
 
 
@@ -136,10 +137,25 @@ def _refuse_cut_off(path: Path, stream: av.VideoStream, times: PlayingTimes) -> 
         )
 
 
-def frame_pixels(frame: VideoFrame) -> NDArray[np.uint8]:
-    """Return a decoded frame as `(H, W, 3)` uint8 RGB, turned and mirrored as the file says.
+class ShownPictures:
+    """The pictures of a video's frames, in their order, turned and mirrored as the file says.
 
-    Raises:
-        DataError: if it says to turn by another angle than multiples of 90 degrees.
+    A frame whose side data were looked at is freed late, by Python's collector, for PyAV ties the two in a circle. So
+    they are looked at in key frames and where the rotation changes. Colours are converted by an object apart from the
+    frame: one that belongs to it has threads, for which a process forked meanwhile waits without end when it frees it.
     """
-    return as_shown(frame.to_ndarray(format="rgb24"), display_matrix(frame))
+
+    def __init__(self) -> None:
+        self._rotation: int | None = None
+        self._matrix: tuple[int, int, int, int] | None = None
+
+    def pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """Return the next decoded frame as `(H, W, 3)` uint8 RGB.
+
+        Raises:
+            DataError: if it is to be turned by another angle than multiples of 90 degrees.
+        """
+        if frame.key_frame or frame.rotation != self._rotation:
+            self._rotation, self._matrix = frame.rotation, display_matrix(frame)
+        coloured = VideoReformatter().reformat(frame, format="rgb24")
+        return as_shown(np.asarray(coloured.to_ndarray(), dtype=np.uint8), self._matrix)

@@ -24,7 +24,6 @@ EXPECTED = {int: "a whole number", float: "a number"}
 
 
 SEVERAL = ("*", "+")  # an option's words, as argparse writes it
-REPEATED = "given twice, and one of the two would count for nothing; give it once"
 
 
 class Subcommand(Protocol):
@@ -148,7 +147,7 @@ class OneValue(argparse._StoreAction):
 class CommandParser(argparse.ArgumentParser):
     """A parser that says what is wrong in a sentence, with what was probably meant, and takes options whole only.
 
-    An option of several words that is repeated takes the words of all; a single value is taken once.
+    An option of several words that is repeated takes the words of all; of single values the last one holds, as usual.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -238,13 +237,8 @@ class CommandParser(argparse.ArgumentParser):
         values = super()._get_values(action, arg_strings)
         if not action.option_strings or isinstance(action, argparse._AppendAction):
             return values
-        if action.nargs == 0 and not isinstance(action, argparse.BooleanOptionalAction):  # a switch, which says no more
-            return values
-        if action in self._given:
-            if action.nargs not in SEVERAL or isinstance(action, OneValue):
-                raise argparse.ArgumentError(action, REPEATED)
-            values = [*self._given[action], *values]
-        self._given[action] = values
+        if action.nargs in SEVERAL and not isinstance(action, OneValue):
+            values = self._given[action] = [*self._given.get(action, ()), *values]
         return values
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:

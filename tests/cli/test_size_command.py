@@ -199,7 +199,7 @@ def test_mistyped_names_are_answered_before_any_network_is_built(folder, capsys,
 
 BAD_BLOCKS = [
     ({"self_destillation": {"feature_size": 8}}, "nnUNetTrainerResNet18FCN", "the block of settings is called"),
-    ({"feature_size": 8}, "nnUNetTrainerResNet18FCN", "'feature_size' in configurations > 2d is not read"),
+    ({"temperature": 8}, "nnUNetTrainerResNet18FCN", "'temperature' in configurations > 2d is not read"),
     ({"self_distillation": {"mirror_axes": 3}}, "nnUNetTrainerDSD", "mirror_axes: got 3, expected a list"),
     ({"self_distillation": {"mirror_axes": [2]}}, "nnUNetTrainer", "mirror_axes: got [2], but patches of"),
     ({"self_distillation": {"alpha": "0.3"}}, "nnUNetTrainer", "alpha: got '0.3', expected a finite number"),

@@ -115,7 +115,7 @@ def test_the_report_needs_nothing_else_and_escapes_what_it_is_given(written):
     assert "&lt;b&gt;noted&lt;/b&gt;" in text
     assert "A &amp; B" in text
     assert "Undefined values of HD95" in text
-    assert "Not drawn. No folder of images and references is known: list the runs in a file for --runs" in text
+    assert "Not drawn. No folder of images and references is known: give --images and --references" in text
 
 
 def test_a_single_method_gets_tables_and_boxes_only(tmp_path):

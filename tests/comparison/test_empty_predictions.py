@@ -83,7 +83,7 @@ def test_a_structure_that_was_never_predicted_is_named_unless_no_reference_holds
         ((), (), []),
         (("tail",), (), ["never predicted: tail (in 2 of 2 references)"]),
         (("tail",), ("tail",), ["in no reference: tail"]),
-        (("head", "tail"), ("tail",), ["all predictions are empty: no voxel of any structure in 2 case(s)."]),
+        (("head", "tail"), ("tail",), ["all predictions are empty: no voxel of any structure in 2 cases."]),
     ],
 )
 def test_an_evaluation_says_what_is_empty(predictions, references, notes):

@@ -376,7 +376,7 @@ def test_an_image_of_four_axes_is_the_channels_of_a_model(nnunet, tmp_path):
 
 def test_a_picture_of_fewer_channels_than_the_model_takes_is_refused(nnunet, tmp_path):
     Image.fromarray(np.zeros((12, 14), np.uint8)).save(tmp_path / "c_0000.png")
-    with pytest.raises(SettingsError, match=r"c has 1 channel\(s\) in c_0000.png, and the models take 3"):
+    with pytest.raises(SettingsError, match=r"c has 1 channel in c_0000.png, and the models take 3"):
         requested(nnunet, tmp_path, "NaturalImage2DIO", ".png", 3)
 
 

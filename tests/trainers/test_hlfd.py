@@ -200,7 +200,7 @@ def test_a_teacher_must_be_named_and_there(nnunet, taught):
     taught()
     with pytest.raises(TeacherError, match=f"name one with .*--feedback-teacher.*{TEACHER}"):
         nnunet.trainer(NAME, settings={}).initialize()
-    with pytest.raises(TeacherError, match=f"lacks plans.json and dataset.json.*{TEACHER}"):
+    with pytest.raises(TeacherError, match=f"there is no such folder.*{TEACHER}"):
         nnunet.trainer(NAME, settings={"feedback_teacher": "nnUNetTrainerX__teacher__3d_fullres"}).initialize()
 
 

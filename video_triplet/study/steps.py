@@ -50,7 +50,7 @@ class CommonOptions:
 def last_of_each(words: Sequence[str]) -> tuple[str, ...]:
     """Return options with their values, without those that the same option further on replaces.
 
-    What holds for one trainer so replaces what holds for all, in a command that takes every option once.
+    What holds for one trainer so replaces what holds for all, where options of several words would add up.
     """
     options: dict[str, list[str]] = {}
     name = ""

@@ -32,6 +32,7 @@ from video_triplet.kept_epochs import epochs_on_disk
 from video_triplet.run_files import MODEL_FILE, RUN_FILE
 from video_triplet.trainers.callbacks import BestWeights, History, StopEarly, WholeCheckpointIO
 from video_triplet.trainers.epochwise import EpochwiseDistillation
+from video_triplet.trainers.half_precision import refuse_wrong_gradients
 from video_triplet.trainers.keeping import KeepEpochs, refuse_missing_epochs, say_disk_use
 from video_triplet.trainers.trainable import RunSettings, Trainable
 
@@ -105,8 +106,8 @@ def train(experiment: Trainable, folder: Path, machine: Machine, *, keep_epochs:
         SettingsError: if the folder holds another training, or one that went past an epoch to be kept; or if batches
             cannot be dealt.
         CheckpointError: if the checkpoint to resume from is broken.
-        SetupError: if the accelerator or the number of devices is not there, another training is at work here, or the
-            disk is too small for the epochs to be kept.
+        SetupError: if the accelerator or the number of devices is not there, the machine computes wrong gradients in
+            the precision, another training is at work here, or the disk is too small for the epochs to be kept.
     """
     busy = f"another training is at work in {folder}; wait for it, or choose another folder"
     with exclusive(folder / ".lock", busy=busy) if is_first_process() else nullcontext():
@@ -127,6 +128,7 @@ def _train(experiment: Trainable, folder: Path, machine: Machine, keep_epochs: S
     if experiment.patience:
         callbacks.append(StopEarly(history, best, experiment.patience))
     trainer = build_trainer(folder, experiment.settings, machine, callbacks)
+    refuse_wrong_gradients(module, accelerator=trainer.strategy.root_device.type, precision=machine.lightning_precision)
     data = experiment.build_data(workers=machine.workers)
     data.check(processes=machine.processes)
     resume = folder / f"{RESUME_STEM}.ckpt"

@@ -52,11 +52,11 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> tuple[Any, Any]:
     """Return the two things to time, on the same random frames."""
     from video_triplet.data.cache_writing import prepare_cache
     from video_triplet.data.frame_cache import FrameCache
+    from video_triplet.data.provenance import ModelRecord
     from video_triplet.data.videos import TripletDataset, Video
-    from video_triplet.model_file import TripletModel, build_network
-    from video_triplet.provenance import ModelRecord
+    from video_triplet.models.model_file import TripletModel, build_network
+    from video_triplet.models.soft_labels import label_training_frames
     from video_triplet.settings import TripletSettings
-    from video_triplet.soft_labels import label_training_frames
     from video_triplet.vocabulary import Vocabulary
 
     every = [(i, v, t) for v in range(10) for t in range(15) for i in range(6)][:100]

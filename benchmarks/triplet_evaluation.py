@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from video_triplet.scores import score_components
+from video_triplet.predictions.scores import score_components
 from video_triplet.vocabulary import Vocabulary
 
 SIZES = (6, 10, 15)

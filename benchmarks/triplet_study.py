@@ -88,8 +88,8 @@ class Study:
         from video_triplet.data.frame_cache import FrameCache
         from video_triplet.data.reading import open_dataset
         from video_triplet.data.splits import make_splits
-        from video_triplet.demo.rendering import TRUTH_FILE, render_dataset
-        from video_triplet.predictions import load_predictions
+        from video_triplet.predictions.file import load_predictions
+        from video_triplet.rendered.triplets import TRUTH_FILE, render_dataset
 
         a = arguments
         name = f"{a.videos}x{a.frames}-ambiguity-{a.ambiguity:g}"
@@ -126,8 +126,8 @@ class Study:
 
     def train(self, name: str, fold: int, seed: int) -> Any:
         """Return the trained model of a variant; its teacher is trained first where that is needed."""
-        from video_triplet.model_file import load_model
-        from video_triplet.soft_labels import label_training_frames
+        from video_triplet.models.model_file import load_model
+        from video_triplet.models.soft_labels import label_training_frames
         from video_triplet.trainers.experiment import Experiment
         from video_triplet.trainers.run import Machine, train
 
@@ -143,8 +143,8 @@ class Study:
 
     def score(self, name: str, fold: int, seed: int) -> dict[str, Any]:
         """Train a variant and return its row."""
-        from video_triplet.inference import predict_videos
-        from video_triplet.soft_labels import label_training_frames
+        from video_triplet.models.inference import predict_videos
+        from video_triplet.models.soft_labels import label_training_frames
 
         start = time.perf_counter()
         model = self.train(name, fold, seed)
@@ -161,13 +161,13 @@ class Study:
 
     def training_map(self, predictions: Any) -> float:
         """Return the video mAP of the very frames a model was trained on: how far it has fitted them, no result."""
-        from video_triplet.metrics import evaluate_dataset
+        from video_triplet.predictions.metrics import evaluate_dataset
 
         return evaluate_dataset(predictions, self.dataset, allow_training_videos=True).mean_ap
 
     def scores_of(self, predictions: Any, fold: int) -> dict[str, float]:
         """Return scores against the labels of the test videos, and against the probabilities they were drawn with."""
-        from video_triplet.metrics import evaluate
+        from video_triplet.predictions.metrics import evaluate
 
         evaluation = evaluate(predictions, self.dataset.subset(self.splits[fold].test))
         seen = self.hard_labels(fold).probabilities["triplet"].sum(axis=0) >= SEEN_FRAMES

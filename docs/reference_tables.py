@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.cli.main import SUBCOMMANDS, load_subcommand
+from nnunet_dsd.common.declared_settings import declared_choices, declared_type, declares_numbers
 from nnunet_dsd.config import Settings, read_settings, setting_choices, setting_type
-from nnunet_dsd.declared_settings import declared_choices, declared_type, declares_numbers
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.registry import all_trainers
 from video_triplet.cli import main as triplet_cli

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nnunet_dsd.declared_settings import (
+from nnunet_dsd.common.declared_settings import (
     declared_choices,
     declared_type,
     differing_settings,

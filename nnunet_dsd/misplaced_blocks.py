@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, setting_names
-from nnunet_dsd.errors import SettingsError
 
 ABBREVIATIONS = ("dsd",)
 LIKENESS = 0.75  # of 0 to 1: a few wrong, missing or added letters in the block's name

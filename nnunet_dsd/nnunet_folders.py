@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
 
 
 def nnunet_folder(variable: str) -> Path:

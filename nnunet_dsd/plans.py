@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import DataError, NetworkStructureError, SettingsError, SetupError
+from nnunet_dsd.common.files import write_text
 from nnunet_dsd.common.likeness import did_you_mean, listed
 from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, mirror_axes_problems, read_settings
-from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError, SetupError
-from nnunet_dsd.files import write_text
 from nnunet_dsd.misplaced_blocks import misplaced_blocks
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
 from nnunet_dsd.nnunet_folders import nnunet_folder

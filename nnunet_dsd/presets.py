@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import listed
-from nnunet_dsd.errors import SettingsError
 
 _PAPER_LOSS: dict[str, Any] = {
     "temperature": 3.0,

@@ -14,8 +14,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, get_args
 
+from nnunet_dsd.common.errors import RegistryError
 from nnunet_dsd.common.likeness import did_you_mean
-from nnunet_dsd.errors import RegistryError
 
 ENTRY_POINT_GROUP = "nnunet_dsd.trainers"
 TrainerKind = Literal["segmentation", "video"]

@@ -3,73 +3,67 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-EVERYWHERE = {
-    "nnunet_dsd",
-    "nnunet_dsd.errors",
-    "nnunet_dsd.files",
-    "nnunet_dsd.declared_settings",
-    "nnunet_dsd.report_page",
-    "nnunet_dsd.common",
-}
-# Which parts of nnunet_dsd a part may import besides itself and EVERYWHERE. A part that is new must be named here.
-MAY_IMPORT = {
+# Which parts of a package a part may import besides itself. A part that is new must be named here; no circles.
+SEGMENTATION = {
     "common": set(),
-    "errors": set(),
-    "files": set(),
-    "declared_settings": set(),
-    "report_page": set(),
-    "nnunet_folders": set(),
-    "machine": set(),
-    "child_processes": set(),
-    "printed_tables": set(),
-    "training_output": set(),
-    "config": set(),
-    "encoder_teacher": set(),
-    "misplaced_blocks": {"config"},
-    "registry": set(),
-    "distillation": {"config"},
-    "presets": set(),
-    "networks": {"distillation", "config"},
-    "plans": {"networks", "config", "misplaced_blocks", "nnunet_folders", "presets"},
-    "trainers": {"networks", "distillation", "config", "encoder_teacher", "misplaced_blocks", "registry"},
+    "steps": {"common"},
+    "registry": {"common"},
+    "presets": {"common"},
+    "nnunet_folders": {"common"},
+    "config": {"common"},
+    "misplaced_blocks": {"common", "config"},
+    "distillation": {"common", "config"},
+    "networks": {"common", "config", "distillation"},
+    "plans": {"common", "config", "misplaced_blocks", "networks", "nnunet_folders", "presets"},
+    "trainers": {"common", "config", "distillation", "misplaced_blocks", "networks", "registry"},
     "plugin": {"registry"},
-    "datasets": {"nnunet_folders", "machine"},
-    "evaluation": {"datasets", "machine"},
-    "comparison": {"evaluation"},
+    "datasets": {"common", "nnunet_folders"},
+    "evaluation": {"common", "datasets"},
+    "comparison": {"common", "evaluation"},
+    "attribution": {"common", "datasets", "evaluation", "networks", "trainers"},
     "ablation": {
+        "common",
+        "comparison",
         "config",
+        "datasets",
+        "evaluation",
+        "nnunet_folders",
         "plans",
         "presets",
         "registry",
-        "nnunet_folders",
-        "machine",
-        "child_processes",
-        "training_output",
-        "printed_tables",
-        "datasets",
-        "evaluation",
-        "comparison",
+        "steps",
     },
-    "attribution": {"trainers", "networks", "datasets", "evaluation"},
-    "demo": {
-        "datasets",
-        "evaluation",
-        "registry",
-        "printed_tables",
-        "child_processes",
-        "encoder_teacher",
-        "training_output",
-    },
+    "demo": {"common", "datasets", "distillation", "evaluation", "registry", "steps"},
     "__init__": set(),
     "__main__": {"cli"},
 }
-MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"__main__"}
-FOR_VIDEO = ("registry", "machine", "distillation", "printed_tables")
+VIDEO = {
+    "vocabulary": set(),
+    "settings": {"vocabulary"},
+    "distillation": set(),
+    "data": {"vocabulary"},
+    "predictions": {"data", "vocabulary"},
+    "models": {"data", "predictions", "settings", "vocabulary"},
+    "rendered": {"data", "predictions", "vocabulary"},
+    "analysis": {"data", "predictions", "vocabulary"},
+    "clips": {"data", "models", "settings"},
+    "trainers": {"clips", "data", "distillation", "models", "predictions", "settings", "vocabulary"},
+    "selection": {"analysis", "data", "models", "predictions", "trainers", "vocabulary"},
+    "study": {"data", "models", "predictions", "selection", "vocabulary"},
+    "demo": {"analysis", "clips", "models", "rendered", "study"},
+    "__init__": set(),
+    "__main__": {"cli"},
+}
+for table in (SEGMENTATION, VIDEO):
+    table["cli"] = set(table) - {"__main__"}
+TABLES = {"nnunet_dsd": SEGMENTATION, "video_triplet": VIDEO}
+SHARED = {"common", "steps", "registry", "distillation"}  # what video_triplet may import of nnunet_dsd
 GLUE = {"trainers", "plugin"}
 SOURCES = sorted(path for package in ("nnunet_dsd", "video_triplet") for path in (REPOSITORY / package).rglob("*.py"))
 
@@ -84,32 +78,36 @@ def imported_modules(path):
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
             # `from nnunet_dsd import registry` imports the module nnunet_dsd.registry
-            yield from (f"{origin}.{alias.name}" if origin == "nnunet_dsd" else origin for alias in node.names)
+            yield from (f"{origin}.{alias.name}" if origin in TABLES else origin for alias in node.names)
 
 
 def part_of(path):
-    """The folder or module of nnunet_dsd that a file belongs to."""
-    return path.relative_to(REPOSITORY / "nnunet_dsd").with_suffix("").parts[0]
+    """The folder or module of its package that a file belongs to."""
+    return path.relative_to(REPOSITORY).with_suffix("").parts[1]
 
 
-def ours(modules):
-    """The parts of nnunet_dsd among modules, as `nnunet_dsd.part`; names of the package itself count as nnunet_dsd."""
-    for module in modules:
+def imported_parts(path, package):
+    """The parts of a package that a file imports; what the package itself offers counts as `__init__`."""
+    for module in imported_modules(path):
         names = module.split(".")
-        if names[0] == "nnunet_dsd":
-            yield f"nnunet_dsd.{names[1]}" if len(names) > 1 and names[1] in MAY_IMPORT else "nnunet_dsd"
+        if names[0] == package:
+            yield names[1] if len(names) > 1 and names[1] in TABLES[package] else "__init__"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_imports_go_one_way(path):
-    if path.is_relative_to(REPOSITORY / "video_triplet"):
-        allowed = EVERYWHERE | {f"nnunet_dsd.{name}" for name in FOR_VIDEO}
-    else:
-        part = part_of(path)
-        assert part in MAY_IMPORT, f"{part} is new: say in MAY_IMPORT what it may import"
-        allowed = EVERYWHERE | {f"nnunet_dsd.{name}" for name in (MAY_IMPORT[part] | {part})}
-        assert "video_triplet" not in {module.split(".")[0] for module in imported_modules(path)}
-    assert set(ours(imported_modules(path))) <= allowed
+    package, part = path.relative_to(REPOSITORY).parts[0], part_of(path)
+    assert part in TABLES[package], f"{part} is new: say in the table what it may import"
+    assert set(imported_parts(path, package)) <= TABLES[package][part] | {part, "__init__"}
+    others = {"nnunet_dsd": set(), "video_triplet": SHARED | {"__init__"}}
+    other = next(name for name in TABLES if name != package)
+    assert set(imported_parts(path, other)) <= others[package]
+
+
+@pytest.mark.parametrize("package", TABLES)
+def test_the_tables_have_no_circle_and_name_nothing_that_is_gone(package):
+    TopologicalSorter(TABLES[package]).prepare()
+    assert {part_of(path) for path in SOURCES if path.is_relative_to(REPOSITORY / package)} == set(TABLES[package])
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))

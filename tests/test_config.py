@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.config import Settings, read_settings, setting_choices, setting_names, setting_type
-from nnunet_dsd.errors import SettingsError
 
 NUMBERS = {"alpha": 0.25, "temperature": 2.5, "epochs": 7, "seed": 3, "eta_decay": 0.125}
 

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from nnunet_dsd.declared_settings import below_lowest
+from nnunet_dsd.common.declared_settings import below_lowest
 
 GIVEN = SimpleNamespace(batch_size=0, workers=0, members=None, epochs=3)
 

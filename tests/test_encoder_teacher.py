@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nnunet_dsd.encoder_teacher import describe_encoder_teacher, is_inert, logged_encoder_dice
+from nnunet_dsd.distillation.encoder_teacher import describe_encoder_teacher, is_inert, logged_encoder_dice
 
 NAN = math.nan
 

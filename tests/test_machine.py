@@ -2,8 +2,8 @@
 
 import pytest
 
-from nnunet_dsd import machine
-from nnunet_dsd.machine import processes_for
+from nnunet_dsd.common import machine
+from nnunet_dsd.common.machine import processes_for
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import copy
 import pytest
 from example_plans import example_plans
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.config import PLANS_KEY
-from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.misplaced_blocks import misplaced_blocks, refuse_misplaced_blocks
 from nnunet_dsd.plans import PlanChanges, derive_plans
 

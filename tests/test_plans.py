@@ -8,8 +8,8 @@ import pytest
 from example_plans import example_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_dsd.common.errors import DataError, DistillationError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.config import PLANS_KEY, Settings
-from nnunet_dsd.errors import DataError, DistillationError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 
 BLOCK = {"temperature": 2.25, "alpha": 0.375}

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Column, Table
 
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.tables import print_table
 
 NAME, TEXT = "nnUNetTrainerUNetPlusPlus_DSDFeatureL2", "many words " * 12
 

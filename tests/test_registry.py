@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from nnunet_dsd import registry
-from nnunet_dsd.errors import RegistryError
+from nnunet_dsd.common.errors import RegistryError
 from nnunet_dsd.registry import Registry, TrainerEntry, gather_trainers
 from nnunet_dsd.trainers import catalog
 

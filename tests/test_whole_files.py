@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_dsd import files
-from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import (
+from nnunet_dsd.common import files
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.files import (
     exclusive,
     require_writable,
     require_writable_file,

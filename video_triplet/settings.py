@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from nnunet_dsd.common.declared_settings import differing_settings, merged_settings, refuse_impossible, setting
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import listed
-from nnunet_dsd.declared_settings import differing_settings, merged_settings, refuse_impossible, setting
-from nnunet_dsd.errors import SettingsError
 from video_triplet.vocabulary import Head
 
 HeadSet = Literal["triplet", "multi-task", "multi-task-phase"]

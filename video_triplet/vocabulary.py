@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 
 Head = Literal["triplet", "instrument", "verb", "target", "phase"]
 HEADS: tuple[Head, ...] = get_args(Head)

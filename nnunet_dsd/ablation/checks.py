@@ -13,7 +13,7 @@ from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.study import ALL_CASES, Study
 from nnunet_dsd.ablation.training_state import training_stage
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.plans import read_plans
 
 DEFAULT_FOLDS = 5  # what nnU-Net makes where there is no splits_final.json

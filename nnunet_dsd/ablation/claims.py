@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nnunet_dsd.files import take_lock
+from nnunet_dsd.common.files import take_lock
 
 PATIENCE_SECONDS = 20.0
 

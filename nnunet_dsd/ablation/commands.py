@@ -11,7 +11,7 @@ from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.training_state import TrainingState
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
 
 Command = tuple[str, ...]
 

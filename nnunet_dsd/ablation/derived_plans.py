@@ -8,8 +8,8 @@ from typing import Any
 
 from nnunet_dsd.ablation.places import Places, read_json
 from nnunet_dsd.ablation.study import PlansChoice, Study
+from nnunet_dsd.common.errors import DataError, NetworkStructureError, SettingsError
 from nnunet_dsd.config import Settings, read_settings
-from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError
 from nnunet_dsd.plans import PlanChanges, derive_plans, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS
 

@@ -13,7 +13,7 @@ from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.scoring import is_predicted, is_trained
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.training_state import training_state
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
 
 FORMATS = ("shell", "parallel", "slurm")
 SLURM_HEADER = """\

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from nnunet_dsd.errors import RegistryError
+from nnunet_dsd.common.errors import RegistryError
 from nnunet_dsd.registry import all_trainers, require_segmentation_trainer
 
 

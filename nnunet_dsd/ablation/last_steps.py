@@ -19,14 +19,14 @@ from nnunet_dsd.ablation.commands import program
 from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.study import ALL_CASES, Study
+from nnunet_dsd.common.errors import DataError, DistillationError, SetupError
+from nnunet_dsd.common.files import write_json, write_problem
+from nnunet_dsd.common.machine import usable_processes
 from nnunet_dsd.datasets.parallel import for_each
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError, DistillationError, SetupError
 from nnunet_dsd.evaluation.images import geometry_differences, planned_reader, read_geometry, read_labels
 from nnunet_dsd.evaluation.label_values import require_known_values
 from nnunet_dsd.evaluation.structures import LabelSet, read_label_set
-from nnunet_dsd.files import write_json, write_problem
-from nnunet_dsd.machine import usable_processes
 
 TRIED_FILE = ".tried.json"
 MOST_PROCESSES = 8

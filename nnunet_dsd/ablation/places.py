@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.runs import Run
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.plans import dataset_folder
 

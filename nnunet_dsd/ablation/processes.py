@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 from nnunet_dsd.ablation.claims import Claim
 from nnunet_dsd.ablation.commands import Command, argv
-from nnunet_dsd.child_processes import describe_end, end_group, terminated_like_interrupted
-from nnunet_dsd.errors import DistillationError
+from nnunet_dsd.common.errors import DistillationError
+from nnunet_dsd.steps.child_processes import describe_end, end_group, terminated_like_interrupted
 
 POLL_SECONDS = 0.1
 

@@ -14,8 +14,8 @@ from nnunet_dsd.ablation.processes import run_logged
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import EVALUATION, is_scored, predictions_folder
 from nnunet_dsd.ablation.study import Study
-from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import write_json
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.files import write_json
 
 OWN_BUDGET = "nnU-Net's own trainer: it reads no settings, its budget is nnU-Net's"
 

@@ -27,8 +27,8 @@ from nnunet_dsd.ablation.scoring import (
 )
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.training_state import training_state
-from nnunet_dsd.errors import DistillationError, SetupError
-from nnunet_dsd.files import PARTIAL_PREFIX, whole_folder, write_text
+from nnunet_dsd.common.errors import DistillationError, SetupError
+from nnunet_dsd.common.files import PARTIAL_PREFIX, whole_folder, write_text
 
 
 @dataclass

@@ -10,8 +10,8 @@ from nnunet_dsd.ablation.places import FINAL, Places
 from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.training_state import training_stage
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import whole_file
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import whole_file
 
 EVALUATION = "evaluation.json"
 

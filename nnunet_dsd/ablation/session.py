@@ -22,9 +22,9 @@ from nnunet_dsd.ablation.scoring import is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import nearest
-from nnunet_dsd.errors import SettingsError
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.tables import print_table
 
 
 class Session:

@@ -10,9 +10,9 @@ from typing import Any
 from nnunet_dsd.ablation.known_trainers import trainer_problem
 from nnunet_dsd.ablation.reading import Table, is_count, is_list_of, is_text
 from nnunet_dsd.ablation.study import ALL_CASES, DEVICES, EVALUATE_ON, SAFE_NAME, PlansChoice, Study, TrainerChoice
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.config import read_settings
-from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.presets import PRESETS
 
 STUDY_ENTRIES = (

@@ -9,8 +9,8 @@ from typing import Any
 from nnunet_dsd.ablation.places import read_json
 from nnunet_dsd.ablation.study import Study, study_to_dict
 from nnunet_dsd.ablation.study_file import study_from_dict
-from nnunet_dsd.errors import DataError, SetupError
-from nnunet_dsd.files import exclusive, write_json
+from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.files import exclusive, write_json
 
 STUDY_FILE = "study.json"
 FIXED = ("name", "dataset", "configuration", "from_plans", "evaluate_on", "mirroring")

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from nnunet_dsd.attribution.looking import LookedCase, Sight
 from nnunet_dsd.attribution.patch import model_spacing_mm
 from nnunet_dsd.attribution.table import heat_inside, heat_note
-from nnunet_dsd.common.drawing import new_figure
-from nnunet_dsd.evaluation.figures import INK, draw_contours, draw_slice
+from nnunet_dsd.common.drawing import INK, new_figure
+from nnunet_dsd.evaluation.figures import draw_contours, draw_slice
 from nnunet_dsd.evaluation.structures import Structure
 
 # Of even steps in brightness, so that it reads with any colour vision and in grey.

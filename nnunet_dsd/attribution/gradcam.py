@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnunet_dsd.attribution.levels import BOTTLENECK, DEFAULT_LEVELS
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.padding import padding_of
 from nnunet_dsd.networks.probe import feature_problems, observe

@@ -14,8 +14,8 @@ from torch import Tensor
 from nnunet_dsd.attribution.gradcam import ClassHeat, class_heat, level_problems, predicted_voxels, resolve_level
 from nnunet_dsd.attribution.patch import Patch, image_voxel, middle_voxel, model_spacing_mm, place_patch
 from nnunet_dsd.attribution.request import SOURCE, CaseFiles, Inputs, Request
+from nnunet_dsd.common.errors import DataError, NetworkStructureError, SettingsError
 from nnunet_dsd.datasets.geometry import Geometry
-from nnunet_dsd.errors import DataError, NetworkStructureError, SettingsError
 from nnunet_dsd.evaluation.images import read_geometry, read_labels
 from nnunet_dsd.trainers.finished import FinishedModel, PreparedImage
 

@@ -10,13 +10,13 @@ from typing import Any
 from nnunet_dsd.attribution.levels import DEFAULT_LEVELS
 from nnunet_dsd.attribution.map_names import shared_name_problems
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import write_problem
 from nnunet_dsd.datasets.geometry import geometry_difference, geometry_differences
 from nnunet_dsd.datasets.readers.choice import PLANS_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.images import read_labels, read_layout
 from nnunet_dsd.evaluation.structures import Structure, label_set
-from nnunet_dsd.files import write_problem
 from nnunet_dsd.trainers.model_folder import (
     fold_checkpoints,
     read_model_folder,

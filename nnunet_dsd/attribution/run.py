@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_dsd.attribution.map_names import map_name
 from nnunet_dsd.attribution.request import Request, check_request
-from nnunet_dsd.files import whole_folder, write_rows
+from nnunet_dsd.common.files import whole_folder, write_rows
 
 if TYPE_CHECKING:
     from nnunet_dsd.attribution.looking import LookedCase

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.errors import DataError, SettingsError, SetupError
+from nnunet_dsd.common.errors import DataError, SettingsError, SetupError
 
 if TYPE_CHECKING:
     from nnunet_dsd.ablation.places import Places

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, write the folder, and print the tables."""
     from rich.console import Console
 
+    from nnunet_dsd.common.tables import print_table
     from nnunet_dsd.comparison.earlier import REPORT, require_free
     from nnunet_dsd.comparison.results import compare
     from nnunet_dsd.comparison.runs import with_baseline
@@ -66,7 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.comparison.statements import case_notes
     from nnunet_dsd.comparison.twins import require_own_scores
     from nnunet_dsd.evaluation.measures import find_measure, require_known
-    from nnunet_dsd.printed_tables import print_table
 
     if arguments.seed < 0:
         raise SettingsError([f"seed {arguments.seed}, allowed is at least 0"], source="--seed")

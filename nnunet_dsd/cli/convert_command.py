@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import SettingsError
-from nnunet_dsd.machine import processes_for
+from nnunet_dsd.common.errors import SettingsError
+from nnunet_dsd.common.machine import processes_for
 from nnunet_dsd.nnunet_folders import nnunet_folder
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from nnunet_dsd.cli.doctor_findings import Finding
 from nnunet_dsd.cli.doctor_machine import check_compile, check_device, check_folders
 from nnunet_dsd.cli.doctor_versions import check_python, check_requirements
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.tables import print_table
 
 SUMMARY = "Check the installation, nnU-Net's folders and the machine; say what to do about each problem."
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (

@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.progress import track
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import SettingsError
+from nnunet_dsd.common.files import require_writable
+from nnunet_dsd.common.machine import progress_is_shown
 from nnunet_dsd.common.paths import require_paths
-from nnunet_dsd.errors import SettingsError
-from nnunet_dsd.files import require_writable
-from nnunet_dsd.machine import progress_is_shown
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.tables import print_table
 
 if TYPE_CHECKING:
     from nnunet_dsd.evaluation.cases import CaseResult

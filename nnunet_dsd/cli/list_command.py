@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.registry import TRAINER_KINDS, RegistryProblem, TrainerEntry, all_trainers, registry_problems
 
 SUMMARY = "Show every trainer with its kind, one line and its paper."

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from nnunet_dsd.common.command_line import OneValue
+from nnunet_dsd.common.declared_settings import add_setting_options, given_options
 from nnunet_dsd.common.likeness import did_you_mean, nearest_first
+from nnunet_dsd.common.machine import training_device
+from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.datasets.sided_names import sided_pairs
-from nnunet_dsd.declared_settings import add_setting_options, given_options
-from nnunet_dsd.machine import training_device
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
-from nnunet_dsd.printed_tables import print_table
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from nnunet_dsd.ablation.known_trainers import trainer_problem
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import require_writable_file, write_rows
 from nnunet_dsd.common.likeness import listed
-from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import require_writable_file, write_rows
+from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.plans import dataset_folder, read_plans
-from nnunet_dsd.printed_tables import print_table
 
 if TYPE_CHECKING:
     from nnunet_dsd.trainers.sizes import ModelSize

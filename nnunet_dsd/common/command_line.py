@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from nnunet_dsd import __version__
+from nnunet_dsd.common.errors import DistillationError
 from nnunet_dsd.common.likeness import did_you_mean
-from nnunet_dsd.errors import DistillationError
 
 # Also 1e-4: argparse's own pattern takes -1e-4 for an option.
 NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")

@@ -1,58 +1,48 @@
-"""Figures as both packages draw them: names stay as they are written. No pyplot, so no global state is touched.
-
-Matplotlib sets what stands between two `$` as mathematics, and leaves legend entries out that begin with `_`.
-Structures, classes, methods, data sets and cases are named by users, so that both print another name, or end with a
-traceback.
-"""
+"""Colours and helpers that the figures of both packages share; matplotlib is loaded when a figure is made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from matplotlib.text import Text
-from matplotlib.ticker import ScalarFormatter
+from nnunet_dsd.common.files import whole_file
 
-from nnunet_dsd.files import whole_file
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
-PLAIN = {"text.parse_math": False, "text.usetex": False}
+# Okabe and Ito's palette without black, told apart with any colour vision: visible on images, and on white.
+ON_IMAGES = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00", "#0072B2")
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+REFERENCE, OTHER = "#009E73", "#D55E00"
+INK, FAINT = "#222222", "#B8B8B8"
 
 
-class PlainFigure(Figure):
-    """A figure whose texts are drawn sign by sign, those too that matplotlib makes only while it draws.
-
-    Labels of logarithmic axes are mathematics by default; such an axis needs a formatter of its own.
-    """
-
-    def draw(self, renderer: Any) -> None:
-        """Draw everything, and no text as mathematics."""
-        for axes in self.axes:
-            for axis in (axes.xaxis, axes.yaxis):
-                if isinstance(formatter := axis.get_major_formatter(), ScalarFormatter):
-                    formatter.set_useMathText(False)
-                    if hasattr(formatter, "set_usetex"):  # since matplotlib 3.10
-                        formatter.set_usetex(False)
-        with rc_context(PLAIN):
-            for text in self.findobj(Text):
-                text.set_parse_math(False)
-                text.set_usetex(False)
-            super().draw(renderer)
+def colour_of(index: int, palette: Sequence[str] = PALETTE) -> str:
+    """Return the colour of what has this place in a list; repeats after the last."""
+    return palette[index % len(palette)]
 
 
 def new_figure(width: float, height: float, *, layout: Any = "constrained") -> Figure:
-    """Return an empty white figure.
+    """Return an empty white figure whose texts are drawn as they are written.
 
     Args:
         width: in inches.
         height: in inches.
         layout: the name of a layout engine of matplotlib's, or such an engine.
     """
+    from nnunet_dsd.common.plain_figures import PlainFigure
+
     return PlainFigure(figsize=(width, height), layout=layout, facecolor="white")
+
+
+def tidy(axis: Axes, *, grid: Literal["x", "y"] = "y") -> None:
+    """Take away the frame's upper and right side and draw a faint grid along one axis."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis=grid, color=FAINT, lw=0.5, alpha=0.6)
+    axis.set_axisbelow(True)
 
 
 def named_legend(target: Axes | Figure, handles: Sequence[Any], names: Sequence[str], **options: Any) -> Legend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 
 
 def require_paths(*, folders: Mapping[str, Path | None], files: Mapping[str, Path | None]) -> None:

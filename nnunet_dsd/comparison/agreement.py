@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.runs import Run
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import other_labels
 

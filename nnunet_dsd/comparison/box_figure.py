@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.drawing import INK
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
 from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, label_below, method_panels, say_no_value
 from nnunet_dsd.comparison.scores import Scores
 from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
-from nnunet_dsd.evaluation.figures import INK
 from nnunet_dsd.evaluation.measures import Measure
 
 GOLDEN = (5**0.5 - 1) / 2

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.case_choice import ShownCase, choose_cases
 from nnunet_dsd.comparison.drawn_predictions import require_evaluated_images, unreadable_images
 from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.runs import RunList
 from nnunet_dsd.comparison.scores import Scores
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.structures import LabelSet, read_label_set
 
 FILE_ENDING = ".nii.gz"

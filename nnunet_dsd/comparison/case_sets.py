@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.runs import Run
-from nnunet_dsd.errors import DataError
 
 MOST_LISTED = 5
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.case_choice import Prediction, ShownCase
 from nnunet_dsd.comparison.image_files import ImageFiles
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry
 from nnunet_dsd.evaluation.structures import Structure
 

@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.files import PARTIAL_PREFIX, require_writable
 from nnunet_dsd.comparison.export import MADE_BY
-from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import PARTIAL_PREFIX, require_writable
 
 RESULTS, REPORT = "comparison.json", "report.html"
 EARLIER = "earlier-"  # begins the name of a comparison that was moved away

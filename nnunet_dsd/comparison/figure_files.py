@@ -9,13 +9,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from nnunet_dsd.common.errors import DistillationError
 from nnunet_dsd.comparison.box_figure import box_figure
 from nnunet_dsd.comparison.forest_figure import forest_figure
 from nnunet_dsd.comparison.overlays import contour_figure
 from nnunet_dsd.comparison.panels import save_figure
 from nnunet_dsd.comparison.results import Comparison
 from nnunet_dsd.comparison.slope_figure import slope_figure
-from nnunet_dsd.errors import DistillationError
 
 CASES = "cases"
 

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from nnunet_dsd.common.files import PARTIAL_PREFIX, whole_folder, write_json, write_text
 from nnunet_dsd.comparison.earlier import EARLIER, REPORT, RESULTS, clear_up, holds_something, require_free
 from nnunet_dsd.comparison.export import comparison_to_dict, differences_csv, means_csv, scores_csv
 from nnunet_dsd.comparison.figure_files import CASES, figure_tasks
 from nnunet_dsd.comparison.print_tables import latex, markdown
 from nnunet_dsd.comparison.report import report_html
 from nnunet_dsd.comparison.results import Comparison
-from nnunet_dsd.files import PARTIAL_PREFIX, whole_folder, write_json, write_text
 
 SCORES, MARKDOWN, LATEX = "scores.csv", "table.md", "table.tex"
 MEANS, DIFFERENCES = "means.csv", "differences.csv"

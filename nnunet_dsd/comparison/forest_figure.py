@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from nnunet_dsd.common.drawing import INK
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, label_below, method_panels, say_no_value
 from nnunet_dsd.evaluation.axis_limits import difference_limits, limit_axis
-from nnunet_dsd.evaluation.figures import INK
 from nnunet_dsd.evaluation.measures import Measure
 
 SIDES = {1: "right is better", -1: "left is better", 0: "no side is better"}

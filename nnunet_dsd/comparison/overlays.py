@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nnunet_dsd.common.drawing import new_figure
+from nnunet_dsd.common.drawing import INK, new_figure
 from nnunet_dsd.comparison.case_choice import ShownCase
 from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.panels import wrapped
-from nnunet_dsd.evaluation.figures import INK, best_slice, draw_contours, draw_slice, structure_legend
+from nnunet_dsd.evaluation.figures import best_slice, draw_contours, draw_slice, structure_legend
 from nnunet_dsd.evaluation.images import read_labels, read_picture_on
 from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.structures import Structure

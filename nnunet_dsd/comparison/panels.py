@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from nnunet_dsd.common.drawing import new_figure, save_png
-from nnunet_dsd.evaluation.figures import FAINT, INK
+from nnunet_dsd.common.drawing import FAINT, INK, new_figure, save_png
 
 BETTER, WORSE, NEUTRAL = "#0072B2", "#D55E00", "#8A8A8A"
 PANELS_PER_ROW = 4

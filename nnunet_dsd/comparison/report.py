@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from nnunet_dsd import __version__
+from nnunet_dsd.common.report_page import cards, compact_table, folded, page, paragraph, picture, section
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.case_pictures import published
 from nnunet_dsd.comparison.figure_files import CASES
@@ -19,7 +20,6 @@ from nnunet_dsd.comparison.statements import case_notes, statistics_notes, table
 from nnunet_dsd.comparison.table import MeasureTable
 from nnunet_dsd.evaluation.many_structures import listed_in_order
 from nnunet_dsd.evaluation.measures import Measure
-from nnunet_dsd.report_page import cards, compact_table, folded, page, paragraph, picture, section
 
 Figure = Callable[[str, str], str]
 WIDTH_PX = 1240

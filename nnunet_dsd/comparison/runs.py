@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import listed
-from nnunet_dsd.errors import SettingsError
 from nnunet_dsd.evaluation.label_source import find_dataset_json
 
 TITLE = "Comparison of runs"

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.comparison.runs import TITLE, Run, RunList, missing_files, require_sound
-from nnunet_dsd.errors import DataError, SettingsError
 
 TEXT, WHOLE, FOLD, LIST = (str,), (int,), (int, str), (list,)
 LIST_KEYS = {"title": TEXT, "baseline": TEXT, "images": TEXT, "references": TEXT, "dataset_json": TEXT, "runs": LIST}

@@ -11,10 +11,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.agreement import require_agreement
 from nnunet_dsd.comparison.case_sets import RunCases, compared_cases
 from nnunet_dsd.comparison.runs import Run, RunList, run_names
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.measures import LengthUnit
 from nnunet_dsd.evaluation.results import Evaluation

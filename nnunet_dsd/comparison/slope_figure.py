@@ -10,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nnunet_dsd.common.drawing import new_figure
+from nnunet_dsd.common.drawing import FAINT, INK, new_figure
 from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.formats import DIRECTIONS, format_of
 from nnunet_dsd.comparison.panels import BETTER, NEUTRAL, WORSE, label_below, say_no_value, wrapped
 from nnunet_dsd.comparison.scores import Scores
 from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
-from nnunet_dsd.evaluation.figures import FAINT, INK
 from nnunet_dsd.evaluation.measures import Measure
 
 COLUMNS_PER_BLOCK = 8

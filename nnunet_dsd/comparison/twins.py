@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.scores import RunScores, Scores
-from nnunet_dsd.errors import DataError
 
 
 def twins(runs: Sequence[RunScores]) -> list[tuple[RunScores, RunScores]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.geometry import geometry_difference
 from nnunet_dsd.datasets.labels import LabelValues, inspect_values, translate
 from nnunet_dsd.datasets.nifti import count_not_finite, require_whole_file
@@ -13,7 +14,6 @@ from nnunet_dsd.datasets.preparation import Preparation, prepared_voxels
 from nnunet_dsd.datasets.sources import SourceCase
 from nnunet_dsd.datasets.tumour_slices import SliceOrigin, TumourSlices, find_slices, place
 from nnunet_dsd.datasets.volumes import Header, has_blank_header, read_header, read_image, split_channels
-from nnunet_dsd.errors import DataError
 
 
 @dataclass(frozen=True)

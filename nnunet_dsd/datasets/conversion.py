@@ -10,6 +10,8 @@ from typing import Any
 
 from nnunet_dsd import __version__
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.files import whole_folder, write_json
 from nnunet_dsd.datasets.case_checks import Findings, check_case
 from nnunet_dsd.datasets.labels import LabelValues, translate
 from nnunet_dsd.datasets.parallel import for_each
@@ -27,8 +29,6 @@ from nnunet_dsd.datasets.tumour_slices import (
     write_slices,
 )
 from nnunet_dsd.datasets.volumes import read_image, split_channels, write_image
-from nnunet_dsd.errors import DataError, SetupError
-from nnunet_dsd.files import whole_folder, write_json
 
 RECORD_FILE = "conversion.json"
 # For axes that are not at right angles; SimpleITK, which nnU-Net takes otherwise, does not read them.

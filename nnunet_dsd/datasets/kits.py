@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.conversion import Conversion
 from nnunet_dsd.datasets.sources import Listing, SourceCase
 from nnunet_dsd.datasets.tumour_ct import TumourCt, TumourSettings, describe_conversion
-from nnunet_dsd.errors import DataError
 
 Release = Literal["kits19", "kits21", "kits23"]
 Aggregation = Literal["maj", "and", "or"]

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.conversion import Conversion
 from nnunet_dsd.datasets.sources import Listing, by_name, pair
 from nnunet_dsd.datasets.tumour_ct import TumourCt, TumourSettings, describe_conversion
-from nnunet_dsd.errors import DataError
 
 LITS = TumourCt(
     name="LiTS",

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.conversion import Conversion
 from nnunet_dsd.datasets.labels import LabelValues
 from nnunet_dsd.datasets.preparation import Preparation
 from nnunet_dsd.datasets.sources import Listing, by_name, pair
 from nnunet_dsd.datasets.splits import Fold, folds_in_file_order
-from nnunet_dsd.errors import DataError
 
 Modality = Literal["ct", "mr"]
 

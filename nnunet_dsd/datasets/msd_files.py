@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.sources import Listing, SourceCase, by_name, pair
-from nnunet_dsd.errors import DataError
 
 # Folders of images and labels: the published layout, and one that copies of single tasks come in.
 LAYOUTS = (("imagesTr", "labelsTr"), ("images", "labels"))

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 
 CHUNK_BYTES = 2**22
 NIFTI_ENDINGS = (".nii", ".nii.gz")

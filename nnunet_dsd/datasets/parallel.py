@@ -24,8 +24,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from nnunet_dsd.errors import SetupError
-from nnunet_dsd.machine import progress_is_shown
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.machine import progress_is_shown
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

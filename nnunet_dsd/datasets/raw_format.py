@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from nnunet_dsd.files import whole_file, write_json
+from nnunet_dsd.common.files import whole_file, write_json
 
 FILE_ENDING = ".nii.gz"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 
 AUTHORS_SEED = 0
 NNUNET_SEED, NNUNET_FOLDS = 12345, 5

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.common.errors import SettingsError, SetupError
+from nnunet_dsd.common.files import write_problem
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
-from nnunet_dsd.errors import SettingsError, SetupError
-from nnunet_dsd.files import write_problem
 from nnunet_dsd.nnunet_folders import nnunet_folder
 
 SPLITS_FILE = "splits_final.json"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.datasets.conversion import Conversion
 from nnunet_dsd.datasets.labels import LabelValues
 from nnunet_dsd.datasets.sources import Listing, SourceCase
 from nnunet_dsd.datasets.splits import NNUNET_FOLDS, hold_out_last, nnunet_folds
 from nnunet_dsd.datasets.tumour_slices import CHANNEL_NAME, TumourSlices
-from nnunet_dsd.errors import SettingsError
 
 FIRST_TUMOUR_VALUE = 2  # in all of them 1 is the organ
 

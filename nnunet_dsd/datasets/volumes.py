@@ -11,11 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.datasets.geometry import TO_LPS, Geometry
 from nnunet_dsd.datasets.nifti import read_nifti_header, require_whole_file
 from nnunet_dsd.datasets.readers import nibabel_files, simpleitk
 from nnunet_dsd.datasets.readers.reader import Layout
-from nnunet_dsd.errors import DataError, SetupError
 
 
 @dataclass(frozen=True)

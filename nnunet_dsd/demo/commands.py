@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
 
 OWN_COMMAND = "nnunet-dsd"
 

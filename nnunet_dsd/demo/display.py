@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-from nnunet_dsd.training_output import progress_line
+from nnunet_dsd.steps.training_output import progress_line
 
 
 def clock(seconds: float) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.files import write_text
 from nnunet_dsd.demo.settings import CONFIGURATION, DATASET_NAME, PLANS
-from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import write_text
 
 SIGNATURE = ".nnunet-dsd-demo"
 SIGNATURE_TEXT = "This folder was made by `nnunet-dsd demo`, which may overwrite and delete what is in it.\n"

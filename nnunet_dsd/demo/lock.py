@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import take_lock
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.files import take_lock
 
 PATIENCE_SECONDS = 20.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nnunet_dsd import __version__
-from nnunet_dsd.files import write_json
+from nnunet_dsd.common.files import write_json
 
 State = Literal["started", "finished"]
 

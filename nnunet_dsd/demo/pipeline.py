@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.markup import escape
 
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.demo.assessment import assess, score_table
 from nnunet_dsd.demo.display import Display, clock
 from nnunet_dsd.demo.folder import DemoFolder, check_disk_space, open_demo_folder, remove
@@ -16,9 +18,7 @@ from nnunet_dsd.demo.report import write_report
 from nnunet_dsd.demo.runner import run_steps
 from nnunet_dsd.demo.settings import DemoSettings
 from nnunet_dsd.demo.steps import Step, nnunet_steps
-from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.export import read_evaluation_json
-from nnunet_dsd.printed_tables import print_table
 from nnunet_dsd.registry import require_segmentation_trainer
 
 # OMP_WAIT_POLICY: threads that wait by spinning make a step three times slower once other programs use the cores.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nnunet_dsd.child_processes import describe_end, end_group, terminated_like_interrupted
-from nnunet_dsd.errors import DistillationError
+from nnunet_dsd.common.errors import DistillationError
+from nnunet_dsd.steps.child_processes import describe_end, end_group, terminated_like_interrupted
 
 POLL_SECONDS = 0.2
 

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from nnunet_dsd import __version__
+from nnunet_dsd.common.files import write_text
+from nnunet_dsd.common.report_page import cards, code, page, paragraph, picture, section, side_by_side, table
 from nnunet_dsd.demo.assessment import score_rows
 from nnunet_dsd.demo.display import clock
 from nnunet_dsd.demo.folder import DemoFolder
 from nnunet_dsd.demo.settings import TEST_CASES, DemoSettings
 from nnunet_dsd.demo.steps import Step
-from nnunet_dsd.encoder_teacher import describe_encoder_teacher, logged_encoder_dice
+from nnunet_dsd.distillation.encoder_teacher import describe_encoder_teacher, logged_encoder_dice
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.results import Evaluation
-from nnunet_dsd.files import write_text
-from nnunet_dsd.report_page import cards, code, page, paragraph, picture, section, side_by_side, table
 
 PACKAGES = ("nnunetv2", "torch", "monai", "numpy", "SimpleITK")
 

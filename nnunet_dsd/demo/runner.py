@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.demo.display import Display
 from nnunet_dsd.demo.folder import DemoFolder, remove
 from nnunet_dsd.demo.lock import note_group
 from nnunet_dsd.demo.markers import Marker, fingerprint, read_marker, write_marker
 from nnunet_dsd.demo.processes import run_logged
 from nnunet_dsd.demo.steps import Step
-from nnunet_dsd.errors import SetupError
 
 
 def run_steps(

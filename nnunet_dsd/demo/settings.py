@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 
 DEFAULT_FOLDER = Path("nnunet-dsd-demo")
 DATASET_ID = 990

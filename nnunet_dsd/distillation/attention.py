@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 
 LINEAR = {2: "bilinear", 3: "trilinear"}
 CHUNK_VALUES = {"cpu": 2**20}  # about what a processor's cache holds; GPUs take larger ones

@@ -12,8 +12,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.distillation.soft_kl import mean_logits, soft_kl_to_teacher
-from nnunet_dsd.errors import NetworkStructureError
 
 Side = Literal["encoder", "decoder"]
 TeacherChoice = Literal["deepest", "mean", "reversed"]

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.config import EpochReduction
-from nnunet_dsd.errors import ShapeError
 
 
 def epoch_distance(features: Tensor, previous: Tensor, *, reduction: EpochReduction) -> Tensor:

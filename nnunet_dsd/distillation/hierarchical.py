@@ -17,10 +17,10 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.config import FeedbackMethod
 from nnunet_dsd.distillation.attention import attention_distance, resize, unify
 from nnunet_dsd.distillation.soft_kl import soft_kl
-from nnunet_dsd.errors import NetworkStructureError
 
 PlaceKind = Literal["feature", "map", "output"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 
 
 def soft_kl(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.common.errors import DataError, MisfitError, SetupError
+from nnunet_dsd.common.machine import processes_for
 from nnunet_dsd.datasets.parallel import process_pool
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError, MisfitError, SetupError
 from nnunet_dsd.evaluation.images import read_labels, require_equal_geometry, resolve_reader
 from nnunet_dsd.evaluation.label_values import require_known_values
 from nnunet_dsd.evaluation.pairing import file_advice, pair_folders, raise_problems, require_evaluable
@@ -16,7 +17,6 @@ from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.scoring import DEFAULT, evaluate_arrays
 from nnunet_dsd.evaluation.settings import EvaluationSettings
 from nnunet_dsd.evaluation.structures import LabelSet
-from nnunet_dsd.machine import processes_for
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 from scipy.spatial import KDTree
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 
 LEAF_SIZE = 32  # of the tree of a surface's voxels: MONAI's choice, for a tree that is asked once
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import whole_file, write_json, write_rows
 from nnunet_dsd.evaluation.measures import LengthUnit, measures_in
 from nnunet_dsd.evaluation.results import Evaluation, Score, Summary
 from nnunet_dsd.evaluation.structures import Structure
-from nnunet_dsd.files import whole_file, write_json, write_rows
 
 UNKNOWN_IN_VOXELS = ("prediction_ml", "reference_ml")  # undefined where an evaluation does not have them
 

@@ -14,16 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from nnunet_dsd.common.drawing import named_legend, new_figure
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.drawing import FAINT, INK, ON_IMAGES, colour_of, named_legend, new_figure
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.evaluation.axis_limits import limit_axis, value_limits
 from nnunet_dsd.evaluation.many_structures import MOST_SHOWN, shown_structures
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
 
-# Okabe and Ito's palette without black: told apart with any colour vision, and visible on grey.
-PALETTE = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00", "#0072B2")
-INK, FAINT = "#222222", "#B8B8B8"
 MOST_NAMED = 23
 MOST_BESIDE = 4
 NAME_WIDTH = 13
@@ -53,9 +50,9 @@ class OverlayCase:
     caption: str = ""
 
 
-def colour_of(index: int) -> str:
-    """Colour of the structure with this place in the list; repeats after seven."""
-    return PALETTE[index % len(PALETTE)]
+def structure_colour(index: int) -> str:
+    """Return the colour of the structure with this place in the list; repeats after seven."""
+    return colour_of(index, ON_IMAGES)
 
 
 def overlay_figure(cases: Sequence[OverlayCase], structures: Sequence[Structure]) -> Figure:
@@ -89,7 +86,7 @@ def structure_legend(figure: Figure, structures: Sequence[Structure], slices: Se
     if len(structures) > MOST_SHOWN:
         labels = np.unique(np.concatenate([np.unique(one) for one in slices]))
         seen = [index for index in seen if structures[index].mask(labels).any()]
-    handles = [Line2D([], [], color=colour_of(index), lw=2.5) for index in seen[:MOST_NAMED]]
+    handles = [Line2D([], [], color=structure_colour(index), lw=2.5) for index in seen[:MOST_NAMED]]
     names = [structures[index].name for index in seen[:MOST_NAMED]]
     if len(seen) > MOST_NAMED:
         handles.append(Line2D([], [], alpha=0))
@@ -160,7 +157,7 @@ def draw_contours(
             continue
         padded = np.pad(mask.astype(float), 1)
         across, down = np.arange(-1, mask.shape[1] + 1), np.arange(-1, mask.shape[0] + 1)
-        colour, style, thickness = ("white", "dotted", 1.1) if dotted else (colour_of(index), "solid", 2.0)
+        colour, style, thickness = ("white", "dotted", 1.1) if dotted else (structure_colour(index), "solid", 2.0)
         axis.contour(across, down, padded, levels=[0.5], colors=[colour], linestyles=style, linewidths=thickness)
 
 
@@ -196,7 +193,14 @@ def _draw_strip(axis: Axes, evaluation: Evaluation, metric: str, form: str) -> N
             continue
         offsets = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
         axis.scatter(
-            index + offsets, values, s=34, color=colour_of(index), edgecolor="white", lw=0.7, zorder=3, clip_on=False
+            index + offsets,
+            values,
+            s=34,
+            color=structure_colour(index),
+            edgecolor="white",
+            lw=0.7,
+            zorder=3,
+            clip_on=False,
         )
         mean = float(np.mean(values))
         axis.hlines(mean, index - 0.3, index + 0.3, color=INK, lw=1.6, zorder=4)

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import DataError, ShapeError
 from nnunet_dsd.datasets import geometry as geometries
 from nnunet_dsd.datasets import nifti
 from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.readers import pictures
 from nnunet_dsd.datasets.readers.choice import OVERWRITE_KEY, PLANS_KEY, choose_reader, named_reader, reader_of_file
 from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout, Reader
-from nnunet_dsd.errors import DataError, ShapeError
 from nnunet_dsd.evaluation.structures import LabelSet
 
 LARGEST_LABEL = 65535

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.structures import LabelSet, label_set, other_labels, read_label_set
 
 DATASET_JSON = "dataset.json"

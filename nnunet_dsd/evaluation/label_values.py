@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunet_dsd.errors import MisfitError
+from nnunet_dsd.common.errors import MisfitError
 from nnunet_dsd.evaluation.images import Volume
 
 

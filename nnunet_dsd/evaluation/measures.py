@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.likeness import listed, sentence
-from nnunet_dsd.errors import DataError
 
 LengthUnit = Literal["mm", "voxels"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import DataError, MisfitError
 from nnunet_dsd.datasets.geometry import Geometry
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError, MisfitError
 from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
 from nnunet_dsd.evaluation.measures import LengthUnit
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.evaluation.cropping import common_box, label_boxes
 from nnunet_dsd.evaluation.distances import require_one_shape, surface_distances
 from nnunet_dsd.evaluation.overlap import dice, relative_volume_difference, volume_ml

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.readers.choice import OVERWRITE_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
-from nnunet_dsd.errors import DataError
 
 MOST_DESCRIBED = 16
 BACKGROUND, IGNORE = "background", "ignore"  # no structures

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nnunet_dsd.common.errors import NetworkStructureError, ShapeError
 from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weights
 from nnunet_dsd.distillation.terms import formula, weighted_sum
-from nnunet_dsd.errors import NetworkStructureError, ShapeError
 from nnunet_dsd.networks.heads import DistillationHeads, DistillationOutput, heads_for
 from nnunet_dsd.networks.probe import Probe, find_levels
 from nnunet_dsd.networks.taps import attach, detach

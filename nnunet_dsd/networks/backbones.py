@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks import resnet18, swin_unetr, unet_plus_plus, unetr, vnet
 from nnunet_dsd.networks.dynunet import build_dynunet, describe_dynunet, paper_layout
 from nnunet_dsd.networks.padding import pad_inside, padded_size

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.distillation.attention import unify
 from nnunet_dsd.distillation.hierarchical import Feedback, LevelCounts, Place, Views
-from nnunet_dsd.errors import NetworkStructureError
 from nnunet_dsd.networks.bottleneck import CONVOLUTIONS
 from nnunet_dsd.networks.probe import measure_levels
 from nnunet_dsd.networks.taps import TappedHeads, tap

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.taps import tap
 from nnunet_dsd.networks.ushape import Level, UShape
 

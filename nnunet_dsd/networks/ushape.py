@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.ushape import Level, UShape
 
 FEATURE_SIZE = 16

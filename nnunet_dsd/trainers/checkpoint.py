@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
+from nnunet_dsd.common.errors import CheckpointError
+from nnunet_dsd.common.files import whole_file
 from nnunet_dsd.config import Settings
-from nnunet_dsd.errors import CheckpointError
-from nnunet_dsd.files import whole_file
 
 HEADS_KEY = "distillation_heads"
 OPTIMISER_KEY = "distillation_optimiser"

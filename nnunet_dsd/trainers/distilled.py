@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from nnunet_dsd.encoder_teacher import DICE_TERM, describe_encoder_teacher
+from nnunet_dsd.distillation.encoder_teacher import DICE_TERM, describe_encoder_teacher
 from nnunet_dsd.networks.heads import DistillationHeads, heads_for
 from nnunet_dsd.networks.ushape import NetworkLevels, u_shape
 from nnunet_dsd.trainers.headed import LOG_PREFIX, HeadedTrainer

@@ -14,8 +14,8 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
-from nnunet_dsd.errors import CheckpointError, DataError, SetupError
-from nnunet_dsd.files import require_writable, whole_folder
+from nnunet_dsd.common.errors import CheckpointError, DataError, SetupError
+from nnunet_dsd.common.files import require_writable, whole_folder
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.registry import find_trainer

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
 
-from nnunet_dsd.errors import CheckpointError, DataError
+from nnunet_dsd.common.errors import CheckpointError, DataError
 from nnunet_dsd.trainers.checkpoint import read_checkpoint, require_parts
 
 

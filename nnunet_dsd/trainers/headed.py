@@ -16,8 +16,8 @@ from nnunetv2.utilities.collate_outputs import collate_outputs
 from nnunetv2.utilities.helpers import dummy_context
 from torch import distributed, nn
 
+from nnunet_dsd.common.errors import CheckpointError
 from nnunet_dsd.distillation.terms import formula
-from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.networks.taps import HEADS_NAME, TappedHeads, attach
 from nnunet_dsd.networks.ushape import NetworkLevels, check_patch_size

@@ -10,8 +10,8 @@ import torch
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
+from nnunet_dsd.common.errors import CheckpointError, NetworkStructureError, TeacherError
 from nnunet_dsd.distillation.hierarchical import Feedback, feedback_of
-from nnunet_dsd.errors import CheckpointError, NetworkStructureError, TeacherError
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.feedback import (
     FeedbackHeads,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.config import Settings
+from nnunet_dsd.distillation.encoder_teacher import DICE_TERM
 from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weights
 from nnunet_dsd.distillation.terms import weighted_sum
-from nnunet_dsd.encoder_teacher import DICE_TERM
 from nnunet_dsd.networks.heads import DistillationOutput
 from nnunet_dsd.networks.padding import VolumeOutput
 

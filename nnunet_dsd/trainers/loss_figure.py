@@ -10,7 +10,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from nnunet_dsd.common.drawing import named_legend, new_figure, save_png
-from nnunet_dsd.encoder_teacher import DICE_TERM, is_inert
+from nnunet_dsd.distillation.encoder_teacher import DICE_TERM, is_inert
 
 OTHER = "other terms"
 GROUPS = (

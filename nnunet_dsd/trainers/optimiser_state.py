@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnunet_dsd.errors import CheckpointError
+from nnunet_dsd.common.errors import CheckpointError
 from nnunet_dsd.networks.taps import HEADS_NAME
 
 State = Mapping[str, Any]

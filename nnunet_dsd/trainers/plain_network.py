@@ -10,7 +10,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 
 
 def nnunet_trainer(name: str) -> Any:

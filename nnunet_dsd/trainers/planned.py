@@ -15,8 +15,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
+from nnunet_dsd.common.errors import CheckpointError, DistillationError, NetworkStructureError, SettingsError
 from nnunet_dsd.config import PLANS_KEY, Settings, mirror_axes_problems, read_settings
-from nnunet_dsd.errors import CheckpointError, DistillationError, NetworkStructureError, SettingsError
 from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (

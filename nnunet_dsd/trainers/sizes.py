@@ -14,8 +14,8 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
+from nnunet_dsd.common.errors import DataError, DistillationError, SettingsError
 from nnunet_dsd.config import PLANS_KEY, mirror_axes_problems, read_settings
-from nnunet_dsd.errors import DataError, DistillationError, SettingsError
 from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.cost import median_ratio, multiply_adds, parameter_count, seconds_in_turn
 from nnunet_dsd.trainers.plain_network import build_plain_network, nnunet_trainer

@@ -17,8 +17,8 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from nnunet_dsd.common.errors import DataError, TeacherError
 from nnunet_dsd.config import Settings, named_by_path
-from nnunet_dsd.errors import DataError, TeacherError
 from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint, require_parts
 from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
 from nnunet_dsd.trainers.plain_network import build_plain_network

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from nnunet_dsd.ablation.display import Display, duration
-from nnunet_dsd.training_output import describe_line
+from nnunet_dsd.steps.training_output import describe_line
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from nnunet_dsd.ablation.runs import plan_runs
 from nnunet_dsd.ablation.study import PlansChoice, TrainerChoice, study_to_dict
 from nnunet_dsd.ablation.study_file import load_study, study_from_dict
 from nnunet_dsd.cli import ablate_command
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.registry import all_trainers
 
 

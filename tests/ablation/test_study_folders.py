@@ -11,7 +11,7 @@ from study_workplace import STUDY
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_file import study_from_dict
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder, study_differences
-from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.common.errors import DataError, SetupError
 
 
 def study(**changes: object) -> Study:

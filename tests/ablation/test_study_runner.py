@@ -17,7 +17,7 @@ from study_workplace import StudyWorkplace, members_alive
 
 from nnunet_dsd.ablation.claims import claimed, is_claimed
 from nnunet_dsd.cli.main import main
-from nnunet_dsd.files import take_lock
+from nnunet_dsd.common.files import take_lock
 
 BASIC, DSD = "nnUNetTrainerBasic", "nnUNetTrainerDSD"
 PLANS = "trial_short_seed1"

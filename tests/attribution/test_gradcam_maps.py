@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from nnunet_dsd.attribution.gradcam import class_heat, level_problems, predicted_voxels, resolve_level
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.padding import pad_inside
 from nnunet_dsd.networks.resnet18 import build_resnet18_fcn, build_resnet18_unet
 

@@ -7,8 +7,8 @@ import pytest
 from example_plans import example_plans
 
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.common.declared_settings import declares_numbers
 from nnunet_dsd.config import PLANS_KEY, Settings, read_settings, setting_choices, setting_names, setting_type
-from nnunet_dsd.declared_settings import declares_numbers
 
 
 @pytest.fixture

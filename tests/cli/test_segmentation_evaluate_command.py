@@ -11,13 +11,13 @@ import pytest
 from made_up_folders import two_boxes, write, write_data_set, write_dataset_json
 
 from nnunet_dsd.cli.main import main
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.files import require_writable
+from nnunet_dsd.common.machine import usable_processes
 from nnunet_dsd.evaluation import cases
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.images import read_geometry
 from nnunet_dsd.evaluation.structures import label_set
-from nnunet_dsd.files import require_writable
-from nnunet_dsd.machine import usable_processes
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_small_images_are_evaluated_in_this_process_unless_asked_for(
 def test_processes_follow_the_voxels(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, voxels_per_process: float, expected: int
 ) -> None:
-    monkeypatch.setattr("nnunet_dsd.machine.usable_processes", lambda most: 4)
+    monkeypatch.setattr("nnunet_dsd.common.machine.usable_processes", lambda most: 4)
     started = []
     monkeypatch.setattr(cases, "_run", lambda jobs, processes: started.append(processes) or ())
     shape = read_geometry(folders[1] / "a.nii.gz").size

@@ -84,5 +84,5 @@ def test_every_figure_is_made_in_the_one_place_where_names_are_safe(path):
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
     }
-    if path != REPOSITORY / "nnunet_dsd/common/drawing.py":
+    if path.name not in ("plain_figures.py", "drawing.py"):
         assert not called & {"Figure", "PlainFigure", "legend"}

@@ -8,12 +8,12 @@ import pytest
 import SimpleITK as sitk
 from made_up_comparisons import HEAD_AND_TAIL, write_evaluation
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.case_pictures import case_pictures, published
 from nnunet_dsd.comparison.folder import write_comparison
 from nnunet_dsd.comparison.results import compare
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.measures import find_measure
 
 LABELS = np.zeros((3, 10, 30), np.uint8)

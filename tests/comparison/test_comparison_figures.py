@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from nnunet_dsd.common.errors import DataError, ShapeError
 from nnunet_dsd.comparison.box_figure import box_figure
 from nnunet_dsd.comparison.case_choice import Prediction, ShownCase
 from nnunet_dsd.comparison.drawn_predictions import require_evaluated_images
@@ -23,7 +24,6 @@ from nnunet_dsd.comparison.results import compare
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.slope_figure import slope_figure
-from nnunet_dsd.errors import DataError, ShapeError
 from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.structures import LabelSet, Structure
 

@@ -7,12 +7,12 @@ import re
 import pytest
 from made_up_comparisons import random_values, write_evaluation
 
+from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.comparison import folder as folder_module
 from nnunet_dsd.comparison.folder import require_free, write_comparison
 from nnunet_dsd.comparison.results import compare
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
-from nnunet_dsd.errors import SetupError
 from nnunet_dsd.evaluation.measures import find_measure
 
 CASES = tuple(f"case_{number}" for number in range(8))
@@ -183,7 +183,7 @@ def killed_between_the_two_moves(root, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(folder_module, "_move_earlier_away", move_and_die)
-        patched.setattr("nnunet_dsd.files.shutil.rmtree", lambda *_, **__: None)
+        patched.setattr("nnunet_dsd.common.files.shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(Killed):
             write(root / "out", small_comparison(root), overwrite=True)
     assert not (root / "out").exists()

@@ -5,12 +5,12 @@ import re
 import pytest
 from made_up_comparisons import random_values, write_evaluation
 
+from nnunet_dsd.common.report_page import compact_table, folded
 from nnunet_dsd.comparison.report import report_html
 from nnunet_dsd.comparison.results import compare
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.evaluation.measures import find_measure
-from nnunet_dsd.report_page import compact_table, folded
 
 CASES = tuple(f"case_{number}" for number in range(7))
 

@@ -3,12 +3,12 @@
 import pytest
 from made_up_comparisons import random_values, write_evaluation
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.statements import case_notes, statistics_notes, table_notes
 from nnunet_dsd.comparison.table import measure_table
 from nnunet_dsd.comparison.twins import require_own_scores
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.measures import find_measure
 
 CASES = ("a", "b", "c")

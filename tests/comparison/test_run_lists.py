@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from made_up_comparisons import write_run_list
 
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.comparison.runs import Run, run_list_from_words, with_baseline
 from nnunet_dsd.comparison.runs_file import read_run_list
-from nnunet_dsd.errors import DataError, SettingsError
 
 
 @pytest.fixture

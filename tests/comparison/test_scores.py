@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from made_up_comparisons import HEAD_AND_TAIL, write_evaluation
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import LeftOut, read_scores
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.structures import Structure
 
 NAN = float("nan")

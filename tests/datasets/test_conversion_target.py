@@ -10,13 +10,13 @@ from functools import partial
 import pytest
 from made_up_sources import HIPPOCAMPUS_JSON, hippocampus_names, write_msd
 
+from nnunet_dsd.common.errors import SettingsError, SetupError
 from nnunet_dsd.datasets import conversion as conversion_module
 from nnunet_dsd.datasets.conversion import check_sources, convert
 from nnunet_dsd.datasets.msd import MsdSettings, read_hippocampus
 from nnunet_dsd.datasets.parallel import for_each
 from nnunet_dsd.datasets.splits import Fold
 from nnunet_dsd.datasets.targets import find_target, require_disk_space
-from nnunet_dsd.errors import SettingsError, SetupError
 
 FOLDS = (Fold(("a", "b"), ("c",)),)
 NAME = "Dataset004_Hippocampus"

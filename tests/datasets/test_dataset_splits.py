@@ -5,6 +5,7 @@ import random
 import pytest
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.datasets.splits import (
     Fold,
     as_nnunet_splits,
@@ -13,7 +14,6 @@ from nnunet_dsd.datasets.splits import (
     nnunet_folds,
     shuffled_fold,
 )
-from nnunet_dsd.errors import SettingsError
 
 
 def names(count):

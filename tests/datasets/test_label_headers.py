@@ -12,13 +12,13 @@ import pytest
 import SimpleITK as sitk
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.conversion import check_sources, convert
 from nnunet_dsd.datasets.lits import read_lits
 from nnunet_dsd.datasets.preparation import Preparation, prepare_image
 from nnunet_dsd.datasets.targets import find_target
 from nnunet_dsd.datasets.tumour_ct import TumourSettings
 from nnunet_dsd.datasets.volumes import read_image
-from nnunet_dsd.errors import DataError
 
 RNG = np.random.default_rng(11)
 AFFINE = np.array([[-0.8, 0, 0, 200], [0, 0.8, 0, -213], [0, 0, 2.5, -600], [0, 0, 0, 1.0]])

@@ -7,10 +7,10 @@ import pytest
 import SimpleITK as sitk
 from made_up_sources import MMWHS_VALUES, write_mmwhs, write_volume
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.conversion import check_sources, convert
 from nnunet_dsd.datasets.mmwhs import LABELS, MmwhsSettings, read_mmwhs
 from nnunet_dsd.datasets.targets import find_target
-from nnunet_dsd.errors import DataError
 
 PAPER = MmwhsSettings()
 

@@ -16,10 +16,10 @@ from made_up_sources import (
     write_volume,
 )
 
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.datasets.conversion import check_sources, convert
 from nnunet_dsd.datasets.msd import MsdSettings, read_brats, read_hippocampus, read_task
 from nnunet_dsd.datasets.targets import find_target
-from nnunet_dsd.errors import DataError, SettingsError
 
 TINY = (2, 2, 2)
 THREE_APART = MsdSettings(test_cases=3)

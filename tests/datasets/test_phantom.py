@@ -11,8 +11,8 @@ import SimpleITK as sitk
 from scipy.ndimage import binary_dilation
 from scipy.ndimage import label as label_pieces
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.datasets.phantom import SPACING_MM, make_phantom_case, write_phantom_dataset
-from nnunet_dsd.errors import SettingsError
 
 CASES = [make_phantom_case(seed=3, index=index) for index in range(6)]
 

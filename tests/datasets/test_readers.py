@@ -23,9 +23,9 @@ from nnunetv2.imageio.reader_writer_registry import (
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from nnunet_dsd.common.errors import DataError, MisfitError
 from nnunet_dsd.datasets.geometry import geometry_difference
 from nnunet_dsd.datasets.readers.choice import READERS, choose_reader, named_reader
-from nnunet_dsd.errors import DataError, MisfitError
 
 RNG = np.random.default_rng(5)
 VOLUME = RNG.integers(0, 3, (4, 5, 6), dtype=np.uint8)  # (x, y, z) for nibabel, (z, y, x) for all others

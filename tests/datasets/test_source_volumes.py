@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 from made_up_sources import OBLIQUE, cut_off, rotation, write_volume
 
+from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.datasets.geometry import Geometry, geometry_difference
 from nnunet_dsd.datasets.nifti import count_not_finite, require_whole_file
 from nnunet_dsd.datasets.volumes import (
@@ -16,7 +17,6 @@ from nnunet_dsd.datasets.volumes import (
     split_channels,
     write_image,
 )
-from nnunet_dsd.errors import DataError, SetupError
 
 RNG = np.random.default_rng(3)
 GEOMETRY = Geometry((20, 30, 10), (0.8, 0.9, 2.0), (5.0, -3.0, 40.0), tuple(OBLIQUE.ravel()))

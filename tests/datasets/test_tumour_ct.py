@@ -8,12 +8,12 @@ import pytest
 import SimpleITK as sitk
 from made_up_sources import KITS_DIRECTION, write_kits, write_lits, write_volume
 
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.datasets.conversion import check_sources, convert
 from nnunet_dsd.datasets.kits import RELEASES, read_kits
 from nnunet_dsd.datasets.lits import LITS, read_lits
 from nnunet_dsd.datasets.targets import find_target
 from nnunet_dsd.datasets.tumour_ct import TumourSettings
-from nnunet_dsd.errors import DataError, SettingsError
 
 FEW = TumourSettings(incomplete=True)
 LABEL_FILES = {

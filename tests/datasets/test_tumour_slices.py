@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from made_up_sources import OBLIQUE, SCAN_SPACING, made_up_scan, rotation, write_kits, write_lits, write_volume
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.conversion import check_sources, convert
 from nnunet_dsd.datasets.kits import read_kits
 from nnunet_dsd.datasets.lits import read_lits
@@ -15,7 +16,6 @@ from nnunet_dsd.datasets.splits import Fold
 from nnunet_dsd.datasets.targets import find_target
 from nnunet_dsd.datasets.tumour_ct import TumourSettings
 from nnunet_dsd.datasets.tumour_slices import TumourSlices, find_slices, folds_of_slices, scale, write_slices
-from nnunet_dsd.errors import DataError
 
 SLICES = TumourSettings(incomplete=True, slices=True)
 PIXEL_MM2 = SCAN_SPACING[0] * SCAN_SPACING[1]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.demo.folder import check_disk_space, open_demo_folder, remove
 from nnunet_dsd.demo.lock import locked, note_group
-from nnunet_dsd.errors import SetupError
 
 
 def test_a_new_and_an_empty_folder_become_the_demos_own(tmp_path: Path) -> None:

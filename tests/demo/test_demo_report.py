@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from nnunet_dsd.common.report_page import picture, table
 from nnunet_dsd.datasets.phantom import LABELS, write_phantom_dataset
 from nnunet_dsd.demo.assessment import assess, score_rows
 from nnunet_dsd.demo.folder import DemoFolder, open_demo_folder
@@ -17,7 +18,6 @@ from nnunet_dsd.demo.steps import nnunet_steps
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
-from nnunet_dsd.report_page import picture, table
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.demo.commands import Command
 from nnunet_dsd.demo.display import Display
 from nnunet_dsd.demo.folder import DemoFolder, open_demo_folder
 from nnunet_dsd.demo.processes import StepFailedError, run_logged
 from nnunet_dsd.demo.runner import run_steps
 from nnunet_dsd.demo.steps import Step
-from nnunet_dsd.errors import SetupError
 
 
 @dataclass(frozen=True)

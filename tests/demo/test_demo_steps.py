@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from nnunet_dsd.common.errors import SettingsError, SetupError
 from nnunet_dsd.demo.commands import Command
 from nnunet_dsd.demo.display import Display, clock
 from nnunet_dsd.demo.folder import DemoFolder
 from nnunet_dsd.demo.pipeline import child_environment
 from nnunet_dsd.demo.settings import DemoSettings
 from nnunet_dsd.demo.steps import nnunet_steps
-from nnunet_dsd.errors import SettingsError, SetupError
-from nnunet_dsd.training_output import describe_line
+from nnunet_dsd.steps.training_output import describe_line
 
 SETTINGS = DemoSettings(epochs=3, iterations=7, cases=9, seed=5, trainer="nnUNetTrainerDS")
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.distillation import attention
 from nnunet_dsd.distillation.attention import attention_distance, attention_map, resize, unify
-from nnunet_dsd.errors import ShapeError
 
 SHAPES = [(1, 1, 3, 4), (2, 5, 4, 4), (3, 2, 3, 2, 4)]
 

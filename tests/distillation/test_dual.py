@@ -4,8 +4,8 @@ import oracle
 import pytest
 import torch
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.distillation.dual import side_divergences, student_indices, teacher_index
-from nnunet_dsd.errors import NetworkStructureError
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.distillation.epochwise import PreviousEpoch, epoch_distance
-from nnunet_dsd.errors import ShapeError
 
 SHAPES = [(3, 5), (2, 4, 3, 2), (2, 3, 2, 3, 2)]
 

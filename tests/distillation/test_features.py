@@ -4,8 +4,8 @@ import oracle
 import pytest
 import torch
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.distillation.features import feature_distances
-from nnunet_dsd.errors import NetworkStructureError
 
 
 def test_two_vectors_give_the_mean_of_their_squared_differences():

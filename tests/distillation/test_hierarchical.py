@@ -7,9 +7,9 @@ from scipy import special
 from test_attention import literal_map
 from torch.nn import functional
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.distillation.attention import resize, unify
 from nnunet_dsd.distillation.hierarchical import LevelCounts, Views, feedback_of, feedback_value, feedback_weights
-from nnunet_dsd.errors import NetworkStructureError
 
 FIVE = LevelCounts(5, 4)
 

@@ -8,10 +8,10 @@ import torch
 from oracle import PAPER
 from torch.nn import functional
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weights
 from nnunet_dsd.distillation.terms import weighted_sum
-from nnunet_dsd.errors import NetworkStructureError
 
 CHOICES = [
     PAPER,

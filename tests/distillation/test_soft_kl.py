@@ -6,8 +6,8 @@ import oracle
 import pytest
 import torch
 
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.distillation.soft_kl import mean_logits, soft_kl, soft_kl_to_teacher
-from nnunet_dsd.errors import ShapeError
 
 SHAPES = [(4,), (3, 5), (2, 3, 4)]
 

@@ -274,8 +274,8 @@ def test_the_predictions_page_describes_every_entry_of_a_file(tmp_path):
     """Names in the page's tables against a file that the code has written."""
     import numpy as np
 
-    from video_triplet.predictions import Predictions
-    from video_triplet.provenance import ModelRecord
+    from video_triplet.data.provenance import ModelRecord
+    from video_triplet.predictions.file import Predictions
     from video_triplet.vocabulary import Vocabulary
 
     vocabulary = Vocabulary(("grasper",), ("grasp",), ("liver",), (), ((0, 0, 0),))

@@ -41,7 +41,7 @@ def installed_example(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     """A tiny data set in the layout of CholecT45."""
-    from video_triplet.demo.rendering import render_dataset
+    from video_triplet.rendered.triplets import render_dataset
 
     folder = tmp_path_factory.mktemp("rendered") / "data"
     render_dataset(folder, videos=4, frames=12, size=(64, 48), seed=3)

@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 from made_up_folders import die, two_boxes, write, write_data_set
 
-from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.evaluation.cases import evaluate_files, evaluate_folders
 from nnunet_dsd.evaluation.images import read_labels
 from nnunet_dsd.evaluation.results import summarise

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.evaluation.distances import surface_distances
 from nnunet_dsd.evaluation.overlap import dice
 

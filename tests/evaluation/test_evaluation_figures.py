@@ -10,8 +10,8 @@ import pytest
 from made_up_evaluations import score
 
 from nnunet_dsd.common.drawing import save_png
-from nnunet_dsd.errors import ShapeError
-from nnunet_dsd.evaluation.figures import OverlayCase, best_slice, colour_of, overlay_figure, scores_figure
+from nnunet_dsd.common.errors import ShapeError
+from nnunet_dsd.evaluation.figures import OverlayCase, best_slice, overlay_figure, scores_figure, structure_colour
 from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -61,7 +61,7 @@ def test_contours_enclose_the_labelled_voxels() -> None:
         vertices = axis.collections[0].get_paths()[0].vertices
         assert (vertices[:, 0].min(), vertices[:, 0].max()) == (4.5 + shift, 14.5 + shift)
         assert (vertices[:, 1].min(), vertices[:, 1].max()) == (4.5, 9.5)
-        assert matplotlib.colors.to_hex(axis.collections[0].get_edgecolor()[0]).upper() == colour_of(0)
+        assert matplotlib.colors.to_hex(axis.collections[0].get_edgecolor()[0]).upper() == structure_colour(0)
 
 
 def test_a_structure_at_the_border_has_a_closed_contour() -> None:

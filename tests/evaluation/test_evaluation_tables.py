@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from made_up_evaluations import score
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.evaluation.export import read_evaluation_json, write_csv, write_evaluation_json
 from nnunet_dsd.evaluation.results import Evaluation
 from nnunet_dsd.evaluation.structures import Structure

@@ -12,7 +12,7 @@ from monai.metrics.utils import get_edge_surface_distance
 from scipy.ndimage import gaussian_filter
 from surface_oracle import oracle_measures
 
-from nnunet_dsd.errors import DataError, SettingsError, ShapeError
+from nnunet_dsd.common.errors import DataError, SettingsError, ShapeError
 from nnunet_dsd.evaluation.distances import surface_distances
 from nnunet_dsd.evaluation.measures import MEASURES, find_measure
 from nnunet_dsd.evaluation.overlap import relative_volume_difference, volume_ml

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_up_folders import write_dataset_json
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.evaluation.label_source import parse_labels, resolve_labels
 from nnunet_dsd.evaluation.structures import Structure, almost_reserved, label_set, other_labels, read_label_set
 

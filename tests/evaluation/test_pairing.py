@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_up_folders import two_boxes, write, write_data_set
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.evaluation.pairing import REPAIR, pair_folders, require_evaluable, require_order
 
 PREDICT = "Predict the missing cases, or leave them out with --allow-missing."

@@ -8,8 +8,8 @@ import SimpleITK as sitk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from nnunet_dsd.common.drawing import new_figure
+from nnunet_dsd.common.errors import ShapeError
 from nnunet_dsd.datasets.geometry import Geometry
-from nnunet_dsd.errors import ShapeError
 from nnunet_dsd.evaluation.figures import draw_slice
 from nnunet_dsd.evaluation.images import Volume, read_picture_on
 

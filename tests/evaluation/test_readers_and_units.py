@@ -15,8 +15,8 @@ from made_up_folders import two_boxes, write, write_dataset_json
 from PIL import Image
 
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.scores import read_scores
-from nnunet_dsd.errors import DataError
 from nnunet_dsd.evaluation.cases import evaluate_folders
 from nnunet_dsd.evaluation.export import read_evaluation_json, write_results
 from nnunet_dsd.evaluation.figures import scores_figure

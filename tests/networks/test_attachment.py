@@ -10,8 +10,8 @@ import torch
 from monai.networks.nets import AttentionUnet, SegResNet
 from torch import nn
 
+from nnunet_dsd.common.errors import NetworkStructureError, ShapeError
 from nnunet_dsd.config import Settings
-from nnunet_dsd.errors import NetworkStructureError, ShapeError
 from nnunet_dsd.networks.attachment import DualSelfDistillation
 from nnunet_dsd.networks.heads import DistillationOutput
 from nnunet_dsd.networks.taps import detach

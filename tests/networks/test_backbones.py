@@ -6,7 +6,7 @@ import pytest
 import torch
 from monai.networks import nets
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone, computed_size
 from nnunet_dsd.networks.feedback import feedback_levels
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads

@@ -5,7 +5,7 @@ import oracle
 import pytest
 import torch
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.bottleneck import BottleneckModule, upsampling_steps
 
 SCALES = [(1, 1), (2, 2), (4, 4), (8, 2), (1, 4), (3, 3), (6, 2), (1, 1, 1), (2, 2, 2), (1, 2, 2), (2, 4, 4), (1, 3, 6)]

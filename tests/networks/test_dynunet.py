@@ -4,7 +4,7 @@ import pytest
 from tiny_networks import CASES, build_dynunet, build_nnunet
 from torch import nn
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.dynunet import describe_dynunet
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_networks import CASE_NAMES, CASES, FLAT, build_nnunet
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.heads import DistillationOutput, HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network, freeze_deep_supervision_layers
 from nnunet_dsd.networks.taps import HEADS_NAME

@@ -5,7 +5,7 @@ import torch
 from tiny_networks import CASES
 from torch.nn import functional
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone
 from nnunet_dsd.networks.missu import MissuHeads, MissuOutput, MultiScaleFusion, missu_pairs
 from nnunet_dsd.networks.taps import attach

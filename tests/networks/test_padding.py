@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone
 from nnunet_dsd.networks.heads import DistillationOutput, HeadChoice, attach_heads
 from nnunet_dsd.networks.padding import pad_inside, padded_size, padding_cost

@@ -8,7 +8,7 @@ from dynamic_network_architectures.architectures import primus
 from tiny_networks import CASES, FLAT, build_nnunet
 from torch import nn
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.staged import describe_staged_network, freeze_deep_supervision_layers
 
 STAGED = [case for case in CASES if case.family != "dynunet"]

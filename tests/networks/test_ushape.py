@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_dsd.errors import NetworkStructureError
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.networks.ushape import Level, UShape, check_patch_size, cumulative_scales
 
 

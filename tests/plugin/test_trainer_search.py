@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_dsd.errors import RegistryError
+from nnunet_dsd.common.errors import RegistryError
 from nnunet_dsd.plugin.startup import SEARCH_FOLDER
 from nnunet_dsd.registry import Registry, RegistryProblem, TrainerEntry
 

@@ -13,7 +13,7 @@ from trainer_workplace import (
     trainer_class,
 )
 
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
 from nnunet_dsd.networks.backbones import BACKBONES, NetworkRequest, build_backbone
 from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers import backbones, variants
@@ -240,7 +240,7 @@ def test_missu_detaches_its_teachers_unless_the_plans_say_otherwise(nnunet):
 
 
 def test_a_stock_only_copy_of_another_architecture_is_refused(nnunet, tmp_path):
-    from nnunet_dsd.errors import CheckpointError
+    from nnunet_dsd.common.errors import CheckpointError
     from nnunet_dsd.trainers.export import export_checkpoint
 
     trainer = make(nnunet, "nnUNetTrainerDynUNet_DSD")

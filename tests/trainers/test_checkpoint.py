@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from nnunet_dsd.common.errors import CheckpointError
 from nnunet_dsd.config import Settings
-from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.trainers.checkpoint import (
     SETTINGS_KEY,
     capture_checkpoint,

@@ -7,7 +7,7 @@ import torch
 from trainer_workplace import RESIDUAL, made_up_batch, read, same_weights, small_network, stock_network, write_model
 
 from nnunet_dsd.cli.main import main
-from nnunet_dsd.errors import CheckpointError, DataError, RegistryError
+from nnunet_dsd.common.errors import CheckpointError, DataError, RegistryError
 from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, STOCK_KEYS, TEACHERS_KEY
 from nnunet_dsd.trainers.export import export_model

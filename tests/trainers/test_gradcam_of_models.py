@@ -15,7 +15,7 @@ from nnunet_dsd.attribution.patch import Patch, write_patch
 from nnunet_dsd.attribution.request import ModelChoice, Request, check_request
 from nnunet_dsd.attribution.table import NOT_PREDICTED
 from nnunet_dsd.cli.main import main
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.evaluation.images import read_geometry
 from nnunet_dsd.trainers.finished import FinishedModel
 

@@ -17,9 +17,9 @@ from trainer_workplace import (
     write_model,
 )
 
+from nnunet_dsd.common.errors import CheckpointError, SettingsError, TeacherError
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import feedback_value
-from nnunet_dsd.errors import CheckpointError, SettingsError, TeacherError
 from nnunet_dsd.networks.taps import HEADS_NAME
 
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"

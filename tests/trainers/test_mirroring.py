@@ -5,8 +5,8 @@ import pytest
 import torch
 from trainer_workplace import PLAIN, read, write_model
 
+from nnunet_dsd.common.errors import CheckpointError, SettingsError
 from nnunet_dsd.config import PLANS_KEY
-from nnunet_dsd.errors import CheckpointError, SettingsError
 from nnunet_dsd.trainers.export import export_model
 
 FINAL = "checkpoint_final.pth"

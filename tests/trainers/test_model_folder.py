@@ -4,7 +4,7 @@ import pytest
 from example_plans import example_plans
 
 from nnunet_dsd.attribution.request import parse_models
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.trainers.model_folder import read_model_folder, unread_settings
 
 

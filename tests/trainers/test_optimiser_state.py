@@ -15,7 +15,7 @@ from trainer_workplace import (
     write_model,
 )
 
-from nnunet_dsd.errors import CheckpointError
+from nnunet_dsd.common.errors import CheckpointError
 from nnunet_dsd.registry import all_trainers
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, OPTIMISER_KEY, SETTINGS_KEY
 from nnunet_dsd.trainers.optimiser_state import join_states

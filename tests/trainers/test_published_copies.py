@@ -14,8 +14,8 @@ import torch
 from trainer_workplace import CASES, CLASSES, read, write_model
 
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.common.errors import CheckpointError, DataError, SetupError
 from nnunet_dsd.config import PLANS_KEY
-from nnunet_dsd.errors import CheckpointError, DataError, SetupError
 from nnunet_dsd.trainers.export import export_model
 from nnunet_dsd.trainers.published import published_checkpoint
 

@@ -18,8 +18,8 @@ from trainer_workplace import (
     write_small_plans,
 )
 
+from nnunet_dsd.common.errors import CheckpointError
 from nnunet_dsd.config import PLANS_KEY
-from nnunet_dsd.errors import CheckpointError
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, SETTINGS_KEY
 
 NAMES = ON_NNUNET_NETWORKS

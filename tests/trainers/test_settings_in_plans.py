@@ -4,8 +4,8 @@ import pytest
 import torch
 from trainer_workplace import PLAIN, SETTINGS, made_up_batch, same_weights, small_network
 
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
 from nnunet_dsd.config import PLANS_KEY
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
 from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers.distilled import DistilledTrainer
 

@@ -16,7 +16,7 @@ from trainer_workplace import (
     write_model,
 )
 
-from nnunet_dsd.errors import NetworkStructureError, TeacherError
+from nnunet_dsd.common.errors import NetworkStructureError, TeacherError
 from nnunet_dsd.networks.backbones import BACKBONES
 from nnunet_dsd.trainers.hlfd import nnUNetTrainerHLFD
 

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory):
     """Four videos of sixteen frames."""
-    from video_triplet.demo.rendering import render_dataset
+    from video_triplet.rendered.triplets import render_dataset
 
     folder = tmp_path_factory.mktemp("rendered") / "data"
     render_dataset(folder, videos=4, frames=16, size=(64, 48), seed=3)

@@ -5,7 +5,7 @@ from metric_oracle import random_vocabulary
 from PIL import Image
 
 from video_triplet.data.videos import TripletDataset, Video
-from video_triplet.predictions import Predictions
+from video_triplet.predictions.file import Predictions
 
 VOCABULARY = random_vocabulary(30, seed=3)
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from frame_examples import VOCABULARY, noise
 
-from nnunet_dsd.errors import DataError, SettingsError, SetupError
-from video_triplet import annotated_video
-from video_triplet.annotated_video import MARGIN, PANEL_WIDTH, annotate, write_annotated_video
+from nnunet_dsd.common.errors import DataError, SettingsError, SetupError
 from video_triplet.data.video_files import read_frames
+from video_triplet.models import annotated_video
+from video_triplet.models.annotated_video import MARGIN, PANEL_WIDTH, annotate, write_annotated_video
 
 FRAME = np.zeros((34, 60, 3), dtype=np.uint8)
 

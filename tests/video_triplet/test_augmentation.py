@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.data.augmentation import PRESETS, Augmentation, Draw, augmentation_preset, draw_for
 
 DRAWS = 4000

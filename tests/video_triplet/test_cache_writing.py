@@ -15,7 +15,7 @@ import pytest
 from frame_examples import again, noise, write_dataset
 from PIL import Image
 
-from nnunet_dsd.errors import DataError, SettingsError, SetupError
+from nnunet_dsd.common.errors import DataError, SettingsError, SetupError
 from video_triplet.data import cache_writing
 from video_triplet.data.cache_work import sole_writer
 from video_triplet.data.cache_writing import plan_cache, prepare_cache

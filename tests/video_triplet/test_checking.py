@@ -25,7 +25,7 @@ from made_up_datasets import (
 )
 from PIL import Image
 
-from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.common.errors import DataError, SetupError
 from video_triplet.data import image_checking
 from video_triplet.data import problems as kinds
 from video_triplet.data.checking import check_dataset, sound

@@ -16,7 +16,7 @@ from made_up_datasets import (
     write_text_layout,
 )
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.cholec80_phases import CHOLEC80_PHASES
 from video_triplet.data.reading import open_dataset

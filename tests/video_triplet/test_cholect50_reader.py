@@ -21,7 +21,7 @@ from made_up_datasets import (
     write_json_layout,
 )
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.reading import open_dataset
 

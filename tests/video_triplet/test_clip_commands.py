@@ -9,7 +9,7 @@ import pytest
 from made_up_clips import hmdb_file, ucf_name, write_clip, write_hmdb51, write_ucf101
 from made_up_datasets import change_line
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.cli import clip_options
 from video_triplet.cli.main import main
 from video_triplet.clips.cache import ClipCache

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
 from video_triplet.clips.c3d import C3D
 from video_triplet.clips.encoders import ENTRIES, encoder_names, find_encoder
 from video_triplet.clips.frame_encoders import FrameEncoder

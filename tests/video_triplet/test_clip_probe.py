@@ -5,7 +5,7 @@ import pytest
 import torch
 from made_up_clips import write_ucf101
 
-from nnunet_dsd.errors import DataError, ShapeError
+from nnunet_dsd.common.errors import DataError, ShapeError
 from video_triplet.clips.networks import ClipNetwork
 from video_triplet.clips.probe import fresh_copy, linear_probe_accuracy, video_features
 from video_triplet.clips.reading import open_clips

@@ -6,7 +6,7 @@ import pytest
 from made_up_clips import HMDB_CLASSES, UCF_CLASSES, hmdb_file, ucf_name, write_hmdb51, write_ucf101
 from made_up_datasets import change_line
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.clips.reading import open_clips
 from video_triplet.data import problems as kinds
 

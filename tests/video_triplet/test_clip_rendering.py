@@ -5,11 +5,11 @@ import pytest
 from made_up_clips import frames_of
 from scipy import ndimage
 
-from nnunet_dsd.errors import SettingsError
-from video_triplet.clips.demo.painting import SHAPES, Look, Pose, paint_frame
-from video_triplet.clips.demo.rendering import MOTIONS, ClipSize, clip_name, render_clips
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.clips.reading import open_clips
 from video_triplet.clips.splits import official_split
+from video_triplet.rendered.clip_painting import SHAPES, Look, Pose, paint_frame
+from video_triplet.rendered.clips import MOTIONS, ClipSize, clip_name, render_clips
 
 SMALL = ClipSize(groups=4, clips=1, frames=10)
 

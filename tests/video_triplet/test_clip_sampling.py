@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.clips.sampling import ClipAugmentation, ClipShape, central_box, draw_box, draw_clip
 
 PAPER = ClipAugmentation()

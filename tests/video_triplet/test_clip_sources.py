@@ -9,7 +9,7 @@ import pytest
 from made_up_clips import SIZE, cut_off, frames_of, ucf_name, write_clip, write_ucf101
 from PIL import Image
 
-from nnunet_dsd.errors import DataError, SettingsError, SetupError
+from nnunet_dsd.common.errors import DataError, SettingsError, SetupError
 from video_triplet.clips import cache_writing
 from video_triplet.clips.cache import ClipCache
 from video_triplet.clips.cache_writing import plan_clip_cache, prepare_clip_cache

@@ -3,12 +3,12 @@
 import pytest
 from made_up_clips import HMDB_CLASSES, UCF_CLASSES, write_hmdb51, write_ucf101
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from video_triplet.clips.groups import source_notes, source_of
 from video_triplet.clips.reading import open_clips
 from video_triplet.clips.splits import official_split
 from video_triplet.data import problems as kinds
-from video_triplet.provenance import LeakError
+from video_triplet.data.provenance import LeakError
 
 
 @pytest.fixture(scope="module")

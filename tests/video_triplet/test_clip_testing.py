@@ -11,7 +11,7 @@ from clip_workplace import SIZE, clip_experiment
 from made_up_clips import write_hmdb51, write_ucf101
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from nnunet_dsd.errors import CheckpointError, DataError
+from nnunet_dsd.common.errors import CheckpointError, DataError
 from video_triplet.cli.main import main
 from video_triplet.clips.accuracy import class_accuracies, reference_ranks, top_k
 from video_triplet.clips.clips import TestClips
@@ -19,7 +19,7 @@ from video_triplet.clips.model_file import load_clip_model
 from video_triplet.clips.reading import open_clips
 from video_triplet.clips.sources import VideoFiles
 from video_triplet.clips.testing import run_test
-from video_triplet.provenance import LeakError
+from video_triplet.data.provenance import LeakError
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import pytest
 import torch
 from clip_workplace import CPU, clip_experiment, history, save_encoder, train_command
 
-from nnunet_dsd.errors import CheckpointError, DataError, NetworkStructureError, SettingsError
+from nnunet_dsd.common.errors import CheckpointError, DataError, NetworkStructureError, SettingsError
 from video_triplet.cli.main import main
 from video_triplet.clips.model_file import load_clip_model
 from video_triplet.clips.splits import ClipSplit
-from video_triplet.model_file import load_model
-from video_triplet.provenance import LeakError
+from video_triplet.data.provenance import LeakError
+from video_triplet.models.model_file import load_model
 from video_triplet.trainers import clips as clip_trainers
 from video_triplet.trainers import run
 from video_triplet.trainers.clip_experiment import find_clip_trainer, refuse_overlap

@@ -10,7 +10,7 @@ from made_up_clips import ucf_name, write_clip, write_ucf101
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from video_triplet.clips.cache import ClipCache
 from video_triplet.clips.cache_writing import prepare_clip_cache
 from video_triplet.clips.clips import TestClips, TrainingClips, cut_out

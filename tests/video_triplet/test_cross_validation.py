@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from triplet_workplace import TINY, options
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.cli.cross_validate_command import read_assignment
 from video_triplet.cli.main import main
-from video_triplet.model_file import load_model
-from video_triplet.predictions import load_predictions
+from video_triplet.models.model_file import load_model
+from video_triplet.predictions.file import load_predictions
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, find_configurations
 from video_triplet.study.steps import CommonOptions, last_of_each, plan_steps
 from video_triplet.study.table import as_markdown

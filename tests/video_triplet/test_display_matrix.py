@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_up_videos import encode, with_display_matrix, with_exif
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.display_matrix import as_shown
 from video_triplet.data.video_files import ShownPictures, decoded_frames, frames_of_video
 

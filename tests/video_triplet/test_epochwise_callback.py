@@ -11,7 +11,7 @@ import torch
 from epochwise_workplace import Classifier, each_epoch, each_step, train, values_of
 from torch import nn
 
-from nnunet_dsd.errors import NetworkStructureError, SettingsError, SetupError
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, SetupError
 from video_triplet.trainers.epochwise import EpochwiseDistillation
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -8,8 +8,8 @@ from PIL import Image
 
 import video_triplet.data.reading
 from video_triplet.cli.main import build_parser, main
-from video_triplet.metrics import evaluate_dataset
-from video_triplet.provenance import ModelRecord
+from video_triplet.data.provenance import ModelRecord
+from video_triplet.predictions.metrics import evaluate_dataset
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from frame_examples import VOCABULARY, again, noise, write_dataset, write_video
 from made_up_datasets import SAMPLE
 from PIL import Image
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.cache_writing import prepare_cache
 from video_triplet.data.frame_cache import FrameCache
 from video_triplet.data.frame_sources import FolderFrames, only_frames_of

@@ -13,8 +13,8 @@ from video_triplet.cli.main import main
 from video_triplet.data.frame_cache import FrameCache
 from video_triplet.data.images import read_image
 from video_triplet.data.reading import open_dataset
-from video_triplet.model_file import load_model
-from video_triplet.predictions import load_predictions
+from video_triplet.models.model_file import load_model
+from video_triplet.predictions.file import load_predictions
 
 SPLIT = ["--split", "k-fold", "--folds", "2", "--validation-videos", "1"]
 SMALL = ["--accelerator", "cpu", "--workers", "0", *options({**TINY, "epochs": 1})]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_up_frames_csv import CLASSES, HEADER, draw_rows, write_frames, write_lines, write_table
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.checking import check_dataset, sound
 from video_triplet.data.reading import open_dataset

@@ -5,7 +5,7 @@ import torch
 from clip_workplace import clip_experiment
 from torch import nn
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
 from video_triplet.trainers import half_precision
 from video_triplet.trainers.half_precision import gradient_error, refuse_wrong_gradients
 from video_triplet.trainers.run import Machine, train

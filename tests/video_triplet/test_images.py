@@ -9,7 +9,7 @@ import pytest
 from frame_examples import noise
 from PIL import Image
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.image_checking import examine
 from video_triplet.data.images import read_image, resize
 

@@ -9,8 +9,8 @@ import pytest
 from ivtmetrics.recognition import Recognition
 from metric_oracle import make_vocabulary, random_videos, random_vocabulary, video_map
 
-from video_triplet.ivt import class_average_precision
-from video_triplet.scores import score_components
+from video_triplet.predictions.ivt import class_average_precision
+from video_triplet.predictions.scores import score_components
 
 OFFICIAL = make_vocabulary(Recognition().bank[:, 1:4])
 EVERY_CLASS = {"seed": 1, "present": 1.0, "frames": 120}

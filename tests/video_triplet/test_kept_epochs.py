@@ -7,9 +7,9 @@ import pytest
 import torch
 from triplet_workplace import CPU, experiment
 
-from nnunet_dsd.errors import SettingsError, SetupError
-from video_triplet.kept_epochs import epoch_file, epochs_as_text, epochs_on_disk, read_epochs
-from video_triplet.model_file import load_model
+from nnunet_dsd.common.errors import SettingsError, SetupError
+from video_triplet.models.kept_epochs import epoch_file, epochs_as_text, epochs_on_disk, read_epochs
+from video_triplet.models.model_file import load_model
 from video_triplet.trainers import run
 from video_triplet.trainers.keeping import KeepEpochs, halved
 from video_triplet.trainers.run import train

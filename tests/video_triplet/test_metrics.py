@@ -14,13 +14,13 @@ from metric_oracle import (
     video_map,
 )
 
-from nnunet_dsd.errors import DataError, ShapeError
+from nnunet_dsd.common.errors import DataError, ShapeError
+from video_triplet.data.provenance import LeakError, ModelRecord
 from video_triplet.data.videos import TripletDataset, Video
-from video_triplet.ivt import class_average_precision, nan_mean, top_k_recall
-from video_triplet.metrics import cross_validation, evaluate, evaluate_dataset
-from video_triplet.predictions import Predictions
-from video_triplet.provenance import LeakError, ModelRecord
-from video_triplet.scores import score_classes, score_components
+from video_triplet.predictions.file import Predictions
+from video_triplet.predictions.ivt import class_average_precision, nan_mean, top_k_recall
+from video_triplet.predictions.metrics import cross_validation, evaluate, evaluate_dataset
+from video_triplet.predictions.scores import score_classes, score_components
 
 PARTS = {"ivt": (0, 1, 2), "i": (0,), "v": (1,), "t": (2,), "iv": (0, 1), "it": (0, 2), "vt": (1, 2)}
 TINY = make_vocabulary([(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)], (2, 2, 3), phases=("before", "after"))

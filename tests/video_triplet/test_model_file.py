@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nnunet_dsd.errors import CheckpointError
-from video_triplet.model_file import load_model
+from nnunet_dsd.common.errors import CheckpointError
+from video_triplet.models.model_file import load_model
 
 
 def test_a_model_file_gives_back_everything(teacher_file, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 from video_triplet.data.augmentation import Draw
 from video_triplet.data.pixels import IMAGENET_MEAN, IMAGENET_STD, apply_draw, normalise, shift_hsv
 

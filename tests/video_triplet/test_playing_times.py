@@ -9,7 +9,7 @@ import pytest
 from av.stream import Disposition
 from made_up_videos import encode, joined, seconds, shifted
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.clips.decoding import read_video
 from video_triplet.data import joined_files
 from video_triplet.data.playing_times import PlayingTimes

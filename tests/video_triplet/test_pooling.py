@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nnunet_dsd.errors import ShapeError
-from video_triplet.pooling import MEANS, pool
+from nnunet_dsd.common.errors import ShapeError
+from video_triplet.predictions.pooling import MEANS, pool
 
 
 def by_definition(values, mean):

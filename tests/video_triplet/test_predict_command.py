@@ -10,8 +10,8 @@ from PIL import Image
 from triplet_workplace import CPU, experiment
 
 from video_triplet.cli.main import main
-from video_triplet.model_file import load_model
-from video_triplet.predictions import load_predictions
+from video_triplet.models.model_file import load_model
+from video_triplet.predictions.file import load_predictions
 from video_triplet.trainers.run import train
 
 
@@ -43,7 +43,7 @@ def test_a_folder_of_frames_gives_one_row_per_image(phase_model, rendered, tmp_p
 def test_predictions_are_the_same_as_those_of_the_data_set(phase_model, rendered, tmp_path):
     test_file = phase_model.parent / "test.npz"
     made = experiment(rendered, "SwinTripletPhaseTeacher", epochs=1)
-    from video_triplet.inference import predict_videos
+    from video_triplet.models.inference import predict_videos
 
     predict_videos(load_model(phase_model), made.dataset.subset(made.split.test), made.source).save(test_file)
     name = made.split.test[0]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from made_up_datasets import make_vocabulary
 
-from nnunet_dsd.errors import DataError
-from video_triplet import predictions as module
-from video_triplet.predictions import Predictions, average, concatenate, load_predictions
-from video_triplet.provenance import ModelRecord
+from nnunet_dsd.common.errors import DataError
+from video_triplet.data.provenance import ModelRecord
+from video_triplet.predictions import file as module
+from video_triplet.predictions.file import Predictions, average, concatenate, load_predictions
 from video_triplet.vocabulary import HEADS
 
 VOCABULARY = make_vocabulary()

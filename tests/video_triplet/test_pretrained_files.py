@@ -9,11 +9,12 @@ import pytest
 import timm
 import torch
 
-from nnunet_dsd.errors import SetupError
-from video_triplet import models, pretrained_files
+from nnunet_dsd.common.errors import SetupError
 from video_triplet.clips.torchvision_encoders import hub_weights
-from video_triplet.models import create_backbone
-from video_triplet.pretrained_files import require_reachable
+from video_triplet.models import networks as models
+from video_triplet.models import pretrained_files
+from video_triplet.models.networks import create_backbone
+from video_triplet.models.pretrained_files import require_reachable
 
 SWIN = {"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "window_size": 4}
 

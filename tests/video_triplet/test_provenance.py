@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from nnunet_dsd.errors import DataError
-from video_triplet.provenance import (
+from nnunet_dsd.common.errors import DataError
+from video_triplet.data.provenance import (
     LeakError,
     ModelRecord,
     refuse_trained_on,

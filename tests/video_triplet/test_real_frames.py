@@ -7,7 +7,7 @@ from made_up_datasets import SAMPLE
 from triplet_workplace import TINY, options
 
 from video_triplet.cli.main import main
-from video_triplet.predictions import load_predictions
+from video_triplet.predictions.file import load_predictions
 
 pytestmark = pytest.mark.skipif(SAMPLE is None, reason="the CholecT50 sample is not on this machine")
 SPLIT = ["--split", "k-fold", "--folds", "3", "--validation-videos", "1", "--sound-only"]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.reading import open_dataset
-from video_triplet.demo.painting import paint
-from video_triplet.demo.rendering import TRUTH_FILE, render_dataset
-from video_triplet.demo.scenes import (
+from video_triplet.predictions.file import load_predictions
+from video_triplet.rendered.frame_painting import paint
+from video_triplet.rendered.scenes import (
     AMBIGUOUS_PAIRS,
     FIRST_OF_PAIR,
     VOCABULARY,
@@ -25,8 +25,8 @@ from video_triplet.demo.scenes import (
     label_matrix,
     true_probabilities,
 )
-from video_triplet.demo.tissue import draw_abdomen
-from video_triplet.predictions import load_predictions
+from video_triplet.rendered.tissue import draw_abdomen
+from video_triplet.rendered.triplets import TRUTH_FILE, render_dataset
 from video_triplet.vocabulary import HEADS
 
 SIZE = (80, 60)
@@ -212,7 +212,7 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: py
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("video_triplet.demo.rendering._truth", interrupt)
+    monkeypatch.setattr("video_triplet.rendered.triplets._truth", interrupt)
     with pytest.raises(KeyboardInterrupt):
         render_dataset(tmp_path / "new", videos=1, frames=2, size=SIZE)
     assert list(tmp_path.iterdir()) == []

@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from triplet_workplace import CPU, experiment
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.cli.main import main
 from video_triplet.data.frame_sources import FolderFrames
+from video_triplet.data.provenance import LeakError
 from video_triplet.data.reading import open_dataset
-from video_triplet.kept_epochs import epoch_file
-from video_triplet.model_file import load_model
-from video_triplet.predictions import load_predictions
-from video_triplet.provenance import LeakError
+from video_triplet.models.kept_epochs import epoch_file
+from video_triplet.models.model_file import load_model
+from video_triplet.predictions.file import load_predictions
 from video_triplet.selection.choice import chosen_soft_labels, load_choice
 from video_triplet.selection.criteria import Band, criteria
 from video_triplet.selection.epoch_predictions import predictions_path
@@ -240,7 +240,7 @@ def test_predictions_of_test_videos_in_a_teacher_s_folder_are_refused(teachers, 
 
 
 def test_another_data_set_is_refused(teachers, tmp_path, capsys):
-    from video_triplet.demo.rendering import render_dataset
+    from video_triplet.rendered.triplets import render_dataset
 
     render_dataset(tmp_path / "data", videos=4, frames=16, size=(64, 48), seed=4)
     message = refused(capsys, select(teachers, tmp_path / "data", tmp_path / "out"))

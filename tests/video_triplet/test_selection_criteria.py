@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from nnunet_dsd.errors import DataError, RegistryError
+from nnunet_dsd.common.errors import DataError, RegistryError
 from video_triplet.selection import criteria as module
 from video_triplet.selection.criteria import Band, Criterion, Extremum, criteria, region
 from video_triplet.selection.evidence import EpochEvidence

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.selection.criteria import Band, region
 from video_triplet.selection.strategies import Member, RunCurve, strategies
 

@@ -7,7 +7,7 @@ import pytest
 from made_up_clips import cut_off, write_ucf101
 from made_up_videos import encode, joined, seconds, shifted
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.clips import decoding
 from video_triplet.clips.checking import check_clips, examine_video
 from video_triplet.clips.decoding import read_video

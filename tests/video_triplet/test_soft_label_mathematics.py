@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 from video_triplet.distillation import mix, smooth, soften, student_targets
 
 SOFT = np.array([[0.1, 0.9, 0.5], [1.0, 0.0, 0.25]], dtype=np.float32)

@@ -7,14 +7,14 @@ import pytest
 import torch
 from triplet_workplace import CPU, experiment
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.frame_sources import FolderFrames
+from video_triplet.data.provenance import LeakError
 from video_triplet.data.reading import open_dataset
-from video_triplet.metrics import evaluate
-from video_triplet.model_file import load_model
-from video_triplet.predictions import average, load_predictions
-from video_triplet.provenance import LeakError
-from video_triplet.soft_labels import label_training_frames, load_teachers
+from video_triplet.models.model_file import load_model
+from video_triplet.models.soft_labels import label_training_frames, load_teachers
+from video_triplet.predictions.file import average, load_predictions
+from video_triplet.predictions.metrics import evaluate
 from video_triplet.trainers.run import train
 
 

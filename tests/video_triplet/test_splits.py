@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from made_up_datasets import make_video, make_vocabulary, write_text_layout
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.cli.main import main
 from video_triplet.data.inner_validation import inner_validation, usual_count
+from video_triplet.data.provenance import LeakError
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import Split, check_split
 from video_triplet.data.split_files import read_split_file, split_file_content
 from video_triplet.data.split_tables import OFFICIAL_NAMES, official_videos
 from video_triplet.data.splits import available_splits, make_splits
 from video_triplet.data.videos import TripletDataset, Video, video_name
-from video_triplet.provenance import LeakError
 
 VOCABULARY = make_vocabulary(6)
 SOUND = Split("mine", 1, ("VID01", "VID02"), ("VID03",), ("VID04",), "own")

@@ -10,8 +10,8 @@ import time
 import pytest
 from triplet_workplace import TINY, options
 
-from video_triplet.model_file import load_model
-from video_triplet.predictions import load_predictions
+from video_triplet.models.model_file import load_model
+from video_triplet.predictions.file import load_predictions
 
 MOST_KILLS = 10  # then it may finish, however slow the machine is
 

@@ -9,9 +9,9 @@ import pytest
 
 from video_triplet.cli.main import build_parser, main
 from video_triplet.cli.study_teachers_command import read_study, use_rendered_data
-from video_triplet.demo.scenes import VOCABULARY
-from video_triplet.model_file import load_model
-from video_triplet.predictions import Predictions
+from video_triplet.models.model_file import load_model
+from video_triplet.predictions.file import Predictions
+from video_triplet.rendered.scenes import VOCABULARY
 from video_triplet.selection.choice import Choice, ChosenEpoch
 from video_triplet.study.teacher_study import HARD_LABELS, control_steps, curve_steps, strategy_steps, teacher_steps
 from video_triplet.study.teacher_study_results import StudentResult, as_markdown, distance_to_truth, single_epoch
@@ -177,7 +177,7 @@ def test_a_study_on_the_test_fold_is_refused_at_once(rendered, tmp_path, capsys)
 
 def test_another_data_set_does_not_go_on_with_a_study(rendered, tmp_path, capsys, monkeypatch):
     from video_triplet.cli import study_teachers_command
-    from video_triplet.demo.rendering import render_dataset
+    from video_triplet.rendered.triplets import render_dataset
 
     monkeypatch.setattr(study_teachers_command, "run_steps", lambda *_: pytest.fail("ran"))
     render_dataset(tmp_path / "other", videos=4, frames=16, size=(64, 48), seed=9)

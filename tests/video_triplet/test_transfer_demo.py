@@ -7,11 +7,11 @@ import math
 
 import pytest
 
-from nnunet_dsd.errors import SettingsError, SetupError
+from nnunet_dsd.common.errors import SettingsError, SetupError
 from video_triplet.cli.main import build_parser, main
-from video_triplet.clips.demo.transfer import MARKER, TransferFolder, TransferSettings, commands
-from video_triplet.clips.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
 from video_triplet.demo.pipeline import claim_folder
+from video_triplet.demo.transfer import MARKER, TransferFolder, TransferSettings, commands
+from video_triplet.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
 
 
 def test_every_step_is_a_command_that_can_be_parsed(tmp_path):

@@ -6,11 +6,11 @@ import pytest
 from clip_workplace import SIZE, TINY, save_encoder
 from made_up_clips import write_ucf101
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.cli.main import main
 from video_triplet.cli.study_transfer_command import read_seeds
-from video_triplet.clips import transfer_study
-from video_triplet.clips.transfer_study import (
+from video_triplet.study import transfer_study
+from video_triplet.study.transfer_study import (
     LAMBDAS,
     LAMBDAS_OF_TABLE_1,
     PUBLISHED,

@@ -11,7 +11,7 @@ from metric_oracle import make_vocabulary
 from PIL import Image
 
 import video_triplet.data.reading
-from nnunet_dsd.errors import DataError, ShapeError
+from nnunet_dsd.common.errors import DataError, ShapeError
 from video_triplet.analysis.inputs import labelled_frames
 from video_triplet.analysis.label_distribution import draw_label_distribution, label_distribution
 from video_triplet.analysis.per_class import draw_per_class, order_classes
@@ -225,7 +225,8 @@ def test_a_configuration_without_a_name_is_refused(prepared, capsys):
 
 def test_the_parsers_and_the_metric_are_imported_without_heavy_libraries():
     code = (
-        "import sys, video_triplet.metrics, video_triplet.cli.evaluate_command, video_triplet.cli.analyse_command\n"
+        "import sys, video_triplet.predictions.metrics\n"
+        "import video_triplet.cli.evaluate_command, video_triplet.cli.analyse_command\n"
         "import video_triplet.analysis.similarity, video_triplet.analysis.per_video\n"
         "print([name for name in ('torch', 'sklearn', 'matplotlib', 'ivtmetrics') if name in sys.modules])"
     )

@@ -10,8 +10,8 @@ from killed_processes import kill_and_continue
 from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
-from video_triplet.model_file import load_model
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
+from video_triplet.models.model_file import load_model
 from video_triplet.trainers import run
 from video_triplet.trainers.epochwise import EpochwiseDistillation
 from video_triplet.trainers.run import RUN_FILE, build_module, epochwise_callbacks, refuse_another_training, train

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from triplet_workplace import TINY, experiment, options, tiny_settings
 
-from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import write_json
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import write_json
 from video_triplet.cli.main import main
 from video_triplet.data.cache_writing import prepare_cache
 from video_triplet.data.frame_cache import FrameCache
 from video_triplet.data.frame_sources import FolderFrames
+from video_triplet.data.provenance import LeakError, ModelRecord
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import Split
 from video_triplet.data.videos import Problem
-from video_triplet.predictions import Predictions
-from video_triplet.provenance import LeakError, ModelRecord
+from video_triplet.predictions.file import Predictions
 from video_triplet.trainers.experiment import Experiment, readable, refuse_leaking_soft_labels
 from video_triplet.trainers.run import RUN_FILE, refuse_another_training
 

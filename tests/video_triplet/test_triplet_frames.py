@@ -8,7 +8,7 @@ import torch
 from frame_examples import again, write_dataset
 from torch.utils.data import DataLoader
 
-from nnunet_dsd.errors import DataError, ShapeError
+from nnunet_dsd.common.errors import DataError, ShapeError
 from video_triplet.data.augmentation import PRESETS, Augmentation
 from video_triplet.data.cache_writing import prepare_cache
 from video_triplet.data.frame_cache import FrameCache

@@ -9,16 +9,16 @@ import sys
 import numpy as np
 import pytest
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.registry import all_trainers
 from video_triplet.cli import list_command
 from video_triplet.cli.data_options import left_out
 from video_triplet.cli.main import SUBCOMMANDS, main
 from video_triplet.data.frame_sources import FolderFrames
 from video_triplet.data.reading import open_dataset
-from video_triplet.inference import predict_videos
-from video_triplet.metrics import evaluate_dataset
-from video_triplet.model_file import load_model
+from video_triplet.models.inference import predict_videos
+from video_triplet.models.model_file import load_model
+from video_triplet.predictions.metrics import evaluate_dataset
 from video_triplet.trainers.experiment import readable
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from triplet_workplace import TINY_SWIN
 
-from nnunet_dsd.errors import NetworkStructureError, SetupError
-from video_triplet.models import BackboneFeatures, TripletNetwork, weights_hash
+from nnunet_dsd.common.errors import NetworkStructureError, SetupError
+from video_triplet.models.networks import BackboneFeatures, TripletNetwork, weights_hash
 
 SIZES = {"triplet": 7, "instrument": 3, "verb": 4}
 

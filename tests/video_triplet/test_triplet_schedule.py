@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.trainers.schedule import EpochSampler, batch_seed, cosine_learning_rate
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.settings import PRESETS, TripletSettings, find_preset, read_triplet_settings
 from video_triplet.trainers.catalog import TRIPLET_ENTRIES
 from video_triplet.trainers.experiment import find_video_trainer

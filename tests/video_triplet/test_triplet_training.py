@@ -15,11 +15,11 @@ import torch
 from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
-from nnunet_dsd import files
-from nnunet_dsd.errors import CheckpointError, DivergenceError, SettingsError, SetupError
-from nnunet_dsd.files import exclusive
+from nnunet_dsd.common import files
+from nnunet_dsd.common.errors import CheckpointError, DivergenceError, SettingsError, SetupError
+from nnunet_dsd.common.files import exclusive
 from video_triplet.cli.main import main
-from video_triplet.model_file import load_model
+from video_triplet.models.model_file import load_model
 from video_triplet.trainers import base, run
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth, validation_score
 from video_triplet.trainers.callbacks import refuse_divergence

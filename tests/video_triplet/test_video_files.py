@@ -8,7 +8,7 @@ import pytest
 from frame_examples import noise
 from PIL import Image
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from video_triplet.data.video_files import read_frames
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_datasets import make_vocabulary
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.vocabulary import COMPONENTS, HEADS, PARTS, Component, Vocabulary
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.videos import TripletDataset
-from video_triplet.matching import refuse_other_classes
-from video_triplet.predictions import Predictions
+from video_triplet.predictions.file import Predictions
+from video_triplet.predictions.matching import refuse_other_classes
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import ShapeError
-from video_triplet.analysis.drawing import INK, OTHER, PALETTE, named_legend, new_figure, save_png, tidy
+from nnunet_dsd.common.drawing import INK, OTHER, PALETTE, named_legend, new_figure, save_png, tidy
+from nnunet_dsd.common.errors import ShapeError
 
 
 @dataclass(frozen=True)

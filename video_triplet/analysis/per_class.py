@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
-from video_triplet.analysis.drawing import INK, PALETTE, new_figure, save_png, tidy
+from nnunet_dsd.common.drawing import INK, PALETTE, new_figure, save_png, tidy
+from nnunet_dsd.common.errors import DataError
 
 
 def order_classes(classes: tuple[str, ...], class_ap: NDArray[np.float64]) -> tuple[tuple[str, ...], list[float]]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
-from video_triplet.analysis.drawing import FAINT, INK, colour_of, named_legend, new_figure, save_png, tidy
-from video_triplet.metrics import Evaluation
+from nnunet_dsd.common.drawing import FAINT, INK, colour_of, named_legend, new_figure, save_png, tidy
+from nnunet_dsd.common.errors import DataError
+from video_triplet.predictions.metrics import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

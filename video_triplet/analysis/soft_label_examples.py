@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from video_triplet.analysis.drawing import INK, OTHER, REFERENCE, new_figure, save_png, tidy
+from nnunet_dsd.common.drawing import INK, OTHER, REFERENCE, new_figure, save_png, tidy
 from video_triplet.analysis.similarity import TOP, component_matches, top_others
 from video_triplet.vocabulary import Vocabulary
 

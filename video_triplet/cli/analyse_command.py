@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import require_writable
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import require_writable
 from video_triplet.cli.data_options import add_data_options, read_labels
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the figures that the inputs allow, and `analysis.json`."""
-    from nnunet_dsd.files import write_json
+    from nnunet_dsd.common.files import write_json
 
     configurations = group_predictions(arguments.predictions)
     if not configurations and not arguments.soft_labels:
@@ -84,8 +84,8 @@ def _per_video(
     configurations: dict[str, list[Path]], dataset: TripletDataset, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     from video_triplet.analysis.per_video import compare_videos, draw_per_video, per_video_maps
-    from video_triplet.metrics import evaluate_dataset
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
+    from video_triplet.predictions.metrics import evaluate_dataset
 
     maps = {
         name: per_video_maps(
@@ -111,7 +111,7 @@ def _soft_labels(dataset: TripletDataset, arguments: argparse.Namespace) -> dict
     from video_triplet.analysis.inputs import labelled_frames
     from video_triplet.analysis.label_distribution import draw_label_distribution, label_distribution
     from video_triplet.analysis.similarity import similarity
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
 
     frames = labelled_frames([load_predictions(file) for file in arguments.soft_labels], dataset)
     masses = label_distribution(frames.hard, frames.soft, dataset.vocabulary.triplet_names)

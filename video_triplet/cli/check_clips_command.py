@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what was found; exit status 1 if there are errors, 0 if there are at most notes."""
     from rich.console import Console
 
-    from nnunet_dsd.files import require_writable_file, write_json
-    from nnunet_dsd.printed_tables import print_table
+    from nnunet_dsd.common.files import require_writable_file, write_json
+    from nnunet_dsd.common.tables import print_table
     from video_triplet.cli.prepare_command import frame_progress
     from video_triplet.cli.problem_table import problem_table
     from video_triplet.clips.checking import check_clips

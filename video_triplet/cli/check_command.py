@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.files import write_json
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.files import write_json
+from nnunet_dsd.common.tables import print_table
 from video_triplet.cli.data_options import WORTH, workers_for
 from video_triplet.cli.problem_table import problem_table
 from video_triplet.data.checking import Report, check_dataset

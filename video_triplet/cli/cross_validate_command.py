@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.declared_settings import add_setting_options, given_options
+from nnunet_dsd.common.errors import SettingsError, SetupError
 from nnunet_dsd.common.likeness import listed, nearest
-from nnunet_dsd.declared_settings import add_setting_options, given_options
-from nnunet_dsd.errors import SettingsError, SetupError
 from video_triplet.cli.data_options import (
     DEFAULT_FOLDER,
     add_data_options,
@@ -126,8 +126,8 @@ def make_table(
     splits: Sequence[Split],
 ) -> str:
     """Score every configuration on its test videos, write the table beside the runs and return it as text."""
-    from video_triplet.metrics import evaluate_dataset
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
+    from video_triplet.predictions.metrics import evaluate_dataset
     from video_triplet.study.table import as_markdown, summarise, write_table
 
     rows = []

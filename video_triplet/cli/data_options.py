@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.machine import processes_for
 from nnunet_dsd.common.paths import require_paths
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.machine import processes_for
 
 if TYPE_CHECKING:
     from video_triplet.clips.videos import ClipDataset

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and say where its report is."""
+    from video_triplet.cli.main import main
     from video_triplet.demo.pipeline import DemoSettings, run_demo
 
     settings = DemoSettings(
@@ -34,6 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
         student_epochs=arguments.student_epochs,
         seed=arguments.seed,
     )
-    report = run_demo(arguments.output, settings, restart=arguments.restart)
+    report = run_demo(arguments.output, settings, call=main, restart=arguments.restart)
     print(f"\nreport: {report.resolve()}")
     return 0

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import require_writable_file
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import require_writable_file
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 SUMMARY = "average the probabilities of several models, aligned by video and frame"
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the mean; a file that holds it already is left as it is."""
-    from video_triplet.predictions import average, load_predictions
+    from video_triplet.predictions.file import average, load_predictions
 
     require_writable_file(arguments.output)
     mean = average([load_predictions(path) for path in arguments.predictions])
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _content_hash(path: Path) -> str | None:
     """Return the hash of a predictions file; None where it is something else."""
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
 
     try:
         return load_predictions(path).content_hash

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import require_writable
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import require_writable
 from video_triplet.cli.data_options import add_data_options, read_labels
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from video_triplet.metrics import Evaluation
-    from video_triplet.predictions import Predictions
-    from video_triplet.scores import Score
+    from video_triplet.predictions.file import Predictions
+    from video_triplet.predictions.metrics import Evaluation
+    from video_triplet.predictions.scores import Score
 
 RESULT_FILES = ("evaluation.json", "per_video.csv", "per_class.csv", "per_video.png", "per_class.png")
 SUMMARY = "score predictions: mAP, top-k and auxiliary heads; several files are folds"
@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score each file alone, print the table, and write the results if a folder is given."""
-    from video_triplet.metrics import cross_validation, evaluate_dataset
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
+    from video_triplet.predictions.metrics import cross_validation, evaluate_dataset
 
     if arguments.output is not None:
         require_writable(arguments.output)
@@ -90,7 +90,7 @@ def score_table(folds: Sequence[Evaluation]) -> Table:
     """
     from rich.table import Table
 
-    from video_triplet.score_files import all_scores
+    from video_triplet.predictions.score_files import all_scores
 
     triplets = folds[0].has_components
     nulls = "null triplets ignored in the mAP of ivt" if folds[0].ignore_null else "null triplets counted"
@@ -140,7 +140,7 @@ def _percent(values: Sequence[float]) -> str:
 def _print(folds: Sequence[Evaluation]) -> None:
     from rich.console import Console
 
-    from nnunet_dsd.printed_tables import print_table
+    from nnunet_dsd.common.tables import print_table
 
     console = Console()
     print_table(score_table(folds), console)
@@ -153,8 +153,8 @@ def _write(folder: Path, files: Sequence[Path], folds: Sequence[Evaluation]) -> 
 
     from video_triplet.analysis.per_class import draw_per_class
     from video_triplet.analysis.per_video import compare_videos, draw_per_video, per_video_maps
-    from video_triplet.ivt import nan_mean
-    from video_triplet.score_files import write_scores
+    from video_triplet.predictions.ivt import nan_mean
+    from video_triplet.predictions.score_files import write_scores
 
     names = [path.stem for path in files]
     if len(set(names)) < len(names):

@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from nnunet_dsd.printed_tables import print_table
+    from nnunet_dsd.common.tables import print_table
 
     table = Table("trainer", "what it does")
     for entry in all_trainers("video"):

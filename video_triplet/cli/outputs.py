@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
 
 
 def add_overwrite_option(parser: argparse.ArgumentParser) -> None:

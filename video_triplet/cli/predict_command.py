@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import require_writable, require_writable_file
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import require_writable, require_writable_file
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
 
 if TYPE_CHECKING:
-    from video_triplet.model_file import TripletModel
-    from video_triplet.predictions import Predictions
+    from video_triplet.models.model_file import TripletModel
+    from video_triplet.predictions.file import Predictions
 
 RESULT_FILES = ("predictions.npz", "frames.csv", "frames.json")
 SUMMARY = "recognise triplets in a video file or a folder of frames"
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict every frame; write or print the results and say how fast it was."""
-    from video_triplet.run_files import require_model_file
+    from video_triplet.models.run_files import require_model_file
 
     if not (arguments.output or arguments.video or arguments.stream):
         raise DataError("nothing to do with the predictions: give at least one of -o, --video and --stream")
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         require_model_file(path)
     if not arguments.input.exists():
         raise DataError(f"there is no file or folder {arguments.input}")
-    from video_triplet.model_file import load_model  # with torch, after the checks
+    from video_triplet.models.model_file import load_model  # with torch, after the checks
 
     models = [load_model(path, device=arguments.device) for path in arguments.model]
     predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
@@ -106,8 +106,8 @@ def refuse_impossible_outputs(arguments: argparse.Namespace) -> None:
 
 def in_batches(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Predictions:
     """Predict several frames at once and print frames per second, decoding included."""
-    from video_triplet.inference import predict_images
-    from video_triplet.progress import track
+    from nnunet_dsd.common.progress import track
+    from video_triplet.models.inference import predict_images
 
     start, numbers, found = time.perf_counter(), [], []
     batches = track(_batches(arguments), total=None, description="predict")
@@ -124,8 +124,8 @@ def stream(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Pre
     import sys
 
     from video_triplet.data.video_files import read_frames
-    from video_triplet.frame_results import likeliest
-    from video_triplet.inference import predict_images
+    from video_triplet.models.inference import predict_images
+    from video_triplet.predictions.frame_results import likeliest
 
     numbers, found, times = [], [], []
     for number, image in read_frames(arguments.input, rate=arguments.rate):
@@ -147,7 +147,7 @@ def stream(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Pre
 
 def write_results(predictions: Predictions, folder: Path, *, top: int) -> None:
     """Write `predictions.npz`, `frames.csv` and `frames.json`."""
-    from video_triplet.frame_results import write_frames_csv, write_frames_json
+    from video_triplet.predictions.frame_results import write_frames_csv, write_frames_json
 
     predictions_file, table_file, list_file = (folder / name for name in RESULT_FILES)
     predictions.save(predictions_file)
@@ -157,8 +157,8 @@ def write_results(predictions: Predictions, folder: Path, *, top: int) -> None:
 
 def annotate_video(predictions: Predictions, arguments: argparse.Namespace) -> None:
     """Read the frames once more and write them with their predictions."""
-    from video_triplet.annotated_video import write_annotated_video
     from video_triplet.data.video_files import read_frames
+    from video_triplet.models.annotated_video import write_annotated_video
 
     images = (image for _, image in read_frames(arguments.input, rate=arguments.rate))
     write_annotated_video(
@@ -184,8 +184,8 @@ def _as_predictions(
 ) -> Predictions:
     import numpy as np
 
-    from video_triplet.inference import stack
-    from video_triplet.predictions import Predictions
+    from video_triplet.models.inference import stack
+    from video_triplet.predictions.file import Predictions
 
     records = tuple(model.record for model in models)
     video_ids = np.zeros(len(numbers), dtype=np.int64)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.declared_settings import below_lowest
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import require_writable
 from nnunet_dsd.common.paths import require_paths
-from nnunet_dsd.declared_settings import below_lowest
-from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import require_writable
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.tables import print_table
 from video_triplet.cli.data_options import (
     add_data_options,
     add_machine_options,
@@ -21,7 +21,7 @@ from video_triplet.cli.data_options import (
     refuse_missing_data,
 )
 from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
-from video_triplet.pooling import MEANS
+from video_triplet.predictions.pooling import MEANS
 
 if TYPE_CHECKING:
     from video_triplet.selection.criteria import Criterion
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure every epoch, print the table, draw the figure, write one choice per strategy."""
     require_paths(folders={f"RUN {position}": run for position, run in enumerate(arguments.runs, start=1)}, files={})
     refuse_missing_data(arguments)
-    from video_triplet.kept_epochs import epochs_as_text
+    from video_triplet.models.kept_epochs import epochs_as_text
     from video_triplet.selection.criteria import STUDENT_SWEEP, criteria
     from video_triplet.selection.figure import draw_selection
     from video_triplet.selection.plugins import find_named

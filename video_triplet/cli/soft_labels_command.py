@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import require_writable_file
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import require_writable_file
 from video_triplet.cli.data_options import add_data_options, read_dataset, refuse_missing_data
 from video_triplet.cli.outputs import add_overwrite_option
-from video_triplet.run_files import require_model_file
+from video_triplet.models.run_files import require_model_file
 
 if TYPE_CHECKING:
-    from video_triplet.predictions import Predictions
+    from video_triplet.predictions.file import Predictions
 
 SUMMARY = "write a teacher's probabilities for its training frames, for a student to learn from"
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     A file that holds them already is left as it is, unless it is to be replaced.
     """
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
 
     if bool(arguments.model) == bool(arguments.choice):
         raise SettingsError(["give either model files or --choice, and one of them"], source="soft-labels")
@@ -78,8 +78,8 @@ def of_choice(arguments: argparse.Namespace, there: Predictions | None) -> Predi
 
 def of_models(arguments: argparse.Namespace, there: Predictions | None) -> Predictions:
     """Return the mean soft labels of some models; those that are there if these models wrote them."""
-    from video_triplet.predictions import average
-    from video_triplet.soft_labels import label_training_frames, load_teachers
+    from video_triplet.models.soft_labels import label_training_frames, load_teachers
+    from video_triplet.predictions.file import average
 
     teachers = load_teachers(arguments.model, device=arguments.device)
     if there is not None and there.models != tuple(teacher.record for teacher in teachers):

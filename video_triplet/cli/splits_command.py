@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nnunet_dsd.printed_tables import print_table
+from nnunet_dsd.common.tables import print_table
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import PROTOCOLS, Split
 from video_triplet.data.split_files import split_file_content

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.declared_settings import add_setting_options, below_lowest, given_options
-from nnunet_dsd.errors import SettingsError, SetupError
-from nnunet_dsd.files import require_writable, write_json
+from nnunet_dsd.common.declared_settings import add_setting_options, below_lowest, given_options
+from nnunet_dsd.common.errors import SettingsError, SetupError
+from nnunet_dsd.common.files import require_writable, write_json
 from video_triplet.cli.cross_validate_command import (
     DATA_OPTIONS,
     MACHINE_OPTIONS,
@@ -31,14 +31,14 @@ from video_triplet.cli.data_options import (
 )
 from video_triplet.cli.select_teacher_command import DEFAULT_CRITERION
 from video_triplet.demo.pipeline import IMAGE_SIZE
-from video_triplet.kept_epochs import read_epochs
+from video_triplet.models.kept_epochs import read_epochs
 from video_triplet.settings import TripletSettings
 from video_triplet.study.steps import Step
 from video_triplet.study.teacher_study import TeacherStudy, control_steps, curve_steps, strategy_steps, teacher_steps
 from video_triplet.trainers.catalog import require_video_trainer
 
 if TYPE_CHECKING:
-    from video_triplet.predictions import Predictions
+    from video_triplet.predictions.file import Predictions
     from video_triplet.selection.epoch_predictions import Reading
 
 SUMMARY = "train teachers and a student per epoch and strategy, and show whose student is best"
@@ -253,7 +253,7 @@ def check_data(arguments: argparse.Namespace) -> dict[str, str]:
         LeakError: if the validation videos are the test videos, so that a choice would look at what is reported.
         DataError: if there is no such fold.
     """
-    from video_triplet.provenance import LeakError
+    from video_triplet.data.provenance import LeakError
     from video_triplet.trainers.experiment import labels_hash
 
     dataset, source = read_dataset(arguments, given_options(arguments, TripletSettings).get("image_size"))
@@ -284,7 +284,7 @@ def refuse_impossible_rendering(arguments: argparse.Namespace) -> None:
 def render(arguments: argparse.Namespace) -> None:
     """Render the data set and its cache, unless they are there."""
     from video_triplet.cli.main import main
-    from video_triplet.demo.rendering import render_dataset
+    from video_triplet.rendered.triplets import render_dataset
 
     if not arguments.data.is_dir():
         print(f"render {counted(arguments.videos, 'video')} of {counted(arguments.frames, 'frame')}", flush=True)
@@ -313,8 +313,8 @@ def read_frames(
     study: TeacherStudy, arguments: argparse.Namespace, *, rendered: bool
 ) -> tuple[Reading, Predictions | None]:
     """Open the data set for scoring; with it, of a rendered one, the true probabilities."""
-    from video_triplet.demo.rendering import TRUTH_FILE
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
+    from video_triplet.rendered.triplets import TRUTH_FILE
     from video_triplet.selection.epoch_predictions import Reading
     from video_triplet.selection.teachers import read_teacher
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_dsd.common.declared_settings import add_setting_options, given_options
+from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.common.paths import require_paths
-from nnunet_dsd.declared_settings import add_setting_options, given_options
-from nnunet_dsd.errors import DataError, SettingsError
 from video_triplet.cli.clip_options import (
     USUAL_FRACTION,
     add_frame_options,
@@ -18,7 +18,8 @@ from video_triplet.cli.clip_options import (
 )
 from video_triplet.cli.data_options import add_machine_options, read_machine
 from video_triplet.clips.settings import CLIP_PRESETS, ClipSettings
-from video_triplet.clips.transfer_study import (
+from video_triplet.settings import find_preset
+from video_triplet.study.transfer_study import (
     DATA_SETS,
     ENCODERS,
     LAMBDAS,
@@ -28,7 +29,6 @@ from video_triplet.clips.transfer_study import (
     summarise,
     write_table,
 )
-from video_triplet.settings import find_preset
 
 if TYPE_CHECKING:
     from video_triplet.clips.sources import ClipSource
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and test cell by cell, writing the table after each; finished cells are not repeated."""
-    from nnunet_dsd.files import require_writable
+    from nnunet_dsd.common.files import require_writable
 
     refuse_missing_paths(arguments)
     given = given_options(arguments, ClipSettings)

@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Test on the official test list, write the results and print the accuracies."""
-    from nnunet_dsd.files import require_writable
-    from video_triplet.run_files import require_model_file
+    from nnunet_dsd.common.files import require_writable
+    from video_triplet.models.run_files import require_model_file
 
     require_model_file(arguments.model)
     refuse_missing_data(arguments)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.declared_settings import add_setting_options, given_options
+from nnunet_dsd.common.declared_settings import add_setting_options, given_options
 from video_triplet.cli.clip_options import (
     add_clip_cache_option,
     add_clip_data_options,

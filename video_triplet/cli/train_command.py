@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_dsd.declared_settings import add_setting_options, given_options
+from nnunet_dsd.common.declared_settings import add_setting_options, given_options
 from video_triplet.cli.data_options import (
     DEFAULT_FOLDER,
     add_data_options,
@@ -18,8 +18,8 @@ from video_triplet.cli.data_options import (
     read_splits,
     refuse_missing_data,
 )
-from video_triplet.kept_epochs import read_epochs
-from video_triplet.run_files import TEST_FILE
+from video_triplet.models.kept_epochs import read_epochs
+from video_triplet.models.run_files import TEST_FILE
 from video_triplet.settings import PRESETS, TripletSettings, find_preset
 from video_triplet.trainers.catalog import require_video_trainer
 
@@ -86,7 +86,7 @@ def run_folder(arguments: argparse.Namespace) -> Path:
 
 def read_experiment(arguments: argparse.Namespace) -> Experiment:
     """Read and check everything that the training needs."""
-    from video_triplet.predictions import load_predictions
+    from video_triplet.predictions.file import load_predictions
     from video_triplet.trainers.experiment import Experiment, find_video_trainer
 
     given: dict[str, Any] = {**(find_preset(arguments.preset) if arguments.preset else {})}
@@ -100,10 +100,10 @@ def read_experiment(arguments: argparse.Namespace) -> Experiment:
 
 def predict_test_videos(experiment: Experiment, model: Path, path: Path, machine: Machine) -> None:
     """Write predictions for the split's test videos and print their video mAP; leave a file that fits as it is."""
-    from video_triplet.inference import predict_videos
-    from video_triplet.metrics import evaluate
-    from video_triplet.model_file import load_model
-    from video_triplet.predictions import load_predictions
+    from video_triplet.models.inference import predict_videos
+    from video_triplet.models.model_file import load_model
+    from video_triplet.predictions.file import load_predictions
+    from video_triplet.predictions.metrics import evaluate
 
     videos = experiment.dataset.subset(experiment.split.test)
     loaded = load_model(model, device="cpu" if machine.accelerator == "cpu" else None)

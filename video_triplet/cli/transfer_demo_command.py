@@ -32,13 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo, print its table and say where its report is."""
     import dataclasses
 
-    from video_triplet.clips.demo.transfer import TransferSettings, run_transfer_demo
+    from video_triplet.cli.main import main
+    from video_triplet.demo.transfer import TransferSettings, run_transfer_demo
 
     values = {spec.name: getattr(arguments, spec.name) for spec in dataclasses.fields(TransferSettings)}
     given: dict[str, Any] = {
         name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if v is not None
     }
-    report = run_transfer_demo(arguments.output, TransferSettings(**given), restart=arguments.restart)
+    report = run_transfer_demo(arguments.output, TransferSettings(**given), call=main, restart=arguments.restart)
     print((arguments.output / "table.md").read_text(encoding="utf-8"))
     print(f"report: {report.resolve()}")
     return 0

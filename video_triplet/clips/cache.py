@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import PARTIAL_PREFIX
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import PARTIAL_PREFIX
 from video_triplet.clips.decoding import Fit, Size
 from video_triplet.clips.sources import file_size, fingerprint, pick
 from video_triplet.clips.videos import ClipDataset

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import write_json
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import write_json
 from video_triplet.clips.cache import CachedClips, array_path, matches, open_array, record_path
 from video_triplet.clips.decoding import USUAL_SIZE, Fit, Size, check_frame_size, read_video, stated_frames
 from video_triplet.clips.sources import file_size

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.clips.decoding import read_video, stated_frames
 from video_triplet.clips.groups import source_notes
 from video_triplet.clips.sources import opening_problem

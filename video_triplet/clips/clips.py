@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as operations
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from video_triplet.clips.sampling import Box, ClipAugmentation, ClipShape, central_box, draw_clip
 from video_triplet.clips.sources import ClipSource, refuse_missing
 from video_triplet.clips.videos import ClipVideo

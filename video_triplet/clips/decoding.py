@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from video_triplet.clips.shown_frames import header_frames, shown_frames
 from video_triplet.data.images import resize_to
 from video_triplet.data.video_files import ShownPictures, decoded_frames

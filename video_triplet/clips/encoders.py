@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.common.likeness import listed
-from nnunet_dsd.errors import NetworkStructureError
 
 FRAME_ENCODER_PREFIX = "timm:"
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from video_triplet.clips.built import BuiltEncoder
 from video_triplet.clips.encoders import FRAME_ENCODER_PREFIX
-from video_triplet.models import create_backbone
+from video_triplet.models.networks import create_backbone
 
 
 class FrameEncoder(nn.Module):

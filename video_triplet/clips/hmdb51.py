@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.clips.folders import damaged_line, entry_key
 from video_triplet.clips.folders import numbered_lines as lines_of
 from video_triplet.clips.lists import AnnotatedLists, SplitEntries, join_videos

@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
-from nnunet_dsd.errors import CheckpointError
+from nnunet_dsd.common.errors import CheckpointError
 from video_triplet.clips.decoding import Fit, Size
 from video_triplet.clips.networks import ClipNetwork
 from video_triplet.clips.settings import ClipSettings, read_clip_settings
-from video_triplet.model_file import find_device, read_content, refuse_changed_weights, write_content
-from video_triplet.provenance import ModelRecord
+from video_triplet.data.provenance import ModelRecord
+from video_triplet.models.model_file import find_device, read_content, refuse_changed_weights, write_content
 
 CLIPS = "clips"
 FrameKind = tuple[Size, Fit]
@@ -76,7 +76,7 @@ def load_clip_model(path: Path, *, device: str | None = "cpu") -> ClipModel:
 
     Args:
         path: Of the file.
-        device: As of `video_triplet.model_file.find_device`.
+        device: As of `video_triplet.models.model_file.find_device`.
 
     Raises:
         SetupError: if there is no such device.

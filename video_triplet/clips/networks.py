@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
 from video_triplet.clips.built import BuiltEncoder
 from video_triplet.clips.encoders import find_encoder
 from video_triplet.clips.pretrained import LEAST_LOADED, LoadingReport, load_encoder, load_from_hub, refuse_weights

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
+from nnunet_dsd.common.errors import CheckpointError, SettingsError, SetupError
 from video_triplet.clips.encoders import EncoderEntry
-from video_triplet.models import weights_hash
+from video_triplet.models.networks import weights_hash
 
 LEAST_LOADED = 0.9
 HUBS = ("torchvision", "timm")
@@ -36,7 +36,8 @@ class LoadingReport:
         unexpected: Names of the file that the encoder has not: classifiers, projection heads, further copies.
         misshapen: Names of the encoder whose values have another shape in the file: `(name, file's, encoder's)`.
         fraction: Of the encoder's values, those that were loaded.
-        weights_hash: SHA-256 of the encoder's weights after loading, as of `video_triplet.models.weights_hash`.
+        weights_hash: SHA-256 of the encoder's weights after loading, as of
+            `video_triplet.models.networks.weights_hash`.
     """
 
     source: str

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
-from nnunet_dsd.errors import DataError, ShapeError
+from nnunet_dsd.common.errors import DataError, ShapeError
 from video_triplet.clips.clips import TestClips
 from video_triplet.clips.networks import ClipNetwork
 from video_triplet.clips.sources import ClipSource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.clips import hmdb51, ucf101
 from video_triplet.clips.folders import subfolders
 from video_triplet.clips.videos import ClipDataset

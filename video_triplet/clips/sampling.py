@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.declared_settings import below_lowest
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.declared_settings import below_lowest
+from nnunet_dsd.common.errors import SettingsError
 
 Box = tuple[int, int, int, int]
 CROP_ATTEMPTS = 10

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nnunet_dsd.declared_settings import differing_settings, refuse_impossible, setting
-from nnunet_dsd.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.common.declared_settings import differing_settings, refuse_impossible, setting
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
 from video_triplet.clips.encoders import find_encoder
 from video_triplet.settings import (
     EpochChoice,

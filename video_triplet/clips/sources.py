@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.clips.decoding import USUAL_SIZE, Fit, Size, check_frame_size, read_video, stated_frames
 from video_triplet.clips.videos import ClipDataset, ClipVideo, refuse_classes_without
 from video_triplet.data import problems as kinds

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from video_triplet.clips.groups import sources
 from video_triplet.clips.videos import ClipDataset, refuse_classes_without
-from video_triplet.provenance import LeakError
+from video_triplet.data.provenance import LeakError
 
 USUAL_FRACTION = 0.1
 

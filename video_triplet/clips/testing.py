@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import whole_file, write_json, write_rows
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import whole_file, write_json, write_rows
+from nnunet_dsd.common.progress import track
 from video_triplet.clips.accuracy import TOPS, ClassAccuracy, class_accuracies, reference_ranks, top_k
 from video_triplet.clips.clips import TestClips
 from video_triplet.clips.model_file import ClipModel
 from video_triplet.clips.networks import mean_logits
 from video_triplet.clips.sources import ClipSource
 from video_triplet.clips.videos import ClipDataset, ClipVideo
-from video_triplet.progress import track
-from video_triplet.provenance import LeakError, ModelRecord, refuse_trained_on
+from video_triplet.data.provenance import LeakError, ModelRecord, refuse_trained_on
 
 TEST_FILES = ("test.json", "per_class.csv", "per_video.csv", "predictions.npz", "confusion.png")
 
@@ -235,7 +235,7 @@ def write_test(folder: Path, test: ClipTest) -> None:
 
 def draw_confusion(test: ClipTest, path: Path) -> None:
     """Draw which classes are taken for which, as fractions of the videos of each reference class."""
-    from video_triplet.analysis.drawing import new_figure, save_png
+    from nnunet_dsd.common.drawing import new_figure, save_png
 
     counts = test.confusion
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from video_triplet.clips.built import BuiltEncoder, refused_options
-from video_triplet.pretrained_files import require_reachable
+from video_triplet.models.pretrained_files import require_reachable
 
 
 def build_resnet(name: str, *, frames: int, size: int, options: Mapping[str, Any]) -> BuiltEncoder:

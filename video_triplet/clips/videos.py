@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.videos import Problem
 
 

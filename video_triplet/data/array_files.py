@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError, SetupError
-from nnunet_dsd.files import whole_file
+from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.files import whole_file
 
 ROWS_AT_ONCE = 64  # frames hashed at once: 10 MB at 224 pixels
 Shape = tuple[int, ...]

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 
 Border = Literal["black", "reflect"]
 

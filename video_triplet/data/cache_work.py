@@ -15,8 +15,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nnunet_dsd.errors import SetupError
-from nnunet_dsd.files import PARTIAL_PREFIX, exclusive
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.files import PARTIAL_PREFIX, exclusive
 
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError, SettingsError
-from nnunet_dsd.files import write_json
+from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.files import write_json
 from video_triplet.data.array_files import refusal_of_disk, write_array
 from video_triplet.data.cache_work import Progress, refuse_without_space, results, sole_writer
 from video_triplet.data.frame_cache import CachedVideo, image_sizes, matches, open_array, source_fingerprint

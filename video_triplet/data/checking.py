@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.findings import Findings
 from video_triplet.data.image_checking import ImageFacts, check_images

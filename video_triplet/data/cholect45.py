@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.cholec80_phases import CHOLEC80_PHASES, PHASE_FOLDER, read_phases
 from video_triplet.data.videos import Problem, TripletDataset, Video, one_hot, video_order

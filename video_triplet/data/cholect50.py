@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.videos import Problem, TripletDataset, Video, multi_hot, video_order
 from video_triplet.vocabulary import HEADS, Head, Vocabulary

@@ -10,7 +10,7 @@ from av.filter import Graph
 from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 
 ALIGNED = 0.01  # how far a matrix may be from one that maps rows and columns to rows and columns, relative
 KINDS_OF_SIDE_DATA = 64  # more than FFmpeg knows

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import PARTIAL_PREFIX
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import PARTIAL_PREFIX
 from video_triplet.data.array_files import load_record, map_array, pixel_checksum
 from video_triplet.data.frame_sources import sizes_hash
 from video_triplet.data.images import RESIZE_FILTER

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.images import read_image
 from video_triplet.data.videos import TripletDataset, Video
 from video_triplet.data.whole_images import is_complete

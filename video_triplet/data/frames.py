@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError, ShapeError
+from nnunet_dsd.common.errors import DataError, ShapeError
 from video_triplet.data.augmentation import PRESETS, Augmentation, draw_for
 from video_triplet.data.frame_sources import FrameSource
 from video_triplet.data.pixels import apply_draw

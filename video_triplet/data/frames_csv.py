@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.csv_tables import Finding, Row, read_lines, read_table
 from video_triplet.data.videos import ImageFile, Problem, TripletDataset, Video, multi_hot, one_hot, video_order

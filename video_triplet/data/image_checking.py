@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_dsd.errors import DataError, SetupError
+from nnunet_dsd.common.errors import DataError, SetupError
 from video_triplet.data.images import read_image
 from video_triplet.data.videos import Video
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.whole_images import is_complete
 
 KINDS = ("PNG", "JPEG", "MPO")  # an MPO file is a JPEG with further pictures behind the first

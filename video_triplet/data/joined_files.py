@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 EBML_START = rb"\x1a\x45\xdf\xa3.{1,60}?\x42\x82.(?:matroska|webm)"

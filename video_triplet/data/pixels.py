@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 from torchvision.transforms.v2 import functional as operations
 
-from nnunet_dsd.errors import ShapeError
+from nnunet_dsd.common.errors import ShapeError
 from video_triplet.data.augmentation import Draw
 
 # ImageNet's mean and standard deviation per channel, of images in [0, 1]; the pre-trained weights of timm expect them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data import cholect45, cholect50, frames_csv
 from video_triplet.data.cholec80_phases import find_phase_folder
 from video_triplet.data.videos import TripletDataset

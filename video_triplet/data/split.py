@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal, get_args
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
+from video_triplet.data.provenance import LeakError
 from video_triplet.data.videos import TripletDataset
-from video_triplet.provenance import LeakError
 
 Protocol = Literal["inner", "test-fold", "official-loader", "official-figure", "official", "own"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.split import PARTS, PROTOCOLS, Split, faults, leaks, refuse
 from video_triplet.data.videos import TripletDataset
 

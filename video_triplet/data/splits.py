@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.inner_validation import inner_validation, usual_count
 from video_triplet.data.split import PROTOCOLS, Protocol, Split, check_split
 from video_triplet.data.split_files import read_split_file

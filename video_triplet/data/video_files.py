@@ -13,7 +13,7 @@ from av import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import DataError, SettingsError
 from video_triplet.data.display_matrix import as_shown, display_matrix
 from video_triplet.data.images import read_image
 from video_triplet.data.joined_files import recordings, refuse_joined

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.vocabulary import HEADS, Head, Vocabulary
 
 FRAME_NAME = re.compile(r"(\d+)\.png", re.IGNORECASE)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.declared_settings import below_lowest
-from nnunet_dsd.errors import SettingsError, SetupError
-from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE
+from nnunet_dsd.common.declared_settings import below_lowest
+from nnunet_dsd.common.errors import SettingsError, SetupError
+from video_triplet.models.run_files import MODEL_FILE, SOFT_LABELS_FILE
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, Configuration, find_configurations
 from video_triplet.study.steps import predictions_file, run_folder
 
+Call = Callable[[Sequence[str]], int]
 MARKER = "video-triplet-demo.json"
 IMAGE_SIZE = 64
 TINY = {"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "window_size": 4}
@@ -78,12 +79,15 @@ class DemoFolder:
         return self.root / "report.html"
 
 
-def run_demo(root: Path, settings: DemoSettings, *, restart: bool = False, say: Callable[[str], None] = print) -> Path:
+def run_demo(
+    root: Path, settings: DemoSettings, *, call: Call, restart: bool = False, say: Callable[[str], None] = print
+) -> Path:
     """Run every step that is not finished, and return the report.
 
     Args:
         root: Folder of the demo; made if it is not there.
         settings: How large it is.
+        call: Runs the arguments of a command of `video-triplet` and returns its exit status.
         restart: Whether to delete what an earlier run of the demo left there.
         say: Gets each command before it runs.
 
@@ -95,12 +99,12 @@ def run_demo(root: Path, settings: DemoSettings, *, restart: bool = False, say: 
     folder, start = DemoFolder(root), time.perf_counter()
     claim(root, settings, restart=restart)
     if not folder.data.is_dir():
-        from video_triplet.demo.rendering import render_dataset
+        from video_triplet.rendered.triplets import render_dataset
 
         say(f"render {counted(settings.videos, 'video')} of {counted(settings.frames, 'frame')}")
         render_dataset(folder.data, videos=settings.videos, frames=settings.frames, seed=settings.seed)
     for command in commands(folder, settings):
-        run_command(command, say)
+        run_command(command, call, say)
     write_report(folder, settings, seconds=time.perf_counter() - start)
     return folder.report
 
@@ -132,7 +136,7 @@ def claim_folder(root: Path, marker_name: str, settings: Mapping[str, Any], *, r
     Raises:
         SetupError: if it holds something else, or a demo of other settings.
     """
-    from nnunet_dsd.files import write_json
+    from nnunet_dsd.common.files import write_json
 
     marker, wanted = root / marker_name, json.loads(json.dumps(settings))
     if root.is_dir() and any(root.iterdir()) and not marker.is_file():
@@ -187,14 +191,12 @@ def _phase_student() -> Configuration:
     return CONFIGURATIONS[CONFIGURATIONS[ENSEMBLE].members[-1]]
 
 
-def run_command(command: Sequence[str], say: Callable[[str], None]) -> None:
+def run_command(command: Sequence[str], call: Call, say: Callable[[str], None]) -> None:
     """Run one step in this process.
 
     Raises:
         SetupError: if it fails; what is finished stays.
     """
-    from video_triplet.cli.main import main
-
     say(f"\n$ video-triplet {shlex.join(command)}")
-    if main(command):
+    if call(command):
         raise SetupError(f"`video-triplet {command[0]}` failed; the same command of the demo goes on from here")

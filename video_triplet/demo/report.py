@@ -8,8 +8,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_dsd.files import write_text
-from nnunet_dsd.report_page import cards, code, page, paragraph, picture, section, table
+from nnunet_dsd.common.files import write_text
+from nnunet_dsd.common.report_page import cards, code, page, paragraph, picture, section, table
 
 if TYPE_CHECKING:
     from video_triplet.demo.pipeline import DemoFolder, DemoSettings

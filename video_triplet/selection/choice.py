@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.errors import DataError
-from nnunet_dsd.files import write_json
-from video_triplet.kept_epochs import epochs_as_text
-from video_triplet.pooling import MEANS, Mean
-from video_triplet.predictions import Predictions, average, load_predictions
-from video_triplet.provenance import LeakError, ModelRecord
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import write_json
+from video_triplet.data.provenance import LeakError, ModelRecord
+from video_triplet.models.kept_epochs import epochs_as_text
+from video_triplet.predictions.file import Predictions, average, load_predictions
+from video_triplet.predictions.pooling import MEANS, Mean
 from video_triplet.selection.epoch_predictions import predictions_path
 
 SCHEMA = 1

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.classification import binary_calibration_error
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.analysis.similarity import TOP, component_matches, top_others
-from video_triplet.pooling import SMALLEST
+from video_triplet.predictions.pooling import SMALLEST
 from video_triplet.selection.evidence import EpochEvidence
 from video_triplet.selection.plugins import Things, with_plugins
 

@@ -8,18 +8,18 @@ from typing import Literal
 
 import numpy as np
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from video_triplet.data.frame_sources import FrameSource
+from video_triplet.data.provenance import LeakError, ModelRecord
 from video_triplet.data.videos import TripletDataset
-from video_triplet.inference import predict_videos
-from video_triplet.kept_epochs import epoch_file
-from video_triplet.matching import matched
-from video_triplet.model_file import load_model, read_record
-from video_triplet.predictions import Kind, Predictions, load_predictions
-from video_triplet.provenance import LeakError, ModelRecord
+from video_triplet.models.inference import predict_videos
+from video_triplet.models.kept_epochs import epoch_file
+from video_triplet.models.model_file import load_model, read_record
+from video_triplet.models.soft_labels import refuse_another_vocabulary
+from video_triplet.predictions.file import Kind, Predictions, load_predictions
+from video_triplet.predictions.matching import matched
 from video_triplet.selection.evidence import EpochEvidence
 from video_triplet.selection.teachers import TeacherRun
-from video_triplet.soft_labels import refuse_another_vocabulary
 
 Part = Literal["training", "validation"]
 PART_KINDS: dict[Part, Kind] = {"training": "soft labels", "validation": "predictions"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from video_triplet.scores import score_classes
+from video_triplet.predictions.scores import score_classes
 from video_triplet.vocabulary import Vocabulary
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from video_triplet.analysis.drawing import FAINT, INK, colour_of, new_figure, save_png, tidy
+from nnunet_dsd.common.drawing import FAINT, INK, colour_of, new_figure, save_png, tidy
 from video_triplet.selection.criteria import Band, Criterion
 from video_triplet.selection.selecting import Measured, Picked
 

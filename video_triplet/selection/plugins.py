@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Protocol, TypeVar
 
+from nnunet_dsd.common.errors import RegistryError
 from nnunet_dsd.common.likeness import did_you_mean
-from nnunet_dsd.errors import RegistryError
 
 
 class Named(Protocol):

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import DataError
-from video_triplet.kept_epochs import epoch_file, epochs_as_text
-from video_triplet.model_file import read_record
-from video_triplet.pooling import Mean
-from video_triplet.progress import track
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.progress import track
+from video_triplet.models.kept_epochs import epoch_file, epochs_as_text
+from video_triplet.models.model_file import read_record
+from video_triplet.predictions.pooling import Mean
 from video_triplet.selection.choice import Choice, ChosenEpoch, relative_folder
 from video_triplet.selection.criteria import Criterion, Values, region
 from video_triplet.selection.epoch_predictions import Reading, epoch_evidence

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.data.split import Split
-from video_triplet.run_files import read_history
+from video_triplet.models.run_files import read_history
 from video_triplet.selection.epoch_predictions import Reading, epoch_predictions
 from video_triplet.selection.teachers import TeacherRun
 from video_triplet.trainers.base import VALIDATION_SCORE

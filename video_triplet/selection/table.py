@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_dsd.files import write_text
+from nnunet_dsd.common.files import write_text
 from video_triplet.selection.criteria import Criterion
 from video_triplet.selection.selecting import Measured, Picked
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
+from video_triplet.data.provenance import LeakError
 from video_triplet.data.split import PARTS
-from video_triplet.kept_epochs import epoch_file, epochs_on_disk, read_epochs
-from video_triplet.provenance import LeakError
-from video_triplet.run_files import MODEL_FILE, RUN_FILE, read_history
+from video_triplet.models.kept_epochs import epoch_file, epochs_on_disk, read_epochs
+from video_triplet.models.run_files import MODEL_FILE, RUN_FILE, read_history
 
 
 @dataclass(frozen=True)

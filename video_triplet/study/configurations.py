@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import listed
-from nnunet_dsd.errors import SettingsError
 
 
 @dataclass(frozen=True)

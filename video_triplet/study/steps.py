@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_dsd.common.command_line import NEGATIVE_NUMBER
-from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
+from video_triplet.models.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
 from video_triplet.study.configurations import Configuration
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.files import write_json, write_text
-from video_triplet.markdown import markdown_table
-from video_triplet.metrics import Evaluation, cross_validation
+from nnunet_dsd.common.files import write_json, write_text
+from nnunet_dsd.common.markdown_tables import markdown_table
+from video_triplet.predictions.metrics import Evaluation, cross_validation
 from video_triplet.study.configurations import PUBLISHED, PUBLISHED_SPLIT
 from video_triplet.vocabulary import COMPONENTS
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from video_triplet.kept_epochs import epoch_file
-from video_triplet.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
+from video_triplet.models.kept_epochs import epoch_file
+from video_triplet.models.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
 from video_triplet.study.steps import Step, last_of_each
 
 Options = tuple[str, ...]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.files import write_rows, write_text
-from video_triplet.analysis.drawing import (
+from nnunet_dsd.common.drawing import (
     FAINT,
     INK,
     OTHER,
@@ -24,14 +23,15 @@ from video_triplet.analysis.drawing import (
     save_png,
     tidy,
 )
-from video_triplet.inference import predict_videos
-from video_triplet.kept_epochs import epoch_file
-from video_triplet.markdown import markdown_table, mean_and_deviation
-from video_triplet.metrics import evaluate
-from video_triplet.model_file import load_model, read_record
-from video_triplet.pooling import SMALLEST
-from video_triplet.predictions import Predictions, load_predictions
-from video_triplet.run_files import SOFT_LABELS_FILE, TEST_FILE
+from nnunet_dsd.common.files import write_rows, write_text
+from nnunet_dsd.common.markdown_tables import markdown_table, mean_and_deviation
+from video_triplet.models.inference import predict_videos
+from video_triplet.models.kept_epochs import epoch_file
+from video_triplet.models.model_file import load_model, read_record
+from video_triplet.models.run_files import SOFT_LABELS_FILE, TEST_FILE
+from video_triplet.predictions.file import Predictions, load_predictions
+from video_triplet.predictions.metrics import evaluate
+from video_triplet.predictions.pooling import SMALLEST
 from video_triplet.selection.choice import Choice, load_choice
 from video_triplet.selection.criteria import mean_on_labels
 from video_triplet.selection.epoch_predictions import Reading

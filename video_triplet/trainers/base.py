@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from video_triplet.ivt import class_average_precision, nan_mean
-from video_triplet.model_file import build_network
-from video_triplet.models import BackboneFeatures
+from video_triplet.models.model_file import build_network
+from video_triplet.models.networks import BackboneFeatures
+from video_triplet.predictions.ivt import class_average_precision, nan_mean
 from video_triplet.settings import TripletSettings, read_triplet_settings
 from video_triplet.trainers.module import EpochSeededModule
 from video_triplet.vocabulary import Head, Vocabulary

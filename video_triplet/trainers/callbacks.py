@@ -14,10 +14,10 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from nnunet_dsd.errors import DivergenceError
-from nnunet_dsd.files import whole_file, write_text
-from nnunet_dsd.machine import progress_is_shown
-from video_triplet.run_files import HISTORY_FILE
+from nnunet_dsd.common.errors import DivergenceError
+from nnunet_dsd.common.files import whole_file, write_text
+from nnunet_dsd.common.machine import progress_is_shown
+from video_triplet.models.run_files import HISTORY_FILE
 
 # What to do about a training that diverged.
 EXPLOSION = 100.0

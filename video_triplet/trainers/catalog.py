@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.registry import TrainerEntry, find_trainer
 
 PAPER = "Yamlahi et al., Self-distillation for Surgical Action Recognition, MICCAI 2023"

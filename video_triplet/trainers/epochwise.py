@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.distillation.epochwise import PreviousEpoch, epoch_distance
-from nnunet_dsd.errors import NetworkStructureError, SettingsError, SetupError
 from video_triplet.settings import EpochReduction
 
 DISTANCE = "train_epoch_distance"

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnunet_dsd.errors import DataError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.registry import find_trainer
 from video_triplet.data.checking import label_problems
 from video_triplet.data.frame_sources import FrameSource, only_frames_of
 from video_triplet.data.problems import IMAGE_BROKEN, LABEL_WITHOUT_IMAGE, is_error
+from video_triplet.data.provenance import LeakError, ModelRecord, videos_selected_on, videos_trained_on
 from video_triplet.data.split import Split
 from video_triplet.data.videos import TripletDataset, Video
 from video_triplet.distillation import student_targets
-from video_triplet.model_file import save_weights
-from video_triplet.models import weights_hash
-from video_triplet.predictions import Predictions
-from video_triplet.provenance import LeakError, ModelRecord, videos_selected_on, videos_trained_on
+from video_triplet.models.model_file import save_weights
+from video_triplet.models.networks import weights_hash
+from video_triplet.predictions.file import Predictions
 from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import VALIDATION_SCORE, TripletTrainer, ValidationTruth
 from video_triplet.trainers.callbacks import ValidationScore

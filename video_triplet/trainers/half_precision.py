@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from nnunet_dsd.errors import SetupError
+from nnunet_dsd.common.errors import SetupError
 
 TOLERANCE = 0.1  # bfloat16's own rounding stays below 0.01
 

@@ -12,8 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import SettingsError, SetupError
-from video_triplet.kept_epochs import EPOCH_FOLDER, epoch_file, epochs_as_text
+from nnunet_dsd.common.errors import SettingsError, SetupError
+from video_triplet.models.kept_epochs import EPOCH_FOLDER, epoch_file, epochs_as_text
 from video_triplet.trainers.trainable import Trainable
 
 LARGEST_HALF = torch.finfo(torch.float16).max

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from nnunet_dsd.errors import DivergenceError
+from nnunet_dsd.common.errors import DivergenceError
 from video_triplet.trainers.callbacks import ADVICE
 from video_triplet.trainers.epochwise import EpochwiseDistillation
 from video_triplet.trainers.schedule import batch_seed, cosine_learning_rate

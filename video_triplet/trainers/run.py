@@ -23,13 +23,13 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities import rank_zero_only
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.declared_settings import below_lowest
-from nnunet_dsd.errors import CheckpointError, SettingsError, SetupError
-from nnunet_dsd.files import exclusive, write_json
-from nnunet_dsd.machine import progress_is_shown
+from nnunet_dsd.common.declared_settings import below_lowest
+from nnunet_dsd.common.errors import CheckpointError, SettingsError, SetupError
+from nnunet_dsd.common.files import exclusive, write_json
+from nnunet_dsd.common.machine import progress_is_shown
 from video_triplet.clips.pretrained import LoadingReport
-from video_triplet.kept_epochs import epochs_on_disk
-from video_triplet.run_files import MODEL_FILE, RUN_FILE
+from video_triplet.models.kept_epochs import epochs_on_disk
+from video_triplet.models.run_files import MODEL_FILE, RUN_FILE
 from video_triplet.trainers.callbacks import BestWeights, History, StopEarly, WholeCheckpointIO
 from video_triplet.trainers.epochwise import EpochwiseDistillation
 from video_triplet.trainers.half_precision import refuse_wrong_gradients

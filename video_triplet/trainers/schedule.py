@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Sampler
 
 from nnunet_dsd.common.counting import counted
-from nnunet_dsd.errors import SettingsError
+from nnunet_dsd.common.errors import SettingsError
 
 
 def cosine_learning_rate(epoch: int, epochs: int, *, initial: float, minimum: float) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nnunet_dsd.common.errors import DataError, MisfitError
 from nnunet_dsd.datasets.readers import nibabel_files, pictures, simpleitk, tiff
 from nnunet_dsd.datasets.readers.reader import Kind, Reader
-from nnunet_dsd.errors import DataError, MisfitError
 
 OVERWRITE_KEY = "overwrite_image_reader_writer"  # in dataset.json
 PLANS_KEY = "image_reader_writer"  # in plans

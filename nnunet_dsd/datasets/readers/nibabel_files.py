@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.geometry import TO_LPS, Geometry, geometry_of_axes
 from nnunet_dsd.datasets.nifti import is_nifti, require_named_right, require_whole_file
 from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout, unreadable
-from nnunet_dsd.errors import DataError
 
 NAME = "NibabelIO"
 # NIfTI's codes of the units of lengths, as mm; all others are taken for mm, as SimpleITK does.

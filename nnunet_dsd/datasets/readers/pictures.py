@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nnunet_dsd.common.errors import MisfitError
 from nnunet_dsd.datasets.geometry import geometry_of_pixels
 from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout, unreadable
-from nnunet_dsd.errors import MisfitError
 
 NAME = "NaturalImage2DIO"
 COLOUR_CHANNELS = (3, 4)

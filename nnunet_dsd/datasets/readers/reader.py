@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.errors import DataError, MisfitError, UnreadableError
 from nnunet_dsd.datasets.geometry import Geometry
-from nnunet_dsd.errors import DataError, MisfitError, UnreadableError
 
 Kind = Literal["image", "labels"]
 NAMED_IN = "`overwrite_image_reader_writer` in the dataset.json, or `image_reader_writer` in the plans"

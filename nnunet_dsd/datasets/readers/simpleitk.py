@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.geometry import Geometry, geometry_of_axes, geometry_of_pixels
 from nnunet_dsd.datasets.nifti import is_nifti, require_named_right, require_whole_file
 from nnunet_dsd.datasets.readers.reader import Channels, Kind, Layout, unreadable
-from nnunet_dsd.errors import DataError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

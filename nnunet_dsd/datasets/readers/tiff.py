@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_dsd.common.errors import DataError, MisfitError
 from nnunet_dsd.datasets.geometry import Geometry, geometry_of_axes, geometry_of_pixels
 from nnunet_dsd.datasets.readers.reader import NAMED_IN, Channels, Kind, Layout, unreadable
-from nnunet_dsd.errors import DataError, MisfitError
 
 NAME = "Tiff3DIO"
 ENDINGS = (".tif", ".tiff")

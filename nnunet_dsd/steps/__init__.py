@@ -1,0 +1,1 @@
+"""Running a list of steps: here, resumed, or as lists of jobs."""

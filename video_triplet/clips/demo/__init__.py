@@ -1,1 +1,0 @@
-"""Rendered video classes and the demo of what fine-tuning forgets."""

@@ -1,0 +1,1 @@
+"""The file between steps, its scores and the metric, from arrays up to files."""

@@ -91,7 +91,7 @@ class StudyWorkplace:
     @property
     def environment(self) -> dict[str, str]:
         folders = {name: str(self.root / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
-        path = f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        path = os.pathsep.join((str(self.root / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
         return {**folders, "PATH": path, "CALLS": str(self.calls_file), "BEHAVIOUR": str(self.behaviour)}
 
     def declare(self, **changes: object) -> dict:

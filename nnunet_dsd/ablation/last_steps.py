@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nnunet_dsd.ablation.checks import fold_cases
-from nnunet_dsd.ablation.commands import program
 from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.study import ALL_CASES, Study
@@ -27,6 +26,7 @@ from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.evaluation.images import geometry_differences, planned_reader, read_geometry, read_labels
 from nnunet_dsd.evaluation.label_values import require_known_values
 from nnunet_dsd.evaluation.structures import LabelSet, read_label_set
+from nnunet_dsd.steps.program import argv
 
 TRIED_FILE = ".tried.json"
 MOST_PROCESSES = 8
@@ -150,7 +150,7 @@ def _missing_programs(study: Study) -> list[str]:
     problems = []
     for name in ("nnUNetv2_train", "nnunet-dsd", *(["nnUNetv2_predict"] if study.evaluate_on == "test" else [])):
         try:
-            program(name)
+            argv((name,))
         except SetupError as error:
             problems.append(str(error))
     return problems

@@ -9,15 +9,15 @@ from statistics import fmean
 from rich.markup import escape
 from rich.table import Table
 
-from nnunet_dsd.ablation.claims import is_claimed
-from nnunet_dsd.ablation.display import duration
 from nnunet_dsd.ablation.places import Places
-from nnunet_dsd.ablation.runner import declared_epochs
+from nnunet_dsd.ablation.run_steps import declared_epochs
 from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.ablation.scoring import is_predicted, is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.training_state import TrainingState, training_state
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.steps.display import duration
+from nnunet_dsd.steps.lock import is_claimed
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.ablation.claims import claimed
-from nnunet_dsd.ablation.commands import Command
 from nnunet_dsd.ablation.known_trainers import is_nnunets_own
 from nnunet_dsd.ablation.places import Places, read_json
-from nnunet_dsd.ablation.processes import run_logged
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import EVALUATION, is_scored, predictions_folder
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.common.files import write_json
+from nnunet_dsd.steps.lock import claimed
+from nnunet_dsd.steps.program import run_logged
+from nnunet_dsd.steps.step import Words
 
 OWN_BUDGET = "nnU-Net's own trainer: it reads no settings, its budget is nnU-Net's"
 
@@ -95,9 +95,9 @@ def has_baseline(study: Study, scored: Sequence[Run]) -> bool:
     return study.baseline in [run.method for run in scored]
 
 
-def compare_command(study: Study, scored: Sequence[Run], places: Places) -> Command:
+def compare_command(study: Study, scored: Sequence[Run], places: Places) -> Words:
     """Return the comparison; where folds of a method are missing, it is of the cases that all methods have."""
-    words: Command = ("nnunet-dsd", "compare", "--runs", str(places.runs_json), "-o", str(places.report), "--overwrite")
+    words: Words = ("nnunet-dsd", "compare", "--runs", str(places.runs_json), "-o", str(places.report), "--overwrite")
     folds = {method: {run.fold for run in scored if run.method == method} for method in {run.method for run in scored}}
     common = study.evaluate_on == "validation" and len({frozenset(some) for some in folds.values()}) > 1
     return (*words, "--common-cases") if common else words

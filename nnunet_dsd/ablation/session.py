@@ -10,21 +10,22 @@ from rich.markup import escape
 
 from nnunet_dsd.ablation.checks import disk_problems, machine_problems
 from nnunet_dsd.ablation.derived_plans import write_derived_plans
-from nnunet_dsd.ablation.display import Display
 from nnunet_dsd.ablation.job_lists import job_list, nnunet_commands, split_running
 from nnunet_dsd.ablation.last_steps import last_step_problems, mark_tried, picture_problem
 from nnunet_dsd.ablation.listing import runs_table, survey, totals
 from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.report import not_drawn, write_report
-from nnunet_dsd.ablation.runner import Outcome, Runner
+from nnunet_dsd.ablation.run_steps import job_of, score_step
 from nnunet_dsd.ablation.runs import Run, plan_runs
-from nnunet_dsd.ablation.scoring import is_scored
+from nnunet_dsd.ablation.scoring import is_predicted, is_scored
 from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.ablation.study_folder import check_study_folder, open_study_folder
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.common.tables import print_table
+from nnunet_dsd.steps.display import Display
+from nnunet_dsd.steps.runner import Outcome, Setting, perform, run_jobs
 
 
 class Session:
@@ -100,8 +101,8 @@ class Session:
         self.write_plans()
         if to_run:
             mark_tried(self.study, to_run, self.places, drawn=True)
-        runner = Runner(self.study, self.places, Display(self.console, runs=len(chosen)))
-        outcome = runner.run_all(chosen, keep_going=keep_going)
+        jobs = [job_of(self.study, run, self.places) for run in chosen]
+        outcome = run_jobs(jobs, Setting(display=Display(self.console, len(jobs))), keep_going=keep_going)
         if outcome.stopped_by is None or not self._left():
             self._conclude(outcome)
         if outcome.stopped_by is not None:
@@ -111,7 +112,10 @@ class Session:
     def report(self) -> int:
         """Score the runs that are trained (and predicted), and compare; train and predict nothing."""
         open_study_folder(self.places.study, self.study)
-        Runner(self.study, self.places, Display(self.console, runs=len(self.runs))).score_finished(self.runs)
+        setting = Setting(display=Display(self.console, len(self.runs)))
+        for number, run in enumerate(self.runs, start=1):
+            if is_predicted(self.study, run, self.places) and not is_scored(self.study, run, self.places):
+                perform(score_step(self.study, run, self.places), number, setting)
         self._write_report()
         return 0
 

@@ -136,12 +136,3 @@ def check_disk_space(folder: DemoFolder, *, needed_bytes: int = NEEDED_BYTES) ->
             f"{free / 1e9:.2f} GB are free at {folder.root}; the demo needs about {needed_bytes / 1e9:.1f} GB. "
             "Free some space, or give a folder on another disk with -o."
         )
-
-
-def remove(paths: tuple[Path, ...]) -> None:
-    """Delete files and folders; those that do not exist are passed over."""
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

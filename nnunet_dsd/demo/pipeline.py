@@ -10,16 +10,18 @@ from rich.markup import escape
 
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.common.tables import print_table
-from nnunet_dsd.demo.assessment import assess, score_table
-from nnunet_dsd.demo.display import Display, clock
-from nnunet_dsd.demo.folder import DemoFolder, check_disk_space, open_demo_folder, remove
-from nnunet_dsd.demo.lock import locked
+from nnunet_dsd.demo.assessment import score_table
+from nnunet_dsd.demo.folder import DemoFolder, check_disk_space, open_demo_folder
 from nnunet_dsd.demo.report import write_report
-from nnunet_dsd.demo.runner import run_steps
 from nnunet_dsd.demo.settings import DemoSettings
-from nnunet_dsd.demo.steps import Step, nnunet_steps
+from nnunet_dsd.demo.steps import demo_steps
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.registry import require_segmentation_trainer
+from nnunet_dsd.steps.display import Display, clock
+from nnunet_dsd.steps.lock import Claim, claimed
+from nnunet_dsd.steps.markers import Markers, remove
+from nnunet_dsd.steps.program import CommandFailedError
+from nnunet_dsd.steps.runner import Setting, run_steps
 
 # OMP_WAIT_POLICY: threads that wait by spinning make a step three times slower once other programs use the cores.
 # nnUNet_compile: compiling takes longer than this training.
@@ -44,11 +46,15 @@ def run_demo(settings: DemoSettings, *, console: Console, clean: bool = False, r
     require_segmentation_trainer(settings.trainer)
     check_device(settings.device)
     folder = open_demo_folder(settings.folder)
-    with locked(folder.lock):
+    with claimed(folder.lock, end_program=True) as claim:
+        if claim is None:
+            raise SetupError(
+                f"Another demo is at work in {folder.root}. Wait for it, end it, or give another folder with -o."
+            )
         if restart:
             remove((*folder.intermediate, *folder.kept))
         check_disk_space(folder)
-        seconds = _run(settings, folder, console)
+        seconds = _run(settings, folder, console, claim)
         _show_results(folder, console, sum(seconds.values()))
         if clean:
             remove(folder.intermediate)
@@ -75,25 +81,19 @@ def child_environment(folder: DemoFolder) -> Mapping[str, str]:
     return {**{name: os.environ.get(name, value) for name, value in SMALL_MACHINE.items()}, **folder.environment}
 
 
-def _run(settings: DemoSettings, folder: DemoFolder, console: Console) -> dict[str, float]:
-    steps = (*nnunet_steps(settings, folder), _assessment(folder))
+def _run(settings: DemoSettings, folder: DemoFolder, console: Console, claim: Claim) -> dict[str, float]:
+    steps = demo_steps(settings, folder)
     console.print(f"[bold]nnunet-dsd demo[/] in {escape(str(folder.root))}", soft_wrap=True, highlight=False)
     for name, value in folder.environment.items():
         console.print(f"  [dim]$ export {name}={escape(value)}[/]", soft_wrap=True, highlight=False)
-    seconds = run_steps(steps, folder, Display(console, steps=len(steps)), environment=child_environment(folder))
+    display = Display(console, len(steps), shows_commands=True)
+    setting = Setting(display=display, claim=claim, environment=child_environment(folder))
+    try:
+        seconds = run_steps(steps, setting, markers=Markers(folder.markers, steps))
+    except CommandFailedError as error:
+        raise SetupError(f"{error}\nRun the same command again to continue here.") from error
     write_report(settings, folder, steps, seconds)
     return seconds
-
-
-def _assessment(folder: DemoFolder) -> Step:
-    outputs = (folder.scores_csv, folder.scores_json, folder.overlays, folder.scores_figure)
-    return Step(
-        name="evaluate",
-        title="evaluate: Dice, HD95, figures",
-        outputs=outputs,
-        owned=outputs,
-        work=lambda: assess(folder),
-    )
 
 
 def _show_results(folder: DemoFolder, console: Console, seconds: float) -> None:

@@ -11,13 +11,13 @@ from nnunet_dsd import __version__
 from nnunet_dsd.common.files import write_text
 from nnunet_dsd.common.report_page import cards, code, page, paragraph, picture, section, side_by_side, table
 from nnunet_dsd.demo.assessment import score_rows
-from nnunet_dsd.demo.display import clock
 from nnunet_dsd.demo.folder import DemoFolder
 from nnunet_dsd.demo.settings import TEST_CASES, DemoSettings
-from nnunet_dsd.demo.steps import Step
 from nnunet_dsd.distillation.encoder_teacher import describe_encoder_teacher, logged_encoder_dice
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.results import Evaluation
+from nnunet_dsd.steps.display import clock
+from nnunet_dsd.steps.step import Step
 
 PACKAGES = ("nnunetv2", "torch", "monai", "numpy", "SimpleITK")
 
@@ -80,7 +80,7 @@ def _training(settings: DemoSettings, folder: DemoFolder) -> str:
 
 def _commands(folder: DemoFolder, steps: Sequence[Step], seconds: Mapping[str, float]) -> tuple[str, ...]:
     exports = [f"export {name}={shlex.quote(value)}" for name, value in folder.environment.items()]
-    commands = [str(step.command) for step in steps if step.command is not None]
+    commands = [step.shell_line for step in steps if step.command]
     times = [(step.title, clock(seconds[step.name])) for step in steps]
     return (
         paragraph("What the demo ran after it had written the phantom; type the same for data of your own."),

@@ -2,67 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from nnunet_dsd.datasets.phantom import write_phantom_dataset
-from nnunet_dsd.demo.commands import Command
+from nnunet_dsd.demo.assessment import assess
 from nnunet_dsd.demo.folder import DemoFolder
 from nnunet_dsd.demo.settings import CONFIGURATION, DATASET_ID, PLANS, TEST_CASES, DemoSettings
+from nnunet_dsd.steps.step import Start, Step, Words
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")
 QUICK_PLANS = ("--preset", "trial", "--patch-size", "16", "40", "40")  # a small patch makes the demo shorter still
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step: a command, or work within this process.
-
-    Attributes:
-        name: short name, of the log and the marker.
-        title: what is shown.
-        parameters: what its outcome depends on, apart from the steps before it.
-        outputs: files that exist when it has finished.
-        owned: what is deleted before it starts afresh.
-        command: the command to run; None if `work` is called.
-        resume_flag: added to the command where one of `resume_from` exists.
-        work: what to call; None if `command` is run.
-        epochs: number of epochs the command will report, 0 if it reports none.
-    """
-
-    name: str
-    title: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    outputs: tuple[Path, ...]
-    owned: tuple[Path, ...]
-    command: Command | None = None
-    resume_flag: str = ""
-    resume_from: tuple[Path, ...] = ()
-    work: Callable[[], None] | None = None
-    epochs: int = 0
-
-    def command_to_continue(self) -> Command | None:
-        """Return the command that goes on where an earlier run of this step stopped, as far as it can."""
-        if self.command is None or not any(path.is_file() for path in self.resume_from):
-            return self.command
-        return replace(self.command, words=(*self.command.words, self.resume_flag))
-
-
-def nnunet_steps(settings: DemoSettings, folder: DemoFolder) -> tuple[Step, ...]:
-    """Return the steps from raw images to predictions; all but the first are commands a user could type."""
-    return (
+def demo_steps(settings: DemoSettings, folder: DemoFolder) -> tuple[Step, ...]:
+    """Return the steps of the demo; all but the first and last are commands a user could type."""
+    steps = (
         _phantom(settings, folder),
         _preprocess(folder),
         _plan(settings, folder),
         _train(settings, folder),
         _predict(settings, folder),
+        _evaluate(folder),
+    )
+    return tuple(
+        replace(step, log=folder.logs / f"{number:02d}_{step.name}.log") for number, step in enumerate(steps, start=1)
     )
 
 
 def _phantom(settings: DemoSettings, folder: DemoFolder) -> Step:
-    def work() -> None:
+    def work(start: Start) -> None:
         write_phantom_dataset(folder.raw, training_cases=settings.cases, test_cases=TEST_CASES, seed=settings.seed)
 
     return Step(
@@ -82,7 +50,7 @@ def _preprocess(folder: DemoFolder) -> Step:
         title="plan and preprocess",
         outputs=(folder.preprocessed / "nnUNetPlans.json",),
         owned=(folder.preprocessed,),
-        command=Command((*words.split(), "--verify_dataset_integrity")),
+        command=(*words.split(), "--verify_dataset_integrity"),
     )
 
 
@@ -91,12 +59,12 @@ def _plan(settings: DemoSettings, folder: DemoFolder) -> Step:
         f"nnunet-dsd plan -d {DATASET_ID} -c {CONFIGURATION} -o {PLANS} --epochs {settings.epochs} "
         f"--iterations-per-epoch {settings.iterations} --seed {settings.seed}"
     )
-    command = Command((*words.split(), *QUICK_PLANS))
+    command = (*words.split(), *QUICK_PLANS)
     path = folder.preprocessed / f"{PLANS}.json"
     return Step(
         name="plan",
         title="derive plans with a small budget",
-        parameters={"words": command.words},
+        parameters={"words": command},
         outputs=(path,),
         owned=(path,),
         command=command,
@@ -106,15 +74,19 @@ def _plan(settings: DemoSettings, folder: DemoFolder) -> Step:
 def _train(settings: DemoSettings, folder: DemoFolder) -> Step:
     fold = folder.fold(settings.trainer)
     words = f"nnUNetv2_train {DATASET_ID} {CONFIGURATION} 0 -tr {settings.trainer} -p {PLANS} -device {settings.device}"
+
+    def resuming() -> Words:
+        return ("--c",) if any((fold / name).is_file() for name in CHECKPOINTS) else ()
+
     return Step(
         name="train",
         title=f"train {settings.trainer}",
         parameters={"trainer": settings.trainer, "device": settings.device},
         outputs=(fold / "checkpoint_final.pth", fold / "validation" / "summary.json"),
         owned=(folder.results,),
-        command=Command(tuple(words.split())),
-        resume_flag="--c",
-        resume_from=tuple(fold / name for name in CHECKPOINTS),
+        command=tuple(words.split()),
+        resuming=resuming,
+        resumes=True,
         epochs=settings.epochs,
     )
 
@@ -131,5 +103,16 @@ def _predict(settings: DemoSettings, folder: DemoFolder) -> Step:
         parameters={"device": settings.device},
         outputs=tuple(folder.predictions / f"phantom_test_{index:03d}.nii.gz" for index in range(TEST_CASES)),
         owned=(folder.predictions,),
-        command=Command(("nnUNetv2_predict", *paths, *options.split())),
+        command=("nnUNetv2_predict", *paths, *options.split()),
+    )
+
+
+def _evaluate(folder: DemoFolder) -> Step:
+    outputs = (folder.scores_csv, folder.scores_json, folder.overlays, folder.scores_figure)
+    return Step(
+        name="evaluate",
+        title="evaluate: Dice, HD95, figures",
+        outputs=outputs,
+        owned=outputs,
+        work=lambda start: assess(folder),
     )

@@ -201,6 +201,7 @@ def test_a_missing_program_is_told_before_anything_is_trained(
     (workplace.root / "bin" / "nnunet-dsd").unlink()
     monkeypatch.setenv("PATH", f"{workplace.root / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr("sys.executable", "/nowhere/python")
+    monkeypatch.setattr("nnunet_dsd.steps.program.entry_points", lambda **_: ())
     assert ablate(workplace) == 1
     assert "the command nnunet-dsd is neither on the PATH nor beside" in capsys.readouterr().err
     assert workplace.calls() == []

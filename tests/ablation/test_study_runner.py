@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from study_workplace import StudyWorkplace, members_alive
 
-from nnunet_dsd.ablation.claims import claimed, is_claimed
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.files import take_lock
+from nnunet_dsd.steps.lock import claimed, is_claimed
 
 BASIC, DSD = "nnUNetTrainerBasic", "nnUNetTrainerDSD"
 PLANS = "trial_short_seed1"
@@ -221,7 +221,7 @@ def test_a_report_that_another_process_writes_is_left_to_it(
 def test_results_on_a_file_system_without_locks_end_the_study_with_an_error(
     workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nnunet_dsd.ablation.claims.take_lock", without_locks)
+    monkeypatch.setattr("nnunet_dsd.steps.lock.take_lock", without_locks)
     assert ablate(workplace) == 1
     assert workplace.calls() == []
     assert f"{workplace.fold(BASIC).parent} lies where files cannot be locked" in capsys.readouterr().err
@@ -242,7 +242,8 @@ def test_a_training_that_ends_well_without_its_files_is_a_failure(
 ) -> None:
     workplace.misbehave(BASIC, "lazy")
     assert ablate(workplace) == 1
-    assert "left no final checkpoint or no validation/summary.json" in capsys.readouterr().err
+    summary = workplace.fold(BASIC) / "validation" / "summary.json"
+    assert f"nnUNetv2_train ended without error but left no {summary}; see " in capsys.readouterr().err
 
 
 def test_a_missing_program_is_said(
@@ -250,6 +251,7 @@ def test_a_missing_program_is_said(
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr("sys.executable", str(workplace.root / "nowhere" / "python"))
+    monkeypatch.setattr("nnunet_dsd.steps.program.entry_points", lambda **_: ())
     assert ablate(workplace) == 1
     assert "nnUNetv2_train is neither on the PATH nor beside" in capsys.readouterr().err
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from study_workplace import StudyWorkplace
 
-from nnunet_dsd.ablation.claims import claimed
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.steps.lock import claimed
 
 
 @pytest.fixture

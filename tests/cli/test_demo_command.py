@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nnunet_dsd.demo.folder import DemoFolder
-from nnunet_dsd.demo.runner import read_marker
 from nnunet_dsd.evaluation.export import read_evaluation_json
+from nnunet_dsd.steps.markers import read_marker
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:

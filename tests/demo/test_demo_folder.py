@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from nnunet_dsd.common.errors import SetupError
-from nnunet_dsd.demo.folder import check_disk_space, open_demo_folder, remove
-from nnunet_dsd.demo.lock import locked, note_group
+from nnunet_dsd.demo.folder import check_disk_space, open_demo_folder
+from nnunet_dsd.demo.pipeline import run_demo
+from nnunet_dsd.demo.settings import DemoSettings
+from nnunet_dsd.steps.lock import claimed
+from nnunet_dsd.steps.markers import remove
 
 
 def test_a_new_and_an_empty_folder_become_the_demos_own(tmp_path: Path) -> None:
@@ -62,29 +69,34 @@ def test_removing_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
 def test_a_second_demo_in_the_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    with locked(tmp_path / ".lock"), pytest.raises(SetupError, match="Another demo is at work"):
-        locked(tmp_path / ".lock").__enter__()
-    with locked(tmp_path / ".lock"):
-        pass
+    folder = open_demo_folder(tmp_path / "demo")
+    with claimed(folder.lock) as claim:
+        assert claim is not None
+        with pytest.raises(SetupError, match="Another demo is at work"):
+            run_demo(DemoSettings(folder=folder.root), console=Console(file=io.StringIO()))
+    assert sorted(path.name for path in folder.root.iterdir()) == [".lock", ".nnunet-dsd-demo"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
-def test_workers_that_a_killed_demo_left_are_ended_before_the_next_one_starts(tmp_path: Path) -> None:
+def test_what_a_killed_demo_left_running_is_ended_before_the_next_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = open_demo_folder(tmp_path / "demo")
-    worker = "import time; time.sleep(60)"
-    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {worker!r}], close_fds=False); print(1)"
     demo = (
-        "import os; from functools import partial; from pathlib import Path; from nnunet_dsd.demo.lock import *\n"
-        "from nnunet_dsd.demo.processes import run_logged; import sys\n"
+        "import os, sys; from pathlib import Path; from nnunet_dsd.steps.lock import claimed\n"
+        "from nnunet_dsd.steps.program import run_logged\n"
         f"lock = Path({str(folder.lock)!r})\n"
-        f"with locked(lock): run_logged([sys.executable, '-c', {program!r}], log=lock.parent / 'log', "
-        "environment={}, on_line=lambda line: os.kill(os.getpid(), 9), on_start=partial(note_group, lock))"
+        "with claimed(lock) as claim: run_logged((sys.executable, '-c', 'import time; print(1, flush=True); "
+        "time.sleep(60)'), log=lock.parent / 'log', claim=claim, on_line=lambda line: os.kill(os.getpid(), 9))"
     )
     killed = subprocess.run([sys.executable, "-c", demo], check=False, stderr=subprocess.PIPE, text=True)
     assert killed.returncode == -9, killed.stderr
-    group = int(folder.lock.read_text().split()[1])
+    group = json.loads(folder.lock.read_text())["group"]
     os.killpg(group, 0)
-    with locked(folder.lock), pytest.raises(ProcessLookupError):
+    monkeypatch.setattr("nnunet_dsd.demo.pipeline.check_disk_space", partial(check_disk_space, needed_bytes=10**18))
+    with pytest.raises(SetupError, match="needs about"):
+        run_demo(DemoSettings(folder=folder.root), console=Console(file=io.StringIO()))
+    with pytest.raises(ProcessLookupError):
         wait_until_gone(group)
     assert folder.lock.read_text() == ""
 
@@ -93,14 +105,3 @@ def wait_until_gone(group: int) -> None:
     for _ in range(50):
         os.killpg(group, 0)
         time.sleep(0.1)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
-def test_programs_of_a_demo_that_is_alive_are_not_ended(tmp_path: Path) -> None:
-    with locked(tmp_path / ".lock"):
-        program = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
-        note_group(tmp_path / ".lock", program.pid)
-        with pytest.raises(SetupError, match="Another demo is at work"):
-            locked(tmp_path / ".lock").__enter__()
-        assert program.poll() is None
-        program.communicate(b"\n")

@@ -14,7 +14,7 @@ from nnunet_dsd.demo.assessment import assess, score_rows
 from nnunet_dsd.demo.folder import DemoFolder, open_demo_folder
 from nnunet_dsd.demo.report import write_report
 from nnunet_dsd.demo.settings import DemoSettings
-from nnunet_dsd.demo.steps import nnunet_steps
+from nnunet_dsd.demo.steps import demo_steps
 from nnunet_dsd.evaluation.export import read_evaluation_json
 from nnunet_dsd.evaluation.results import Evaluation, Score
 from nnunet_dsd.evaluation.structures import Structure
@@ -46,7 +46,7 @@ def test_assessment_scores_every_case(folder: DemoFolder) -> None:
 
 def test_report_holds_scores_pictures_and_commands_and_refers_to_nothing_outside(folder: DemoFolder) -> None:
     settings = DemoSettings(folder=folder.root)
-    steps = nnunet_steps(settings, folder)
+    steps = demo_steps(settings, folder)
     write_report(settings, folder, steps, {step.name: 61.0 for step in steps})
     html = folder.report.read_text(encoding="utf-8")
     assert html.count('src="data:image/png;base64,') == html.count("<img") == 2
@@ -55,7 +55,7 @@ def test_report_holds_scores_pictures_and_commands_and_refers_to_nothing_outside
     assert "0.667 ± 0.577" in html
     assert "nnUNetv2_train 990 3d_fullres 0 -tr nnUNetTrainerDSD" in html
     assert f"export nnUNet_results={folder.root}/nnUNet_results" in html
-    assert "5:05" in html
+    assert "6:06" in html
 
 
 @pytest.mark.parametrize(("dice", "words"), [("0.0", "encoder half of the method is inert"), ("0.41", "Dice of 0.410")])
@@ -65,7 +65,7 @@ def test_report_says_in_words_what_became_of_the_encoder_teacher(folder: DemoFol
     fold.mkdir(parents=True, exist_ok=True)
     line = f"2026-11-27 17:00:00.1: loss terms {{'output': 1.0, 'encoder_teacher_dice': {dice}}}\n"
     (fold / "training_log_2026_11_27_17_00_00.txt").write_text(line * 3)
-    steps = nnunet_steps(settings, folder)
+    steps = demo_steps(settings, folder)
     write_report(settings, folder, steps, {step.name: 61.0 for step in steps})
     assert words in folder.report.read_text(encoding="utf-8")
 

@@ -1,9 +1,9 @@
-"""One process at a time works on a run; others pass it over.
+"""One process at a time works on something; what a killed one left is told from what is alive.
 
-The lock is a file lock that the started program inherits. Where the study's process is killed, its training goes on
-and holds the lock until it ends. nnU-Net's augmentation workers can outlive a training that was killed; they are ended
-by the next process that wants the run. A process group's number is not given to others while it has members, so
-ending it is safe.
+The lock is a file lock that the started program inherits. Where this process is killed, its program goes on and holds
+the lock until it ends. nnU-Net's augmentation workers can outlive a training that was killed; they are ended by the
+next process that wants the lock. A process group's number is not given to others on its machine while it has members,
+so ending it there is safe; a group of another machine is never touched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Note:
-    """Who works on a run: the machine, its process, and the process group of the program that it runs."""
+    """Who holds a lock: the machine, its process, and the process group of the program that it runs."""
 
     host: str
     process: int
@@ -34,7 +34,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that this process works on.
+    """A lock that this process holds.
 
     Attributes:
         path: The lock file; holds a `Note`.
@@ -45,7 +45,7 @@ class Claim:
     descriptor: int
 
     def note(self, group: int | None = None) -> None:
-        """Write down who works on the run, for a process that finds the lock held."""
+        """Write down who holds the lock, for a process that finds it held."""
         note = Note(socket.gethostname(), os.getpid(), group)
         os.ftruncate(self.descriptor, 0)
         os.lseek(self.descriptor, 0, os.SEEK_SET)
@@ -53,8 +53,13 @@ class Claim:
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[Claim | None]:
-    """Yield the claim on a run, or None where another process works on it.
+def claimed(path: Path, *, end_program: bool = False) -> Iterator[Claim | None]:
+    """Yield the claim on what a lock stands for, or None where another process works on it.
+
+    Args:
+        path: The lock file.
+        end_program: Whether a program that a killed process of this machine left running is ended; otherwise it
+            goes on, and holds the lock.
 
     Raises:
         SetupError: if there are no locks where the file lies.
@@ -62,7 +67,7 @@ def claimed(path: Path) -> Iterator[Claim | None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not take_lock(descriptor, path) and not _freed(descriptor, path):
+        if not take_lock(descriptor, path) and not _freed(descriptor, path, end_program=end_program):
             yield None
             return
         claim = Claim(path, descriptor)
@@ -76,7 +81,7 @@ def claimed(path: Path) -> Iterator[Claim | None]:
 
 
 def is_claimed(path: Path) -> bool:
-    """Tell whether a run is being worked on, without touching its lock; on another machine: as far as is noted."""
+    """Tell whether a lock is held, without touching it; on another machine: as far as is noted."""
     noted = _noted(path)
     if noted is None:
         return False
@@ -85,10 +90,12 @@ def is_claimed(path: Path) -> bool:
     return _is_alive(noted.process) or (noted.group is not None and _is_alive(noted.group))
 
 
-def _freed(descriptor: int, path: Path) -> bool:
-    """End the workers that a killed training left, if that is what holds the lock; return whether it was taken."""
+def _freed(descriptor: int, path: Path, *, end_program: bool) -> bool:
+    """End what a killed process of this machine left, if that holds the lock; return whether the lock was taken."""
     noted = _noted(path)
-    if noted is None or noted.group is None or is_claimed(path):
+    if noted is None or noted.group is None or noted.host != socket.gethostname() or _is_alive(noted.process):
+        return False
+    if _is_alive(noted.group) and not end_program:
         return False
     with suppress(ProcessLookupError):
         os.killpg(noted.group, signal.SIGKILL)

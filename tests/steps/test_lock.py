@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from study_workplace import members_alive
 
-from nnunet_dsd.ablation import claims
-from nnunet_dsd.ablation.claims import claimed, is_claimed
+from nnunet_dsd.steps import lock as locks
+from nnunet_dsd.steps.lock import claimed, is_claimed
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Window
 HOLDER = """
 import subprocess, sys, time
 from pathlib import Path
-from nnunet_dsd.ablation.claims import claimed
+from nnunet_dsd.steps.lock import claimed
 with claimed(Path(sys.argv[1])) as claim:
     program = subprocess.Popen(
         [sys.executable, "-c", sys.argv[2]], start_new_session=True, pass_fds=(claim.descriptor,),
@@ -99,18 +100,76 @@ def test_workers_that_outlive_a_killed_training_are_ended(tmp_path: Path) -> Non
     assert not members_alive(program)
 
 
-def test_a_claim_of_another_machine_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ended(tmp_path: Path) -> int:
+    """The number of a process that has ended and is not given to another one."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def group() -> Iterator[int]:
+    """A process group of this machine that lives."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    yield process.pid
+    kill(process)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody holds every lock, as on a disk that is shared with another machine."""
+    monkeypatch.setattr(locks, "take_lock", lambda descriptor, path: False)
+    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.2)
+
+
+@pytest.mark.parametrize("end_program", [False, True])
+def test_a_claim_of_another_machine_is_believed_and_no_group_of_that_number_dies_here(
+    tmp_path: Path, ended: int, group: int, held: None, end_program: bool
+) -> None:
     lock = tmp_path / ".lock"
-    lock.write_text(json.dumps({"host": f"not-{socket.gethostname()}", "process": 1, "group": None}))
+    lock.write_text(json.dumps({"host": f"not-{socket.gethostname()}", "process": ended, "group": group}))
     assert is_claimed(lock)
-    monkeypatch.setattr(claims, "take_lock", lambda descriptor, path: False)
-    with claimed(lock) as claim:
+    with claimed(lock, end_program=end_program) as claim:
         assert claim is None
+    os.killpg(group, 0)
+
+
+def test_an_ended_process_of_this_machine_claims_nothing(tmp_path: Path, ended: int) -> None:
+    lock = tmp_path / ".lock"
+    lock.write_text(json.dumps({"host": socket.gethostname(), "process": ended, "group": None}))
+    assert not is_claimed(lock)
+
+
+@pytest.mark.parametrize("text", ["", "12\n13\n", "[1, 2]", '{"host": "x"}'])
+def test_a_held_lock_whose_note_cannot_be_read_is_left_alone(tmp_path: Path, held: None, text: str) -> None:
+    (tmp_path / ".lock").write_text(text)
+    with claimed(tmp_path / ".lock", end_program=True) as claim:
+        assert claim is None
+
+
+def test_a_program_that_outlives_its_killed_process_is_ended_where_that_is_asked_for(tmp_path: Path) -> None:
+    process, program = holder(tmp_path / ".lock")
+    kill(process)
+    with claimed(tmp_path / ".lock", end_program=True) as claim:
+        assert claim is not None
+    assert not members_alive(program)
+
+
+def test_a_program_of_a_living_process_is_never_ended(tmp_path: Path) -> None:
+    process, program = holder(tmp_path / ".lock")
+    try:
+        with claimed(tmp_path / ".lock", end_program=True) as claim:
+            assert claim is None
+        os.kill(program, 0)
+    finally:
+        os.killpg(program, signal.SIGKILL)
+        kill(process)
 
 
 def wait_until_ended(pid: int) -> None:
     for _ in range(100):
-        if not claims._is_alive(pid):
+        if not locks._is_alive(pid):
             return
         time.sleep(0.05)
     raise AssertionError(f"{pid} lives")

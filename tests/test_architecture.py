@@ -55,7 +55,7 @@ VIDEO = {
     "clips": {"data", "models", "settings"},
     "trainers": {"clips", "data", "distillation", "models", "predictions", "settings", "vocabulary"},
     "selection": {"analysis", "data", "models", "predictions", "trainers", "vocabulary"},
-    "study": {"data", "models", "predictions", "selection", "vocabulary"},
+    "study": {"clips", "data", "models", "predictions", "rendered", "selection", "settings", "trainers", "vocabulary"},
     "demo": {"analysis", "clips", "models", "rendered", "study"},
     "__init__": set(),
     "__main__": {"cli"},

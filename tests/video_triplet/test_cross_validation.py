@@ -12,7 +12,7 @@ from video_triplet.cli.main import main
 from video_triplet.models.model_file import load_model
 from video_triplet.predictions.file import load_predictions
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, find_configurations
-from video_triplet.study.steps import CommonOptions, last_of_each, plan_steps
+from video_triplet.study.cross_validation import CommonOptions, plan_steps
 from video_triplet.study.table import as_markdown
 
 RUNS = Path("runs")
@@ -48,8 +48,14 @@ def test_a_teacher_that_two_configurations_share_is_trained_once():
 
 
 def test_options_reach_those_they_are_meant_for():
-    settings = {"": ("--epochs", "9"), "teacher": ("--seed", "5"), "SwinTripletStudent": ("--seed", "6")}
-    steps = plan_steps(find_configurations(["SwinT+SelfD"]), [1], RUNS, CommonOptions(("--data", "d"), (), settings))
+    settings = {
+        "": {"--epochs": ("9",)},
+        "teacher": {"--seed": ("5",)},
+        "student": {"--seed": ("7",)},
+        "SwinTripletStudent": {"--seed": ("6",)},
+    }
+    options = CommonOptions({"--data": ("d",)}, {}, settings)
+    steps = plan_steps(find_configurations(["SwinT+SelfD"]), [1], RUNS, options)
     teacher, labels, student = (step.command for step in steps)
     assert teacher[-6:] == ("--data", "d", "--epochs", "9", "--seed", "5")
     assert "--epochs" not in labels
@@ -168,24 +174,18 @@ def test_files_of_different_trainers_are_no_folds(finished, rendered, capsys):
     assert "no folds of one cross-validation: SwinTripletStudent and SwinTripletTeacher" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("--epochs 2 --seed 1", "--epochs 2 --seed 1"),
-        ("--epochs 2 --seed 1 --epochs 3", "--seed 1 --epochs 3"),
-        ("--epochs=2 --lambda -1e-4 --epochs 3", "--lambda -1e-4 --epochs 3"),
-        ("--augmentation --no-augmentation --size 1 2", "--no-augmentation --size 1 2"),
-    ],
-)
-def test_a_command_holds_every_option_once_the_last_one(words, expected):
-    assert last_of_each(words.split()) == tuple(expected.split())
+def test_what_is_given_for_one_training_replaces_what_is_given_for_all():
+    every = {"--size": ("1", "2"), "--epochs": ("2",), "--sound-only": ()}
+    own = {"--size": ("3", "4"), "--seed": ("1",)}
+    assert words_of(every, own) == ("--epochs", "2", "--sound-only", "--size", "3", "4", "--seed", "1")
+    assert every["--size"] == ("1", "2")
 
 
 def test_settings_of_one_trainer_replace_those_of_all_in_its_command(tmp_path):
     settings = {
-        "": ("--epochs", "2", "--seed", "4"),
-        "teacher": ("--epochs", "3"),
-        "SwinTripletTeacher": ("--seed", "5"),
+        "": {"--epochs": ("2",), "--seed": ("4",)},
+        "teacher": {"--epochs": ("3",)},
+        "SwinTripletTeacher": {"--seed": ("5",)},
     }
     (step,) = plan_steps([CONFIGURATIONS["SwinT"]], [1], tmp_path, CommonOptions(settings=settings))
     assert step.command[-4:] == ("--epochs", "3", "--seed", "5")

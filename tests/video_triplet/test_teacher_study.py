@@ -38,18 +38,18 @@ def test_each_seed_has_a_teacher_a_choice_and_a_student_per_epoch_of_the_curve(s
     trains, choices = teacher_steps(study)[:2], teacher_steps(study)[2:]
     assert [option(step, "--seed") for step in trains] == ["1", "2"]
     assert all(option(step, "--keep-epochs") == "all" and option(step, "--epochs") == "4" for step in trains)
-    assert [step.command[1].rsplit("seed_", 1)[1] for step in choices] == ["1", "2"]
-    students = [step for step in curve_steps(study) if step.command[0] == "train"]
+    assert [step.command[2].rsplit("seed_", 1)[1] for step in choices] == ["1", "2"]
+    students = [step for step in curve_steps(study) if step.command[1] == "train"]
     assert [option(step, "--seed") for step in students] == ["101", "101", "102", "102"]
     assert all(option(step, "--choose-epoch") == "last" for step in students)
-    labels = [step for step in curve_steps(study) if step.command[0] == "soft-labels"]
-    assert [step.command[1].endswith(f"epoch_00{epoch}.pt") for step, epoch in zip(labels, "1414", strict=True)]
+    labels = [step for step in curve_steps(study) if step.command[1] == "soft-labels"]
+    assert [step.command[2].endswith(f"epoch_00{epoch}.pt") for step, epoch in zip(labels, "1414", strict=True)]
     assert len(strategy_steps(study, [(2, "IESE")])) == 2
 
 
 def test_the_control_is_a_student_but_for_its_labels(study):
     control = control_steps(study)[0]
-    student = next(step for step in curve_steps(study) if step.command[0] == "train")
+    student = next(step for step in curve_steps(study) if step.command[1] == "train")
     labels = student.command.index("--soft-labels")
     same = [*student.command[:labels], *student.command[labels + 2 :]]
     differing = [pair for pair in zip(control.command, same, strict=True) if pair[0] != pair[1]]
@@ -61,7 +61,7 @@ def test_the_control_is_a_student_but_for_its_labels(study):
 def test_every_command_of_the_study_can_be_parsed(study):
     steps = [*teacher_steps(study), *control_steps(study), *curve_steps(study), *strategy_steps(study, [(1, "IEE")])]
     for step in steps:
-        build_parser().parse_args(list(step.command))
+        build_parser().parse_args(list(step.command[1:]))
 
 
 def choice(*members):
@@ -176,10 +176,10 @@ def test_a_study_on_the_test_fold_is_refused_at_once(rendered, tmp_path, capsys)
 
 
 def test_another_data_set_does_not_go_on_with_a_study(rendered, tmp_path, capsys, monkeypatch):
-    from video_triplet.cli import study_teachers_command
     from video_triplet.rendered.triplets import render_dataset
+    from video_triplet.study import teacher_study_run
 
-    monkeypatch.setattr(study_teachers_command, "run_steps", lambda *_: pytest.fail("ran"))
+    monkeypatch.setattr(teacher_study_run, "run_all", lambda *_: pytest.fail("ran"))
     render_dataset(tmp_path / "other", videos=4, frames=16, size=(64, 48), seed=9)
     command = ["study-teachers", "-o", str(tmp_path / "out"), "--split", "k-fold", "--folds", "2", "--workers", "0"]
     command += ["--validation-videos", "1"]

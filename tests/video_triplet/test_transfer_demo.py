@@ -8,8 +8,8 @@ import math
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError, SetupError
+from nnunet_dsd.steps.folder import claim_folder
 from video_triplet.cli.main import build_parser, main
-from video_triplet.demo.pipeline import claim_folder
 from video_triplet.demo.transfer import MARKER, TransferFolder, TransferSettings, commands
 from video_triplet.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
 

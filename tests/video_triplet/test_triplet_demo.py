@@ -1,8 +1,10 @@
 """`video-triplet demo`: the whole of it at the smallest size, going on, and what is refused."""
 
 import dataclasses
+import io
 
 import pytest
+from rich.console import Console
 
 from nnunet_dsd.common.errors import SettingsError, SetupError
 from video_triplet.cli.main import main
@@ -15,9 +17,10 @@ SMALLEST = DemoSettings(videos=4, frames=16, teacher_epochs=1, student_epochs=1)
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """A finished demo and the commands it said."""
-    folder, said = tmp_path_factory.mktemp("demo") / "demo", []
-    run_demo(folder, SMALLEST, call=main, say=said.append)
-    return DemoFolder(folder), said
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    console = Console(file=io.StringIO(), width=400)
+    run_demo(folder, SMALLEST, main, console=console)
+    return DemoFolder(folder), console.file.getvalue().splitlines()
 
 
 def test_the_report_has_scores_figures_and_commands(demo):
@@ -41,7 +44,7 @@ def test_predictions_and_an_annotated_video_are_there(demo):
 def test_a_second_run_trains_nothing_again(demo, capsys):
     models = {path: path.stat().st_mtime_ns for path in demo[0].runs.rglob("*.pt")}
     assert len(models) >= 16
-    run_demo(demo[0].root, SMALLEST, call=main, say=lambda text: None)
+    run_demo(demo[0].root, SMALLEST, main)
     assert {path: path.stat().st_mtime_ns for path in demo[0].runs.rglob("*.pt")} == models
 
 
@@ -66,7 +69,7 @@ def test_a_step_that_fails_stops_the_demo_with_its_name(tmp_path):
     render_dataset(tmp_path / "data", videos=4, frames=16, seed=1)
     next((tmp_path / "data" / "data" / "VID02").glob("*.png")).write_bytes(b"broken")
     with pytest.raises(SetupError, match="`video-triplet check` failed"):
-        run_demo(tmp_path, SMALLEST, call=main, say=lambda text: None)
+        run_demo(tmp_path, SMALLEST, main)
 
 
 def test_a_demo_that_is_too_small_to_run_is_refused_before_it_starts(tmp_path):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.declared_settings import add_setting_options, given_options
-from nnunet_dsd.common.errors import SettingsError, SetupError
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import listed, nearest
 from video_triplet.cli.data_options import (
     DEFAULT_FOLDER,
@@ -22,18 +19,20 @@ from video_triplet.cli.data_options import (
     read_splits,
     refuse_missing_data,
 )
+from video_triplet.cli.step_options import (
+    MACHINE_OPTIONS,
+    SPLIT_OPTIONS,
+    as_options,
+    data_options,
+    setting_options,
+    step_caller,
+)
 from video_triplet.settings import TripletSettings
-from video_triplet.study.configurations import CONFIGURATIONS, Configuration, find_configurations
-from video_triplet.study.steps import CommonOptions, Step, plan_steps, predictions_file
-
-if TYPE_CHECKING:
-    from video_triplet.data.split import Split
-    from video_triplet.data.videos import TripletDataset
+from video_triplet.study.configurations import CONFIGURATIONS, find_configurations
+from video_triplet.study.cross_validation import CommonOptions, make_table, plan_steps
+from video_triplet.study.steps import Options, run_all
 
 SUMMARY = "run teacher, soft labels, student and ensemble for all folds, and print the paper's Table 1"
-DATA_OPTIONS = ("data", "phases", "cache")
-SPLIT_OPTIONS = ("split", "protocol", "folds", "validation_videos", "split_seed")
-MACHINE_OPTIONS = ("accelerator", "devices", "nodes", "precision", "workers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,9 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             ],
             source="cross-validate",
         )
-    for number, step in enumerate(steps, start=1):
-        print(f"[{number}/{len(steps)}] {step.title}", flush=True)
-        run_step(step, in_process=arguments.devices * arguments.nodes == 1)
+    run_all(steps, step_caller(arguments))
     print(make_table(configurations, chosen, arguments.output, dataset, splits=splits))
     return 0
 
@@ -101,72 +98,22 @@ def choose_folds(folds: Sequence[int], wanted: Sequence[int] | None) -> list[int
     return [fold for fold in folds if not wanted or fold in wanted]
 
 
-def run_step(step: Step, *, in_process: bool) -> None:
-    """Run one step; a training on several devices gets a process of its own, since Lightning starts it again on each.
-
-    Raises:
-        SetupError: if it failed; what is finished stays.
-    """
-    from video_triplet.cli.main import main
-
-    if in_process:
-        status = main(step.command)
-    else:
-        status = subprocess.run([sys.executable, "-m", "video_triplet", *step.command], check=False).returncode
-    if status:
-        raise SetupError(f"{step.title} failed; what was finished stays, and the same command goes on from here")
-
-
-def make_table(
-    configurations: Sequence[Configuration],
-    chosen: Sequence[int],
-    runs: Path,
-    dataset: TripletDataset,
-    *,
-    splits: Sequence[Split],
-) -> str:
-    """Score every configuration on its test videos, write the table beside the runs and return it as text."""
-    from video_triplet.predictions.file import load_predictions
-    from video_triplet.predictions.metrics import evaluate_dataset
-    from video_triplet.study.table import as_markdown, summarise, write_table
-
-    rows = []
-    for configuration in configurations:
-        files = [predictions_file(configuration, fold, runs) for fold in chosen]
-        # every step has refused or left out the frames that cannot be read; what is left is predicted
-        scored = [evaluate_dataset(load_predictions(path), dataset, predicted_only=True) for path in files]
-        rows.append(summarise(configuration.name, scored))
-    write_table(rows, runs, folds=len(splits), split=splits[0].name)
-    return as_markdown(rows, folds=len(splits), split=splits[0].name)
-
-
 def common_options(arguments: argparse.Namespace) -> CommonOptions:
     """Return the options of this command as options of its steps.
 
     Raises:
         SettingsError: if `--set` is not understood.
     """
-    data = as_options(arguments, DATA_OPTIONS) + (("--sound-only",) if arguments.sound_only else ())
-    training = data + as_options(arguments, SPLIT_OPTIONS) + as_options(arguments, MACHINE_OPTIONS)
-    device = ("--device", "cpu") if arguments.accelerator == "cpu" else ()
+    data = data_options(arguments)
+    training = {**data, **as_options(arguments, SPLIT_OPTIONS), **as_options(arguments, MACHINE_OPTIONS)}
+    device: Options = {"--device": ("cpu",)} if arguments.accelerator == "cpu" else {}
     settings = {"": setting_options(given_options(arguments, TripletSettings))}
     if arguments.authors_code:
-        settings |= {role: ("--preset", f"authors-code-{role}") for role in ("teacher", "student")}
+        settings |= {role: {"--preset": (f"authors-code-{role}",)} for role in ("teacher", "student")}
     for text in arguments.set:
         who, name, value = read_assignment(text)
-        settings[who] = (*settings.get(who, ()), f"--{name.replace('_', '-')}", value)
-    return CommonOptions(training, (*data, "--workers", str(arguments.workers), *device), settings)
-
-
-def as_options(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[str, ...]:
-    """Return some arguments as command-line options; those that were not given are left out."""
-    values = {name: getattr(arguments, name) for name in names}
-    return setting_options({name: value for name, value in values.items() if value is not None})
-
-
-def setting_options(values: dict[str, object]) -> tuple[str, ...]:
-    """Return values as command-line options."""
-    return tuple(text for name, value in values.items() for text in (f"--{name.replace('_', '-')}", str(value)))
+        settings[who] = {**settings.get(who, {}), **setting_options({name: value})}
+    return CommonOptions(training, {**data, "--workers": (str(arguments.workers),), **device}, settings)
 
 
 def read_assignment(text: str) -> tuple[str, str, str]:

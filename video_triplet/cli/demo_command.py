@@ -35,6 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
         student_epochs=arguments.student_epochs,
         seed=arguments.seed,
     )
-    report = run_demo(arguments.output, settings, call=main, restart=arguments.restart)
+    report = run_demo(arguments.output, settings, main, restart=arguments.restart)
     print(f"\nreport: {report.resolve()}")
     return 0

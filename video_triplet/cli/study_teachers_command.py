@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.declared_settings import add_setting_options, below_lowest, given_options
-from nnunet_dsd.common.errors import SettingsError, SetupError
-from nnunet_dsd.common.files import require_writable, write_json
-from video_triplet.cli.cross_validate_command import (
-    DATA_OPTIONS,
-    MACHINE_OPTIONS,
-    SPLIT_OPTIONS,
-    as_options,
-    run_step,
-    setting_options,
-)
+from nnunet_dsd.common.errors import SettingsError
+from nnunet_dsd.common.files import require_writable
 from video_triplet.cli.data_options import (
     add_data_options,
     add_machine_options,
@@ -30,20 +20,25 @@ from video_triplet.cli.data_options import (
     refuse_missing_data,
 )
 from video_triplet.cli.select_teacher_command import DEFAULT_CRITERION
+from video_triplet.cli.step_options import (
+    MACHINE_OPTIONS,
+    SPLIT_OPTIONS,
+    as_options,
+    data_options,
+    setting_options,
+    step_caller,
+)
 from video_triplet.demo.pipeline import IMAGE_SIZE
 from video_triplet.models.kept_epochs import read_epochs
 from video_triplet.settings import TripletSettings
-from video_triplet.study.steps import Step
-from video_triplet.study.teacher_study import TeacherStudy, control_steps, curve_steps, strategy_steps, teacher_steps
+from video_triplet.study.teacher_study import TeacherStudy
 from video_triplet.trainers.catalog import require_video_trainer
 
 if TYPE_CHECKING:
-    from video_triplet.predictions.file import Predictions
-    from video_triplet.selection.epoch_predictions import Reading
+    from video_triplet.study.teacher_study_run import StudyData
 
 SUMMARY = "train teachers and a student per epoch and strategy, and show whose student is best"
 STRATEGIES = ("last", "best-mAP", "best-mAP-ensemble", "IT", "IEE", "IESE")
-MARKER = "study.json"
 # What a rendered data set is learned with; a user's own data takes the trainers' defaults.
 RENDERED_NETWORK = {
     "backbone": "swin_tiny_patch4_window7_224",
@@ -90,31 +85,23 @@ def run(arguments: argparse.Namespace) -> int:
         require_video_trainer(trainer, "triplets")
     refuse_missing_data(arguments)
     refuse_impossible_numbers(arguments)
-    from video_triplet.study.teacher_study_results import choices_of_their_own, collect, write_results
+    from video_triplet.study.teacher_study_run import before_the_choices, run_teacher_study
 
     require_writable(arguments.output)
     if rendered:
         use_rendered_data(arguments)
     study = read_study(arguments)
     refuse_impossible_trainers(study)
-    if not arguments.print:
-        claim(arguments.output, arguments, rendered=rendered)
     if arguments.print:
         for step in before_the_choices(study):
             print(step.shell_line)
         print("# then one student per choice that is not on the curve")
         return 0
-    run_steps(before_the_choices(study), arguments)
-    run_steps(strategy_steps(study, choices_of_their_own(study)), arguments)
-    reading, truth = read_frames(study, arguments, rendered=rendered)
-    print(write_results(study, collect(study, reading, truth), criterion=arguments.criterion))
+    data = study_data(arguments, rendered=rendered)
+    size = given_options(arguments, TripletSettings).get("image_size")
+    print(run_teacher_study(study, data, describe(arguments), step_caller(arguments), image_size=size))
     print(f"figure: {study.folder / 'study.png'}; every student: {study.folder / 'results.csv'}")
     return 0
-
-
-def before_the_choices(study: TeacherStudy) -> list[Step]:
-    """Return the steps that do not depend on what is chosen."""
-    return [*teacher_steps(study), *control_steps(study), *curve_steps(study)]
 
 
 def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
@@ -163,11 +150,9 @@ def read_study(arguments: argparse.Namespace) -> TeacherStudy:
     """Return the study that the options describe."""
     from video_triplet.selection.sweep import student_of
 
-    sound = ("--sound-only",) if arguments.sound_only else ()
-    data = as_options(arguments, DATA_OPTIONS) + sound
-    machine = as_options(arguments, MACHINE_OPTIONS)
+    data, machine = data_options(arguments), as_options(arguments, MACHINE_OPTIONS)
     settings = given_options(arguments, TripletSettings)
-    training = (*data, *as_options(arguments, SPLIT_OPTIONS), *machine, "-f", str(arguments.fold))
+    split = {**as_options(arguments, SPLIT_OPTIONS), "-f": (str(arguments.fold),)}
     student = arguments.student or student_of(arguments.teacher)
     return TeacherStudy(
         folder=arguments.output,
@@ -176,16 +161,18 @@ def read_study(arguments: argparse.Namespace) -> TeacherStudy:
         seeds=tuple(arguments.seeds),
         curve=read_epochs(arguments.curve, arguments.teacher_epochs, source="--curve"),
         strategies=tuple(dict.fromkeys(arguments.strategies)),
-        training=(*training, *setting_options(settings)),
+        training={**data, **split, **machine, **setting_options(settings)},
         of_role={
-            "teacher": ("--epochs", str(arguments.teacher_epochs)),
-            "student": ("--epochs", str(arguments.student_epochs)),
+            "teacher": {"--epochs": (str(arguments.teacher_epochs),)},
+            "student": {"--epochs": (str(arguments.student_epochs),)},
         },
         data=data,
-        selection=(
-            *("--criterion", arguments.criterion, "--student", student),
-            *("--sweep-folder", str(arguments.output / "sweep"), *machine),
-        ),
+        selection={
+            "--criterion": (arguments.criterion,),
+            "--student": (student,),
+            "--sweep-folder": (str(arguments.output / "sweep"),),
+            **machine,
+        },
         workers=arguments.workers,
     )
 
@@ -205,121 +192,31 @@ def refuse_impossible_trainers(study: TeacherStudy) -> None:
         raise SettingsError(wrong, source="study-teachers")
 
 
-def claim(folder: Path, arguments: argparse.Namespace, *, rendered: bool) -> None:
-    """Open or render the data set, check the split, and remember what the study is.
-
-    Raises:
-        SetupError: if the folder holds something that is no study.
-        SettingsError: if it holds another study, also one of other labels or images.
-    """
-    path = folder / MARKER
-    if folder.is_dir() and any(folder.iterdir()) and not path.is_file():
-        raise SetupError(f"{folder} holds something that is no study of teachers; choose another folder with -o")
-    content = {
-        name: str(value)
-        for name, value in sorted(vars(arguments).items())
-        if name not in ("run", "subcommand", "print", "output", "workers", "data", "cache")
-    }
-    there = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    refuse_another_study(folder, there, content)
-    if rendered:
-        refuse_impossible_rendering(arguments)
-        write_json(path, {**(there or {}), **content})
-        render(arguments)
-    content |= check_data(arguments)
-    refuse_another_study(folder, there, content)
-    write_json(path, content)
+def describe(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what must not change when a study goes on."""
+    free = ("run", "subcommand", "print", "output", "workers", "data", "cache")
+    return {name: str(value) for name, value in sorted(vars(arguments).items()) if name not in free}
 
 
-def refuse_another_study(folder: Path, there: dict[str, str] | None, content: dict[str, str]) -> None:
-    """Refuse a folder that was begun as another study.
+def study_data(arguments: argparse.Namespace, *, rendered: bool) -> StudyData:
+    """Return where the frames come from."""
+    from video_triplet.study.teacher_study_run import Rendering, StudyData
 
-    Raises:
-        SettingsError: with everything that differs.
-    """
-    changed = [
-        f"{name} was {there[name]}, now {value}"
-        for name, value in content.items()
-        if there is not None and name in there and there[name] != value
-    ]
-    if changed:
-        raise SettingsError(changed, source=f"{folder}, which holds another study (choose another folder)")
-
-
-def check_data(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return hashes of labels and images of the fold's videos.
-
-    Raises:
-        LeakError: if the validation videos are the test videos, so that a choice would look at what is reported.
-        DataError: if there is no such fold.
-    """
-    from video_triplet.data.provenance import LeakError
-    from video_triplet.trainers.experiment import labels_hash
-
-    dataset, source = read_dataset(arguments, given_options(arguments, TripletSettings).get("image_size"))
-    split = find_fold(read_splits(arguments, dataset), arguments.fold)
-    if set(split.validation) & set(split.test):
-        raise LeakError(
-            f"the protocol {split.protocol!r} validates on the test videos: teachers would be chosen on what is "
-            "reported; take the protocol 'inner'"
-        )
-    names = [*split.training, *split.validation, *split.test]
-    return {"labels": labels_hash(dataset.subset(names)), "images": source.fingerprint(names)}
-
-
-def refuse_impossible_rendering(arguments: argparse.Namespace) -> None:
-    """Refuse numbers that nothing can be rendered with.
-
-    Raises:
-        SettingsError: with all of them.
-    """
-    lowest = {"videos": 2, "frames": 8, "data_seed": 0, "ambiguity": 0}
-    problems = below_lowest(arguments, lowest, as_options=True)
-    if arguments.ambiguity > 1:
-        problems.append(f"--ambiguity is {arguments.ambiguity}, it is a fraction, at most 1")
-    if problems:
-        raise SettingsError(problems, source="study-teachers")
-
-
-def render(arguments: argparse.Namespace) -> None:
-    """Render the data set and its cache, unless they are there."""
-    from video_triplet.cli.main import main
-    from video_triplet.rendered.triplets import render_dataset
-
-    if not arguments.data.is_dir():
-        print(f"render {counted(arguments.videos, 'video')} of {counted(arguments.frames, 'frame')}", flush=True)
-        render_dataset(
-            arguments.data,
+    rendering = (
+        Rendering(
+            data=arguments.data,
+            cache=arguments.cache,
             videos=arguments.videos,
             frames=arguments.frames,
             seed=arguments.data_seed,
             ambiguity=arguments.ambiguity,
+            image_size=int(given_options(arguments, TripletSettings)["image_size"]),
         )
-    size = str(given_options(arguments, TripletSettings)["image_size"])
-    if main(["prepare", str(arguments.data), "-o", str(arguments.cache), "--size", size, "--workers", "1"]):
-        raise SettingsError(["the frames could not be prepared"], source="study-teachers")
-
-
-def run_steps(steps: Sequence[Step], arguments: argparse.Namespace) -> None:
-    """Run every step that has not written its files; each goes on where it was killed."""
-    for number, step in enumerate(steps, start=1):
-        if all(path.is_file() for path in step.outputs):
-            continue
-        print(f"[{number}/{len(steps)}] {step.title}", flush=True)
-        run_step(step, in_process=arguments.devices * arguments.nodes == 1)
-
-
-def read_frames(
-    study: TeacherStudy, arguments: argparse.Namespace, *, rendered: bool
-) -> tuple[Reading, Predictions | None]:
-    """Open the data set for scoring; with it, of a rendered one, the true probabilities."""
-    from video_triplet.predictions.file import load_predictions
-    from video_triplet.rendered.triplets import TRUTH_FILE
-    from video_triplet.selection.epoch_predictions import Reading
-    from video_triplet.selection.teachers import read_teacher
-
-    teacher = read_teacher(study.teacher_run(study.seeds[0]))
-    dataset, source = read_dataset(arguments, teacher.settings["image_size"])
-    device = "cpu" if arguments.accelerator == "cpu" else None
-    truth = load_predictions(arguments.data / TRUTH_FILE) if rendered else None
-    return Reading(dataset, source, device, workers=arguments.workers), truth
+        if rendered
+        else None
+    )
+    return StudyData(
+        read=lambda size: read_dataset(arguments, size),
+        split=lambda dataset: find_fold(read_splits(arguments, dataset), arguments.fold),
+        rendering=rendering,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,23 +18,13 @@ from video_triplet.cli.clip_options import (
     read_clips,
 )
 from video_triplet.cli.data_options import add_machine_options, read_machine
-from video_triplet.clips.settings import CLIP_PRESETS, ClipSettings
-from video_triplet.settings import find_preset
-from video_triplet.study.transfer_study import (
-    DATA_SETS,
-    ENCODERS,
-    LAMBDAS,
-    Cell,
-    cells,
-    read_lambdas,
-    summarise,
-    write_table,
-)
+from video_triplet.clips.settings import ClipSettings
+from video_triplet.study.transfer_study import DATA_SETS, ENCODERS, LAMBDAS, read_lambdas
 
 if TYPE_CHECKING:
     from video_triplet.clips.sources import ClipSource
     from video_triplet.clips.videos import ClipDataset
-    from video_triplet.trainers.clip_experiment import ClipExperiment
+    from video_triplet.study.transfer_study_run import TransferStudy
     from video_triplet.trainers.run import Machine
 
 SUMMARY = "the fine-tuning paper's tables: train and test what there is data and weights for, mark the rest"
@@ -74,19 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     lambdas, seeds, machine = read_lambdas(arguments.lambdas), read_seeds(arguments.seeds), read_machine(arguments)
     refuse_impossible_requests(given, machine)
     require_writable(arguments.output)
-    setup = {"split": 1, "protocol": arguments.protocol, **given}
-    text = write_rows_of(arguments.output, lambdas, seeds, setup)
-    for layout in DATA_SETS:
-        wanted = [cell for cell in cells(lambdas) if cell.layout == layout and is_wanted(arguments, cell, lambdas)]
-        if not wanted:
-            continue
-        dataset, source = read_layout(arguments, layout)
-        for cell in wanted:
-            for seed in seeds:
-                experiment = experiment_of(arguments, cell, seed, given, dataset, source)
-                run_cell(experiment, cell.folder(arguments.output, seed), machine)
-                text = write_rows_of(arguments.output, lambdas, seeds, setup)
-    print(text)
+    from video_triplet.study.transfer_study_run import run_transfer_study
+
+    print(run_transfer_study(study_of(arguments, given, lambdas, seeds, machine)))
     say_what_is_missing(arguments)
     print(f"tables: {arguments.output / 'table.md'}")
     return 0
@@ -121,15 +102,31 @@ def say_what_is_missing(arguments: argparse.Namespace) -> None:
             print(f"{name} is not run: no --{encoder}-weights (the word none trains it from scratch)")
 
 
-def write_rows_of(study: Path, lambdas: tuple[float, ...], seeds: tuple[int, ...], setup: Mapping[str, Any]) -> str:
-    """Write the table of what there is so far and return it."""
-    return write_table(study, [summarise(cell, study, seeds) for cell in cells(lambdas)], setup)
+def study_of(
+    arguments: argparse.Namespace,
+    given: Mapping[str, Any],
+    lambdas: tuple[float, ...],
+    seeds: tuple[int, ...],
+    machine: Machine,
+) -> TransferStudy:
+    """Return the study that the options describe."""
+    from video_triplet.study.transfer_study_run import TransferStudy
 
-
-def is_wanted(arguments: argparse.Namespace, cell: Cell, lambdas: tuple[float, ...]) -> bool:
-    """Return whether a cell was asked for and its data and weights were given."""
-    at_hand = getattr(arguments, cell.layout) is not None and getattr(arguments, f"{cell.encoder}_weights") is not None
-    return at_hand and cell.lambda_ in lambdas
+    weights = {encoder: getattr(arguments, f"{encoder}_weights") for encoder in ENCODERS}
+    return TransferStudy(
+        folder=arguments.output,
+        lambdas=lambdas,
+        seeds=seeds,
+        weights={encoder: path for encoder, path in weights.items() if path is not None},
+        data={
+            layout: partial(read_layout, arguments, layout)
+            for layout in DATA_SETS
+            if getattr(arguments, layout) is not None
+        },
+        validation_fraction=0.0 if arguments.protocol == "last" else USUAL_FRACTION,
+        settings=given,
+        machine=machine,
+    )
 
 
 def refuse_impossible_requests(given: Mapping[str, Any], machine: Machine) -> None:
@@ -170,39 +167,3 @@ def read_layout(arguments: argparse.Namespace, layout: str) -> tuple[ClipDataset
     if dataset.layout != layout:
         raise DataError(f"--{layout} {folder} has the layout of {dataset.layout}; give it as --{dataset.layout}")
     return dataset, source
-
-
-def experiment_of(
-    arguments: argparse.Namespace,
-    cell: Cell,
-    seed: int,
-    given: Mapping[str, Any],
-    dataset: ClipDataset,
-    source: ClipSource,
-) -> ClipExperiment:
-    """Return the training of one cell: the paper's preset, what was given beyond it, and the cell's lambda."""
-    from video_triplet.clips.splits import official_split
-    from video_triplet.trainers.clip_experiment import ClipExperiment, find_clip_trainer
-
-    last = arguments.protocol == "last"
-    preset = find_preset(f"paper-{cell.encoder}{'-last' if last else ''}", CLIP_PRESETS)
-    own = {"weights": getattr(arguments, f"{cell.encoder}_weights"), "epoch_lambda": cell.lambda_, "seed": seed}
-    settings = find_clip_trainer(cell.trainer).read_settings({**preset, **given, **own})
-    split = official_split(dataset, 1, validation_fraction=0.0 if last else USUAL_FRACTION)
-    return ClipExperiment(cell.trainer, settings, dataset, split, source)
-
-
-def run_cell(experiment: ClipExperiment, folder: Path, machine: Machine) -> None:
-    """Train and test, or leave what is done; a folder of another training is refused."""
-    from video_triplet.clips.model_file import load_clip_model
-    from video_triplet.clips.testing import run_test, write_test
-    from video_triplet.trainers.run import train
-
-    print(f"{folder.name}:", flush=True)
-    model = train(experiment, folder, machine)
-    if (folder / "test" / "confusion.png").is_file():  # written last
-        return
-    loaded = load_clip_model(model, device="cpu" if machine.accelerator == "cpu" else None)
-    videos = experiment.dataset.subset(experiment.split.test)
-    test = run_test(loaded, experiment.dataset, videos, experiment.source, workers=machine.workers)
-    write_test(folder / "test", test)

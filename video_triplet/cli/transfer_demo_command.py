@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     given: dict[str, Any] = {
         name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if v is not None
     }
-    report = run_transfer_demo(arguments.output, TransferSettings(**given), call=main, restart=arguments.restart)
+    report = run_transfer_demo(arguments.output, TransferSettings(**given), main, restart=arguments.restart)
     print((arguments.output / "table.md").read_text(encoding="utf-8"))
     print(f"report: {report.resolve()}")
     return 0

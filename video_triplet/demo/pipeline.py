@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import shlex
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from rich.console import Console
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.declared_settings import below_lowest
-from nnunet_dsd.common.errors import SettingsError, SetupError
+from nnunet_dsd.common.errors import SettingsError
+from nnunet_dsd.steps.folder import claim_folder
+from nnunet_dsd.steps.step import Start, Step, Words
 from video_triplet.models.run_files import MODEL_FILE, SOFT_LABELS_FILE
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, Configuration, find_configurations
-from video_triplet.study.steps import predictions_file, run_folder
+from video_triplet.study.cross_validation import predictions_file, run_folder
+from video_triplet.study.steps import Call, command_step, run_all
 
-Call = Callable[[Sequence[str]], int]
 MARKER = "video-triplet-demo.json"
 IMAGE_SIZE = 64
 TINY = {"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "window_size": 4}
@@ -80,16 +80,16 @@ class DemoFolder:
 
 
 def run_demo(
-    root: Path, settings: DemoSettings, *, call: Call, restart: bool = False, say: Callable[[str], None] = print
+    root: Path, settings: DemoSettings, call: Call, *, restart: bool = False, console: Console | None = None
 ) -> Path:
     """Run every step that is not finished, and return the report.
 
     Args:
         root: Folder of the demo; made if it is not there.
         settings: How large it is.
-        call: Runs the arguments of a command of `video-triplet` and returns its exit status.
+        call: Runs the commands.
         restart: Whether to delete what an earlier run of the demo left there.
-        say: Gets each command before it runs.
+        console: Where the steps are shown.
 
     Raises:
         SetupError: if the folder holds something else, a demo of other settings, or a step fails.
@@ -98,14 +98,9 @@ def run_demo(
 
     folder, start = DemoFolder(root), time.perf_counter()
     claim(root, settings, restart=restart)
-    if not folder.data.is_dir():
-        from video_triplet.rendered.triplets import render_dataset
-
-        say(f"render {counted(settings.videos, 'video')} of {counted(settings.frames, 'frame')}")
-        render_dataset(folder.data, videos=settings.videos, frames=settings.frames, seed=settings.seed)
-    for command in commands(folder, settings):
-        run_command(command, call, say)
-    write_report(folder, settings, seconds=time.perf_counter() - start)
+    steps = demo_steps(folder, settings)
+    run_all(steps, call, console=console, shows_commands=True)
+    write_report(folder, settings, steps, seconds=time.perf_counter() - start)
     return folder.report
 
 
@@ -124,32 +119,21 @@ def claim(root: Path, settings: DemoSettings, *, restart: bool) -> None:
     claim_folder(root, MARKER, vars(settings), restart=restart)
 
 
-def claim_folder(root: Path, marker_name: str, settings: Mapping[str, Any], *, restart: bool) -> None:
-    """Mark a folder as that of a demo with these settings, or refuse it.
+def demo_steps(folder: DemoFolder, settings: DemoSettings) -> list[Step]:
+    """Return the rendering and a command for each step after it."""
 
-    Args:
-        root: The folder; made if it is not there.
-        marker_name: Of the file that says whose it is.
-        settings: What JSON can hold; tuples are lists there.
-        restart: Whether to delete what an earlier run of the same demo left there.
+    def render(start: Start) -> None:
+        from video_triplet.rendered.triplets import render_dataset
 
-    Raises:
-        SetupError: if it holds something else, or a demo of other settings.
-    """
-    from nnunet_dsd.common.files import write_json
+        render_dataset(folder.data, videos=settings.videos, frames=settings.frames, seed=settings.seed)
 
-    marker, wanted = root / marker_name, json.loads(json.dumps(settings))
-    if root.is_dir() and any(root.iterdir()) and not marker.is_file():
-        raise SetupError(f"{root} holds something that is not this demo's; choose another folder with -o")
-    if restart and marker.is_file():
-        shutil.rmtree(root)
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) != wanted:
-        raise SetupError(f"{root} holds a demo of other settings; add --restart to delete it, or choose another folder")
-    write_json(marker, wanted)
+    title = f"render {counted(settings.videos, 'video')} of {counted(settings.frames, 'frame')}"
+    first = Step(name="render", title=title, work=render, is_done=folder.data.is_dir)
+    return [first, *(command_step(title, words) for title, words in commands(folder, settings).items())]
 
 
-def commands(folder: DemoFolder, settings: DemoSettings) -> list[tuple[str, ...]]:
-    """Return the arguments of `video-triplet` for each step after rendering."""
+def commands(folder: DemoFolder, settings: DemoSettings) -> dict[str, Words]:
+    """Return the arguments of `video-triplet` for each step after rendering, by what it does."""
     data = ("--data", str(folder.data))
     split = ("--split", "k-fold", "--folds", str(settings.folds), "--validation-videos", "1")
     network = (
@@ -163,14 +147,25 @@ def commands(folder: DemoFolder, settings: DemoSettings) -> list[tuple[str, ...]
         *(f"SwinTripletLarge{role}:backbone_options={json.dumps(LARGER)}" for role in ("Teacher", "Student")),
     )
     study = (*data, "--cache", str(folder.cache), *split, "--accelerator", "cpu", "--workers", "0", *network)
-    return [
-        ("check", str(folder.data)),
-        ("prepare", str(folder.data), "-o", str(folder.cache), "--size", str(IMAGE_SIZE), "--workers", "2"),
-        ("cross-validate", "-o", str(folder.runs), "--configurations", *ROWS, *study, "--set", *who),
-        ("analyse", *data, *analysis_inputs(folder, settings), "-o", str(folder.analysis), "--overwrite"),
-        ("predict", str(example_model(folder)), "-i", str(folder.data / "data" / "VID01"),
-         "-o", str(folder.analysis / "VID01"), "--video", str(folder.analysis / "VID01.mp4"), "--overwrite"),
-    ]  # fmt: skip
+    return {
+        "check the data set": ("check", str(folder.data)),
+        "decode its frames": (
+            *("prepare", str(folder.data), "-o", str(folder.cache)),
+            *("--size", str(IMAGE_SIZE), "--workers", "2"),
+        ),
+        "cross-validate": (
+            *("cross-validate", "-o", str(folder.runs), "--configurations", *ROWS),
+            *(*study, "--set", *who),
+        ),
+        "draw the paper's figures": (
+            *("analyse", *data, *analysis_inputs(folder, settings)),
+            *("-o", str(folder.analysis), "--overwrite"),
+        ),
+        "annotate a video": (
+            *("predict", str(example_model(folder)), "-i", str(folder.data / "data" / "VID01")),
+            *("-o", str(folder.analysis / "VID01"), "--video", str(folder.analysis / "VID01.mp4"), "--overwrite"),
+        ),
+    }
 
 
 def analysis_inputs(folder: DemoFolder, settings: DemoSettings) -> list[str]:
@@ -189,14 +184,3 @@ def example_model(folder: DemoFolder) -> Path:
 
 def _phase_student() -> Configuration:
     return CONFIGURATIONS[CONFIGURATIONS[ENSEMBLE].members[-1]]
-
-
-def run_command(command: Sequence[str], call: Call, say: Callable[[str], None]) -> None:
-    """Run one step in this process.
-
-    Raises:
-        SetupError: if it fails; what is finished stays.
-    """
-    say(f"\n$ video-triplet {shlex.join(command)}")
-    if call(command):
-        raise SetupError(f"`video-triplet {command[0]}` failed; the same command of the demo goes on from here")

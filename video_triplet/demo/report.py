@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.common.files import write_text
 from nnunet_dsd.common.report_page import cards, code, page, paragraph, picture, section, table
+from nnunet_dsd.steps.step import Step
 
 if TYPE_CHECKING:
     from video_triplet.demo.pipeline import DemoFolder, DemoSettings
@@ -20,12 +21,10 @@ FIGURES = {
 }
 
 
-def write_report(folder: DemoFolder, settings: DemoSettings, *, seconds: float) -> None:
+def write_report(folder: DemoFolder, settings: DemoSettings, steps: Sequence[Step], *, seconds: float) -> None:
     """Write `report.html` from the files of the finished steps."""
-    from video_triplet.demo.pipeline import commands
-
     rows = json.loads((folder.runs / "table.json").read_text(encoding="utf-8"))
-    lines = "\n".join(f"video-triplet {shlex.join(command)}" for command in commands(folder, settings))
+    lines = "\n".join(step.shell_line for step in steps if step.command)
     body = [
         "<h1>Self-distillation for surgical action triplets: the demo</h1>",
         paragraph(

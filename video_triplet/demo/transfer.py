@@ -8,16 +8,21 @@ that a user could type, apart from rendering and the probe.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from rich.console import Console
 
 from nnunet_dsd.common.declared_settings import below_lowest
 from nnunet_dsd.common.errors import SettingsError
-from video_triplet.demo.pipeline import Call, claim_folder, run_command
+from nnunet_dsd.steps.folder import claim_folder
+from nnunet_dsd.steps.step import Start, Step, Words
 from video_triplet.models.run_files import MODEL_FILE
 from video_triplet.rendered.clips import ClipSize, render_clips
+from video_triplet.study.steps import Call, command_step, run_all
 
+TASKS = {"source": "motions", "target": "shapes"}
 MARKER = "video-triplet-transfer.json"
 PROBE_FILE = "probe.json"
 TEST_RESULT = "test/test.json"
@@ -92,39 +97,41 @@ class TransferFolder:
 
 
 def run_transfer_demo(
-    root: Path, settings: TransferSettings, *, call: Call, restart: bool = False, say: Callable[[str], None] = print
+    root: Path, settings: TransferSettings, call: Call, *, restart: bool = False, console: Console | None = None
 ) -> Path:
     """Run every step that is not finished, and return the report.
 
     Args:
         root: Folder of the demo; made if it is not there.
         settings: How large it is.
-        call: Runs the arguments of a command of `video-triplet` and returns its exit status.
+        call: Runs the commands.
         restart: Whether to delete what an earlier run of the demo left there.
-        say: Gets each command before it runs.
+        console: Where the steps are shown.
 
     Raises:
         SetupError: if the folder holds something else, a demo of other settings, or a step fails.
     """
     from video_triplet.demo.transfer_results import collect, write_results
 
-    folder = TransferFolder(root)
+    folder, console = TransferFolder(root), console or Console()
     claim_folder(root, MARKER, asdict(settings), restart=restart)
-    size = ClipSize(groups=settings.groups, clips=settings.clips)
-    for task, kind in (("source", "motions"), ("target", "shapes")):
-        if not folder.data(task).is_dir():
-            say(f"render the {task} task: {kind}")
-            render_clips(folder.data(task), kind, size=size, seed=settings.data_seed)  # type: ignore[arg-type]
-    for command in commands(folder, settings):
-        if not done(command):
-            run_command(command, call, say)
-    return write_results(folder, settings, collect(folder, settings, say=say))
+    run_all(demo_steps(folder, settings), call, console=console, shows_commands=True)
+    return write_results(folder, settings, collect(folder, settings, say=partial(console.print, highlight=False)))
 
 
-def commands(folder: TransferFolder, settings: TransferSettings) -> list[tuple[str, ...]]:
+def demo_steps(folder: TransferFolder, settings: TransferSettings) -> list[Step]:
+    """Return the rendering of both tasks and a command for each step after it."""
+    steps = [_rendering(folder, settings, task, kind) for task, kind in TASKS.items()]
+    for words in commands(folder, settings):
+        step = command_step(_title(words), words)
+        steps.append(replace(step, is_done=partial(tested, Path(words[1]))) if words[0] == "test-clips" else step)
+    return steps
+
+
+def commands(folder: TransferFolder, settings: TransferSettings) -> list[Words]:
     """Return the arguments of `video-triplet` for each step after rendering."""
-    steps: list[tuple[str, ...]] = []
-    for task in ("source", "target"):
+    steps: list[Words] = []
+    for task in TASKS:
         data = ("--data", str(folder.data(task)))
         steps.append(("check-clips", *data))
         steps.append(
@@ -148,20 +155,38 @@ def commands(folder: TransferFolder, settings: TransferSettings) -> list[tuple[s
     return steps
 
 
-def done(command: tuple[str, ...]) -> bool:
-    """Return whether a test has left its result for the model that is there; other steps see for themselves."""
+def tested(model: Path) -> bool:
+    """Return whether a test has left its result for the model that is there."""
     from video_triplet.models.model_file import read_record
 
-    result = Path(command[1]).parent / TEST_RESULT
-    if command[0] != "test-clips" or not result.is_file():
+    result = model.parent / TEST_RESULT
+    if not result.is_file():
         return False
-    tested = json.loads(result.read_text(encoding="utf-8"))["model"]["checkpoint"]
-    return bool(tested == read_record(Path(command[1])).checkpoint)
+    there = json.loads(result.read_text(encoding="utf-8"))["model"]["checkpoint"]
+    return bool(there == read_record(model).checkpoint)
+
+
+def _rendering(folder: TransferFolder, settings: TransferSettings, task: str, kind: str) -> Step:
+    def work(start: Start) -> None:
+        size = ClipSize(groups=settings.groups, clips=settings.clips)
+        render_clips(folder.data(task), kind, size=size, seed=settings.data_seed)  # type: ignore[arg-type]
+
+    title = f"render the {task} task: {kind}"
+    return Step(name=f"render {task}", title=title, work=work, is_done=folder.data(task).is_dir)
+
+
+def _title(words: Words) -> str:
+    """Say what a command works on: its run, or its data set."""
+    if words[0] == "test-clips":
+        return f"test {Path(words[1]).parent.name}"
+    if words[0] == "train-clips":
+        return f"train {Path(words[words.index('-o') + 1]).name}"
+    return f"{'check' if words[0] == 'check-clips' else 'decode'} {Path(words[words.index('--data') + 1]).name}"
 
 
 def _training(
-    folder: TransferFolder, task: str, run: Path, lambda_: float, seed: int, epochs: int, options: tuple[str, ...]
-) -> tuple[str, ...]:
+    folder: TransferFolder, task: str, run: Path, lambda_: float, seed: int, epochs: int, options: Words
+) -> Words:
     trainer = "ClipFineTuningEpochSD" if lambda_ else "ClipFineTuning"
     data = ("--data", str(folder.data(task)), "--cache", str(folder.cache(task)))
     term = ("--epoch-lambda", f"{lambda_:g}") if lambda_ else ()

@@ -1,116 +1,59 @@
-"""The steps of a cross-validation, each a command that can be run alone, resumed, or sent to another machine."""
+"""Steps of studies and demos: commands of `video-triplet`, which can be run alone, resumed, or sent elsewhere."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from nnunet_dsd.common.command_line import NEGATIVE_NUMBER
-from video_triplet.models.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
-from video_triplet.study.configurations import Configuration
+from rich.console import Console
+
+from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.steps.display import Display
+from nnunet_dsd.steps.runner import Setting, run_steps
+from nnunet_dsd.steps.step import Start, Step, Words
+
+Call = Callable[[Sequence[str]], int]  # runs the arguments of a command of `video-triplet`, returns its exit status
+Options = Mapping[str, Words]  # the words of each option, by its name such as `--seed`
+PROGRAM = "video-triplet"
 
 
-@dataclass(frozen=True)
-class Step:
-    """One command.
+def command_step(title: str, words: Words, outputs: tuple[Path, ...] = ()) -> Step:
+    """Return the step of a command, given by its arguments, with the files that it writes."""
+    return Step(name=title, title=title, command=(PROGRAM, *words), outputs=outputs, prints=True)
 
-    Attributes:
-        title: What it does, for people.
-        command: Arguments of `video-triplet`.
-        outputs: Files that it writes.
+
+def words_of(*options: Options) -> Words:
+    """Return options as words; what is given for one training so replaces what is given for all before it."""
+    merged: dict[str, Words] = {}
+    for some in options:
+        for name, words in some.items():
+            merged.pop(name, None)
+            merged[name] = words
+    return tuple(word for name, words in merged.items() for word in (name, *words))
+
+
+def called(steps: Iterable[Step], call: Call) -> list[Step]:
+    """Return steps whose commands are run by a function instead of in a process of their own."""
+    return [replace(step, work=_calling(step, call)) if step.command and not step.work else step for step in steps]
+
+
+def run_all(steps: Sequence[Step], call: Call, *, console: Console | None = None, shows_commands: bool = False) -> None:
+    """Run steps one after another in this process; those whose `is_done` says so are left alone.
+
+    Raises:
+        SetupError: if a command fails; what is finished stays.
     """
-
-    title: str
-    command: tuple[str, ...]
-    outputs: tuple[Path, ...]
-
-    @property
-    def shell_line(self) -> str:
-        """The command as a line of a shell script."""
-        return shlex.join(["video-triplet", *self.command])
+    display = Display(console or Console(), len(steps), shows_commands=shows_commands)
+    run_steps(called(steps, call), Setting(display=display))
 
 
-@dataclass(frozen=True)
-class CommonOptions:
-    """Options that every step of a kind gets, as command-line arguments.
+def _calling(step: Step, call: Call) -> Callable[[Start], None]:
+    def work(start: Start) -> None:
+        if call(step.command[1:]):
+            raise SetupError(
+                f"{step.title}: `{' '.join(step.command[:2])}` failed; what is finished stays, and the same command "
+                "goes on from here"
+            )
 
-    Attributes:
-        training: Of each `train`: data, split, machine.
-        labelling: Of each `soft-labels`: data, device.
-        settings: Of each `train`, for all trainers (key `""`), by role (`"teacher"`, `"student"`) or by trainer.
-    """
-
-    training: tuple[str, ...] = ()
-    labelling: tuple[str, ...] = ()
-    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-def last_of_each(words: Sequence[str]) -> tuple[str, ...]:
-    """Return options with their values, without those that the same option further on replaces.
-
-    What holds for one trainer so replaces what holds for all, where options of several words would add up.
-    """
-    options: dict[str, list[str]] = {}
-    name = ""
-    for word in words:
-        if word.startswith("-") and not NEGATIVE_NUMBER.match(word):
-            name = word.partition("=")[0].replace("--no-", "--", 1)
-            options.pop(name, None)
-        options.setdefault(name, []).append(word)
-    return tuple(word for group in options.values() for word in group)
-
-
-def run_folder(runs: Path, trainer: str, fold: int) -> Path:
-    """Return the folder of one training."""
-    return runs / trainer / f"fold_{fold}"
-
-
-def plan_steps(
-    configurations: Sequence[Configuration], folds: Sequence[int], runs: Path, options: CommonOptions
-) -> list[Step]:
-    """Return what has to be done, in order; a teacher that several configurations share is trained once.
-
-    Args:
-        configurations: Members of an ensemble before it.
-        folds: Numbers of folds, from 1.
-        runs: Folder of all runs.
-        options: For the commands.
-    """
-    steps: dict[tuple[str, ...], Step] = {}
-    for fold in folds:
-        for configuration in configurations:
-            for step in _configuration_steps(configuration, fold, runs, options):
-                steps.setdefault(step.command, step)
-    return list(steps.values())
-
-
-def predictions_file(configuration: Configuration, fold: int, runs: Path) -> Path:
-    """Return where the predictions of a configuration for the test videos of a fold are."""
-    return run_folder(runs, configuration.scored_trainer or configuration.name, fold) / TEST_FILE
-
-
-def _configuration_steps(configuration: Configuration, fold: int, runs: Path, options: CommonOptions) -> list[Step]:
-    from video_triplet.study.configurations import CONFIGURATIONS
-
-    if configuration.members:
-        output = predictions_file(configuration, fold, runs)
-        members = [str(predictions_file(CONFIGURATIONS[name], fold, runs)) for name in configuration.members]
-        return [Step(f"fold {fold}: ensemble", ("ensemble", *members, "-o", str(output)), (output,))]
-    steps = [_training(configuration.teacher, "teacher", fold, runs, options)]
-    if configuration.student:
-        teacher = run_folder(runs, configuration.teacher, fold)
-        labels = teacher / SOFT_LABELS_FILE
-        command = ("soft-labels", str(teacher / MODEL_FILE), "-o", str(labels), *options.labelling)
-        steps.append(Step(f"fold {fold}: soft labels of {configuration.teacher}", command, (labels,)))
-        steps.append(_training(configuration.student, "student", fold, runs, options, "--soft-labels", str(labels)))
-    return steps
-
-
-def _training(trainer: str, role: str, fold: int, runs: Path, options: CommonOptions, *more: str) -> Step:
-    folder = run_folder(runs, trainer, fold)
-    settings = [argument for key in ("", role, trainer) for argument in options.settings.get(key, ())]
-    every = last_of_each((*more, *options.training, *settings))
-    command = ("train", "-tr", trainer, "-f", str(fold), "-o", str(folder), *every)
-    return Step(f"fold {fold}: train {trainer}", command, (folder / MODEL_FILE, folder / TEST_FILE))
+    return work

@@ -8,14 +8,14 @@ student; it is not trained twice. The control learns from the labels themselves,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nnunet_dsd.steps.step import Step, Words
 from video_triplet.models.kept_epochs import epoch_file
 from video_triplet.models.run_files import MODEL_FILE, SOFT_LABELS_FILE, TEST_FILE
-from video_triplet.study.steps import Step, last_of_each
+from video_triplet.study.steps import Options, command_step, words_of
 
-Options = tuple[str, ...]
 STUDENT_SEED = 100  # a student's seed is this much above its teacher's
 HARD_LABELS = "hard labels"
 
@@ -47,7 +47,7 @@ class TeacherStudy:
     training: Options
     of_role: Mapping[str, Options]
     data: Options
-    selection: Options = field(default=())
+    selection: Options = field(default_factory=dict)
     workers: int = 0
 
     def teacher_run(self, seed: int) -> Path:
@@ -73,17 +73,17 @@ def teacher_steps(study: TeacherStudy) -> list[Step]:
     steps = []
     for seed in study.seeds:
         run = study.teacher_run(seed)
-        options = last_of_each((*study.training, *study.of_role.get("teacher", ()), "--seed", str(seed)))
+        options = words_of(study.training, study.of_role.get("teacher", {}), {"--seed": (str(seed),)})
         command = ("train", "-tr", study.teacher, "-o", str(run), "--keep-epochs", "all", *options)
-        steps.append(Step(f"train teacher of seed {seed}", command, (run / MODEL_FILE,)))
+        steps.append(_once(f"train teacher of seed {seed}", command, run / MODEL_FILE))
     for seed in study.seeds:
         others = [other for other in study.seeds if other != seed]
         runs = [str(study.teacher_run(one)) for one in (seed, *others)]
         command = ("select-teacher", *runs, "-o", str(study.selected(seed)), "--strategies", *study.strategies)
         command += ("--overwrite",)  # a killed run may have left a part of the choices
-        command += (*study.selection, *study.data)
-        outputs = tuple(study.choice(seed, name) for name in study.strategies)
-        steps.append(Step(f"choose with the teacher of seed {seed} first", command, outputs))
+        command += words_of(study.selection, study.data)
+        outputs = (study.choice(seed, name) for name in study.strategies)
+        steps.append(_once(f"choose with the teacher of seed {seed} first", command, *outputs))
     return steps
 
 
@@ -93,7 +93,7 @@ def control_steps(study: TeacherStudy) -> list[Step]:
     for seed in study.seeds:
         run = study.student_run(seed, HARD_LABELS)
         command = ("train", "-tr", study.teacher, "-o", str(run), *_student_options(study, seed))
-        steps.append(Step(f"train on {HARD_LABELS}, seed {seed}", command, (run / MODEL_FILE, run / TEST_FILE)))
+        steps.append(_once(f"train on {HARD_LABELS}, seed {seed}", command, run / MODEL_FILE, run / TEST_FILE))
     return steps
 
 
@@ -103,7 +103,7 @@ def curve_steps(study: TeacherStudy) -> list[Step]:
     for seed in study.seeds:
         for epoch in study.curve:
             weights = epoch_file(study.teacher_run(seed), epoch)
-            labelling = (str(weights), *study.data)
+            labelling = (str(weights), *words_of(study.data))
             steps += _student_steps(study, seed, epoch, labelling, f"epoch {epoch} of seed {seed}")
     return steps
 
@@ -117,17 +117,24 @@ def strategy_steps(study: TeacherStudy, of_their_own: Sequence[tuple[int, str]])
     return steps
 
 
-def _student_steps(study: TeacherStudy, seed: int, taught_by: int | str, labelling: Options, title: str) -> list[Step]:
+def _student_steps(study: TeacherStudy, seed: int, taught_by: int | str, labelling: Words, title: str) -> list[Step]:
     run = study.student_run(seed, taught_by)
     labels = run / SOFT_LABELS_FILE
-    workers = ("--workers", str(study.workers))
-    device = ("--device", "cpu") if "cpu" in study.training else ()
-    soft = Step(f"soft labels of {title}", ("soft-labels", *labelling, "-o", str(labels), *device, *workers), (labels,))
+    device: Options = {"--device": ("cpu",)} if study.training.get("--accelerator") == ("cpu",) else {}
+    more = words_of({"-o": (str(labels),)}, device, {"--workers": (str(study.workers),)})
     start = ("train", "-tr", study.student, "-o", str(run), "--soft-labels", str(labels))
-    command = (*start, *_student_options(study, seed))
-    return [soft, Step(f"train student of {title}", command, (run / MODEL_FILE, run / TEST_FILE))]
+    return [
+        _once(f"soft labels of {title}", ("soft-labels", *labelling, *more), labels),
+        _once(f"train student of {title}", (*start, *_student_options(study, seed)), run / MODEL_FILE, run / TEST_FILE),
+    ]
 
 
-def _student_options(study: TeacherStudy, seed: int) -> Options:
-    own = ("--seed", str(seed + STUDENT_SEED), "--choose-epoch", "last")
-    return last_of_each((*study.training, *study.of_role.get("student", ()), *own))
+def _student_options(study: TeacherStudy, seed: int) -> Words:
+    own = {"--seed": (str(seed + STUDENT_SEED),), "--choose-epoch": ("last",)}
+    return words_of(study.training, study.of_role.get("student", {}), own)
+
+
+def _once(title: str, words: Words, *outputs: Path) -> Step:
+    """Return a step that is finished when its files are there: the folder refuses a study that differs in anything."""
+    step = command_step(title, words, outputs)
+    return replace(step, is_done=lambda: not step.missing_outputs())

@@ -13,6 +13,7 @@ from video_triplet.models.model_file import load_model
 from video_triplet.predictions.file import load_predictions
 from video_triplet.study.configurations import CONFIGURATIONS, ENSEMBLE, find_configurations
 from video_triplet.study.cross_validation import CommonOptions, plan_steps
+from video_triplet.study.steps import words_of
 from video_triplet.study.table import as_markdown
 
 RUNS = Path("runs")

@@ -13,6 +13,7 @@ from nnunet_dsd.comparison.table import MeasureTable, shown_part
 from nnunet_dsd.comparison.twins import twin_notes
 
 MOST_TOLD = 12
+FEW_CASES = 12  # the smallest p value is 2 / 2^cases
 
 
 def table_notes(table: MeasureTable) -> tuple[str, ...]:
@@ -82,7 +83,8 @@ def statistics_notes(scores: Scores, *, baseline: str, seed: int) -> tuple[str, 
         f"Interval: {CONFIDENCE:.0%} bootstrap of the mean difference (bias-corrected and accelerated, {RESAMPLES} "
         f"resamples of the cases, seed {seed}). p: two-sided Wilcoxon signed-rank test, exact up to {MOST_EXACT} "
         f"differing pairs, with ties too, and from the normal approximation beyond. Below {LEAST_PAIRS} differing "
-        "pairs there is no test. p (Holm): corrected for all tests of the measure, over methods and structures.",
+        "pairs there is no test. p (Holm): corrected for all tests of the measure, over methods and structures."
+        + _least_p(len(scores.cases)),
         "What the p values cover: that other cases of the same kind could have been drawn. What they do not cover: "
         "that another training with another seed, or on another split, would have ended elsewhere. " + _seeds(scores),
         "Cases are taken as independent. Several images of one patient, or folds that share training cases, are not; "
@@ -112,6 +114,16 @@ def _left_out(one: LeftOut, name: str) -> str:
     if one.missing:
         parts.append(f"{len(one.missing)} not predicted ({listed(one.missing)})")
     return f"of {name} {' and '.join(parts)}"
+
+
+def _least_p(cases: int) -> str:
+    """Say how small a p value so many cases can give, where that is not far below what is called significant."""
+    if not LEAST_PAIRS <= cases <= FEW_CASES:
+        return ""
+    return (
+        f" With {cases} cases no p can be below {2 / 2**cases:.2g}, and Holm's correction of several tests raises that: "
+        "an interval without zero may stand beside a p above 0.05."
+    )
 
 
 def _seeds(scores: Scores) -> str:

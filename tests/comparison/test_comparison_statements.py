@@ -1,9 +1,11 @@
 """What the reports tell their readers."""
 
+import numpy as np
 import pytest
 from made_up_comparisons import random_values, write_evaluation
 
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.comparison.paired import exact_p_value
 from nnunet_dsd.comparison.runs import Run, RunList
 from nnunet_dsd.comparison.scores import read_scores
 from nnunet_dsd.comparison.statements import case_notes, statistics_notes, table_notes
@@ -104,3 +106,15 @@ def test_what_the_p_values_do_not_cover_is_told(tmp_path, runs, words):
     assert "What they do not cover: that another training with another seed" in text
     assert words in text
     assert "seed 7" in text
+
+
+@pytest.mark.parametrize(("cases", "words"), [(5, None), (6, "no p can be below 0.031"), (12, "0.00049"), (13, None)])
+def test_few_cases_say_how_small_a_p_value_they_can_give(tmp_path, cases, words):
+    names = [f"case_{index:02d}" for index in range(cases)]
+    made = [(name, random_values(names, seed=ord(name))) for name in "AB"]
+    text = " ".join(statistics_notes(scores_of(tmp_path, *made), baseline="A", seed=7))
+    assert (words in text) if words else ("no p can be below" not in text)
+
+
+def test_the_smallest_p_value_is_the_one_that_is_said():
+    assert exact_p_value(np.arange(1.0, 7.0)) == pytest.approx(2 / 2**6)

@@ -69,6 +69,23 @@ def test_an_unknown_name_warns_of_packages_that_could_not_be_read(search):
         assert not hasattr(module, "Unknown")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("nnUNetTrainerDSDD", "nnUNetTrainerDSD"), ("nnUnetTrainerDSD", "nnUNetTrainerDSD"), ("DSD", "nnUNetTrainerDSD")],
+)
+def test_a_mistyped_name_warns_with_what_was_meant(search, name, meant):
+    module = search(make_entry("nnUNetTrainerDSD", "a:b"), make_entry("nnUNetTrainerHLFD", "a:c"))
+    with pytest.warns(UserWarning, match=f"there is no trainer {name}; did you mean {meant}\\?"):
+        assert not hasattr(module, name)
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainer_250epochs", "nnUNetTrainerAdam", "Unknown"])
+def test_a_name_that_is_like_none_of_ours_warns_of_nothing(search, name, recwarn):
+    module = search(make_entry("nnUNetTrainerDSD", "a:b"), make_entry("nnUNetTrainerHLFD", "a:c"))
+    assert not hasattr(module, name)
+    assert not recwarn.list
+
+
 def test_an_interpreter_without_our_package_gets_an_empty_module():
     code = f"import sys; sys.path = [{SEARCH_FOLDER!r}] + sys.path; import nnunet_dsd_trainer_search as search; "
     code += "print('nnunet_dsd' in sys.modules, hasattr(search, 'nnUNetTrainerDSD'))"

@@ -9,12 +9,20 @@ from __future__ import annotations
 import warnings
 
 try:
+    from nnunet_dsd.common.likeness import nearest_names
     from nnunet_dsd.registry import installed_registry
 except ModuleNotFoundError as error:
     # nnUNet_extTrainer is inherited by other interpreters. One without our package must still find its own trainers.
     if error.name not in ("nnunet_dsd", "nnunet_dsd.registry"):
         raise
     installed_registry = None  # type: ignore[assignment]
+
+PREFIX = "nnUNetTrainer"  # of nearly all names, so that it makes none of them likely
+
+
+def without_prefix(name: str) -> str:
+    """Return what tells a trainer's name from others."""
+    return name[len(PREFIX) :] if name.casefold().startswith(PREFIX.casefold()) else name
 
 
 def __getattr__(name: str) -> type:
@@ -34,4 +42,8 @@ def __getattr__(name: str) -> type:
         registry.find(name)
     for problem in registry.problems:
         warnings.warn(f"trainers could not be used: {problem}", stacklevel=2)
+    ours = [without_prefix(other.name) for other in registry.trainers.values() if other.kind == "segmentation"]
+    if near := nearest_names(without_prefix(name), ours):
+        meant = " or ".join(f"{PREFIX}{other}" for other in near)
+        warnings.warn(f"there is no trainer {name}; did you mean {meant}? `nnunet-dsd list` shows all", stacklevel=2)
     raise AttributeError(f"no installed package registers a segmentation trainer {name!r}")

@@ -121,8 +121,8 @@ def _least_p(cases: int) -> str:
     if not LEAST_PAIRS <= cases <= FEW_CASES:
         return ""
     return (
-        f" With {cases} cases no p can be below {2 / 2**cases:.2g}, and Holm's correction of several tests raises that: "
-        "an interval without zero may stand beside a p above 0.05."
+        f" With {cases} cases no p can be below {2 / 2**cases:.2g}, and Holm's correction of several tests raises "
+        "that: an interval without zero may stand beside a p above 0.05."
     )
 
 

@@ -1,16 +1,14 @@
 """The transfer demo: its steps, its numbers, and one whole run at the smallest size."""
 
 import csv
-import dataclasses
 import json
 import math
 
 import pytest
 
-from nnunet_dsd.common.errors import SettingsError, SetupError
-from nnunet_dsd.steps.folder import claim_folder
+from nnunet_dsd.common.errors import SettingsError
 from video_triplet.cli.main import build_parser, main
-from video_triplet.demo.transfer import MARKER, TransferFolder, TransferSettings, commands
+from video_triplet.demo.transfer import TransferFolder, TransferSettings, commands, demo_steps
 from video_triplet.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
 
 
@@ -36,6 +34,19 @@ def test_every_lambda_and_seed_starts_from_the_same_source_model_and_is_tested(t
     ]
 
 
+def test_what_is_there_is_neither_rendered_nor_tested_again(tmp_path):
+    steps = demo_steps(TransferFolder(tmp_path), TransferSettings(lambdas=(0.0,), seeds=(1,)))
+    asked = [step for step in steps if step.is_done is not None]
+    assert [step.title for step in asked] == [
+        "render the source task: motions",
+        "render the target task: shapes",
+        "test lambda_0_seed_1",
+    ]
+    assert not any(step.is_done() for step in asked)
+    (tmp_path / "data" / "source").mkdir(parents=True)
+    assert [step.is_done() for step in asked] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -53,24 +64,6 @@ def test_every_lambda_and_seed_starts_from_the_same_source_model_and_is_tested(t
 def test_impossible_settings_are_refused(changes, message):
     with pytest.raises(SettingsError, match=message):
         TransferSettings(**changes)
-
-
-def claim(root, settings, *, restart):
-    claim_folder(root, MARKER, dataclasses.asdict(settings), restart=restart)
-
-
-def test_a_folder_with_something_else_is_left_alone(tmp_path):
-    (tmp_path / "thesis.tex").write_text("dear")
-    with pytest.raises(SetupError, match="something that is not this demo's"):
-        claim(tmp_path, TransferSettings(), restart=True)
-    assert (tmp_path / "thesis.tex").read_text() == "dear"
-
-
-def test_a_demo_of_other_settings_is_not_mixed_with(tmp_path):
-    claim(tmp_path / "demo", TransferSettings(), restart=False)
-    claim(tmp_path / "demo", TransferSettings(), restart=False)
-    with pytest.raises(SetupError, match="other settings"):
-        claim(tmp_path / "demo", TransferSettings(seeds=(1,)), restart=False)
 
 
 RESULT = TransferResult(

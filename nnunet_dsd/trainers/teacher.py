@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -233,12 +232,3 @@ def load_networks(teacher: TeacherModel) -> list[nn.Module]:
         network.load_state_dict(weights)
         networks.append(network)
     return networks
-
-
-def weights_hash(network: nn.Module) -> str:
-    """Return a hash of a network's weights and statistics, 32 hexadecimal digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, values in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

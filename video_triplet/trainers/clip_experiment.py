@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.hashes import file_hash, weights_hash
 from nnunet_dsd.registry import find_trainer
 from video_triplet.clips.clips import PAPER, TestClips, TrainingClips
 from video_triplet.clips.model_file import save_clip_weights
@@ -23,11 +24,9 @@ from video_triplet.clips.sources import ClipSource
 from video_triplet.clips.splits import ClipSplit
 from video_triplet.clips.videos import ClipDataset, ClipVideo
 from video_triplet.data.provenance import LeakError, ModelRecord
-from video_triplet.models.networks import weights_hash
 from video_triplet.trainers.callbacks import ValidationScore
 from video_triplet.trainers.catalog import require_video_trainer
 from video_triplet.trainers.clips import ClipTrainer
-from video_triplet.trainers.experiment import file_hash
 from video_triplet.trainers.loading import EpochData
 
 

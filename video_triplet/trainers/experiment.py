@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.hashes import file_hash, weights_hash
 from nnunet_dsd.registry import find_trainer
 from video_triplet.data.checking import label_problems
 from video_triplet.data.frame_sources import FrameSource, only_frames_of
@@ -25,7 +26,6 @@ from video_triplet.data.split import Split
 from video_triplet.data.videos import TripletDataset, Video
 from video_triplet.distillation import student_targets
 from video_triplet.models.model_file import save_weights
-from video_triplet.models.networks import weights_hash
 from video_triplet.predictions.file import Predictions
 from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import VALIDATION_SCORE, TripletTrainer, ValidationTruth
@@ -234,15 +234,6 @@ def refuse_leaking_soft_labels(soft_labels: Predictions, split: Split) -> None:
             f"the teacher's epoch was chosen on {', '.join(chosen)}, which this split sets apart for the test; use a "
             f"teacher trained with the protocol {split.protocol!r}"
         )
-
-
-def file_hash(path: Path) -> str:
-    """Return SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while part := file.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def labels_hash(videos: Sequence[Video]) -> str:

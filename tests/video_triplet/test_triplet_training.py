@@ -18,7 +18,7 @@ from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
 from nnunet_dsd.common import files
-from nnunet_dsd.common.errors import CheckpointError, DivergenceError, SettingsError, SetupError
+from nnunet_dsd.common.errors import CheckpointError, DataError, DivergenceError, SettingsError, SetupError
 from nnunet_dsd.common.files import exclusive
 from video_triplet.cli.main import main
 from video_triplet.models.inference import predict_videos
@@ -345,6 +345,13 @@ def test_a_trainer_of_one_s_own_can_change_the_loss(rendered):
     doubled = Doubled(tiny_settings(), made.dataset.vocabulary).loss_terms(logits, batch)
     assert float(doubled["triplet"]) == pytest.approx(2 * math.log(2), rel=1e-5)
     assert float(module.loss_terms(logits, batch)["triplet"]) == pytest.approx(math.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000])
+def test_a_damaged_description_of_a_run_is_refused_by_name(rendered, tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(DataError, match=r"run\.json is damaged .*; delete the folder and train again"):
+        train(experiment(rendered), tmp_path, CPU)
 
 
 def test_a_start_that_failed_leaves_the_folder_free(rendered, tmp_path):

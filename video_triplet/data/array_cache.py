@@ -8,7 +8,6 @@ labels or whole videos, is a kind of record and a kind of cache.
 from __future__ import annotations
 
 import dataclasses
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.files import PARTIAL_PREFIX
+from nnunet_dsd.common.json_files import json_or_none, read_json
 from video_triplet.data.array_files import Shape, map_array, pixel_checksum
 from video_triplet.data.images import RESIZE_FILTER
 
@@ -91,13 +91,17 @@ class CachedArray(ABC):
         Raises:
             DataError: if it is not one, or of another schema.
         """
+
+        def broken(reason: str) -> str:
+            return f"{path} is not the record of a cached video ({reason}); {cls.remake()}"
+
+        content = read_json(path, broken=broken)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
             found = content["schema"]
             if found == SCHEMA:
                 return cls(**cls.restored({spec.name: content[spec.name] for spec in dataclasses.fields(cls)}))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} is not the record of a cached video ({error!r}); {cls.remake()}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(broken(repr(error))) from error
         raise DataError(f"{path} is of schema {found}, this version reads {SCHEMA}; {cls.remake()}")
 
     def matches(self, sources: Any) -> bool:
@@ -189,8 +193,5 @@ def array_path(folder: Path, name: str) -> Path:
 
 def _is_foreign(path: Path) -> bool:
     """Return whether a JSON file is sound and no record: something that was written into the cache's folder."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return not (isinstance(content, dict) and "checksum" in content)
+    content = json_or_none(path)
+    return content is not None and not (isinstance(content, dict) and "checksum" in content)

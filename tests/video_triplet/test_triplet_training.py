@@ -26,9 +26,9 @@ from video_triplet.models.model_file import load_model
 from video_triplet.trainers import base, run
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth, validation_score
 from video_triplet.trainers.callbacks import refuse_divergence
-from video_triplet.trainers.experiment import find_video_trainer
+from video_triplet.trainers.experiment import Experiment, find_video_trainer
 from video_triplet.trainers.loading import TripletData
-from video_triplet.trainers.run import Machine, build_module, train
+from video_triplet.trainers.run import Machine, train
 
 
 def history(folder):
@@ -46,7 +46,7 @@ def train_command(data, folder, *more, **changes):
 
 def module_for(rendered, **changes):
     made = experiment(rendered, **changes)
-    return made, build_module(made)
+    return made, made.build_module()
 
 
 def some_batch(made, count=8):
@@ -179,7 +179,7 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(rendered, tmp_path):
 
 
 def test_a_finished_training_is_not_repeated(unbroken, rendered, monkeypatch):
-    monkeypatch.setattr(run, "build_module", lambda experiment: pytest.fail("trained again"))
+    monkeypatch.setattr(Experiment, "build_module", lambda experiment: pytest.fail("trained again"))
     assert train(experiment(rendered, epochs=4), unbroken, CPU) == unbroken / "model.pt"
 
 
@@ -231,7 +231,7 @@ def test_parts_of_a_step_add_up_to_the_whole_step(rendered, tmp_path, reduction)
         for parts in (1, 4)
     ]
     whole, parts = (torch.cat([values.flatten() for values in network.parameters()]) for network in weights)
-    start = torch.cat([v.flatten() for v in build_module(experiment(rendered, **steady)).network.parameters()])
+    start = torch.cat([v.flatten() for v in experiment(rendered, **steady).build_module().network.parameters()])
     assert ((parts - whole).norm() / (whole - start).norm()).item() < 0.02
 
 
@@ -325,7 +325,7 @@ def test_only_the_first_node_writes(monkeypatch, environment, first):
 
 
 def test_weights_start_the_same_for_every_fold_of_a_seed(rendered):
-    found = [build_module(experiment(rendered, fold=fold)).network.state_dict() for fold in (1, 2)]
+    found = [experiment(rendered, fold=fold).build_module().network.state_dict() for fold in (1, 2)]
     assert all(torch.equal(values, found[1][name]) for name, values in found[0].items())
 
 

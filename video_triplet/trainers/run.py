@@ -121,7 +121,7 @@ def _train(experiment: Trainable, folder: Path, machine: Machine, keep_epochs: S
         refuse_missing_epochs(folder, keep_epochs, done=experiment.settings.epochs)
         remove_resume_files(folder)
         return model_path
-    module = build_module(experiment)
+    module = experiment.build_module()
     history = History(folder, experiment.settings.epochs, experiment.score)
     best = BestWeights(experiment.score.name)
     callbacks = [*epochwise_callbacks(experiment.settings), history, best, KeepEpochs(experiment, folder, keep_epochs)]
@@ -212,11 +212,6 @@ def differing(old: Any, new: Any, name: str = "") -> list[str]:
         keys = dict.fromkeys([*old, *new])
         return [line for key in keys for line in differing(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
     return [] if old == new else [f"{name} is {old!r} there, now {new!r}"]
-
-
-def build_module(experiment: Trainable) -> LightningModule:
-    """Return the Lightning module with freshly started weights."""
-    return experiment.build_module()
 
 
 def epochwise_callbacks(settings: RunSettings) -> list[Callback]:

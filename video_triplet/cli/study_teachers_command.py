@@ -254,7 +254,7 @@ def check_data(arguments: argparse.Namespace) -> dict[str, str]:
         DataError: if there is no such fold.
     """
     from video_triplet.data.provenance import LeakError
-    from video_triplet.trainers.experiment import labels_hash
+    from video_triplet.data.videos import labels_hash
 
     dataset, source = read_dataset(arguments, given_options(arguments, TripletSettings).get("image_size"))
     split = find_fold(read_splits(arguments, dataset), arguments.fold)

@@ -38,11 +38,12 @@ from video_triplet.data.cache_writing import prepare_cache
 from video_triplet.data.frame_cache import FrameCache
 from video_triplet.data.frame_sources import FolderFrames, FrameSource, only_frames_of
 from video_triplet.data.frames import TripletFrames
-from video_triplet.data.pixels import normalise
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.videos import TripletDataset, Video
 
 BATCH = 64
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 PUBLISHED = "published (OpenCV, albumentations)"
 Batches = Callable[[Sequence[int]], Tensor]
 
@@ -65,6 +66,12 @@ def published_pipeline(videos: Sequence[Video], size: int) -> Batches:
         return torch.stack([transform(image=image)["image"] for image in images])
 
     return batch
+
+
+def normalise(batch: Tensor) -> Tensor:
+    """`(B, 3, S, S)` uint8 as the pre-trained weights of timm expect it, by ImageNet's mean and standard deviation."""
+    mean, deviation = (torch.tensor(values).view(-1, 1, 1) * 255 for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return batch.to(torch.float32).sub_(mean).div_(deviation)
 
 
 def our_pipeline(videos: Sequence[Video], source: FrameSource, preset: str) -> Batches:

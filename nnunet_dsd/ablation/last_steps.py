@@ -21,7 +21,7 @@ from nnunet_dsd.ablation.study import ALL_CASES, Study
 from nnunet_dsd.common.errors import DataError, DistillationError, SetupError
 from nnunet_dsd.common.files import write_json, write_problem
 from nnunet_dsd.common.machine import usable_processes
-from nnunet_dsd.datasets.parallel import for_each
+from nnunet_dsd.common.workers import for_each
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.evaluation.images import geometry_differences, planned_reader, read_geometry, read_labels
 from nnunet_dsd.evaluation.label_values import require_known_values

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.known_trainers import trainer_problem
-from nnunet_dsd.ablation.reading import Table, is_count, is_list_of, is_text
 from nnunet_dsd.ablation.study import ALL_CASES, DEVICES, EVALUATE_ON, SAFE_NAME, PlansChoice, Study, TrainerChoice
-from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import SettingsError
+from nnunet_dsd.common.json_files import Table, is_count, is_list_of, is_text, read_json
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.config import read_settings
 from nnunet_dsd.presets import PRESETS
@@ -30,15 +29,8 @@ def load_study(path: Path) -> tuple[Study, list[str]]:
     Raises:
         DataError: if the file is missing or no JSON.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(
-            f"there is no study file {path}; `nnunet-dsd ablate --paper hippocampus --print-study` prints one"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no study file: {error}") from error
-    return study_from_dict(content)
+    missing = f"there is no study file {path}; `nnunet-dsd ablate --paper hippocampus --print-study` prints one"
+    return study_from_dict(read_json(path, missing=missing, broken=lambda reason: f"{path} is no study file: {reason}"))
 
 
 def study_from_dict(content: object) -> tuple[Study, list[str]]:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.files import require_writable
-from nnunet_dsd.common.machine import progress_is_shown
 from nnunet_dsd.common.paths import require_paths
+from nnunet_dsd.common.progress import track
 from nnunet_dsd.common.tables import print_table
 
 if TYPE_CHECKING:
@@ -114,8 +113,7 @@ def _origin(source: Path | None, named: bool) -> str:
 
 
 def _track(results: Iterable[CaseResult], total: int) -> Iterable[CaseResult]:
-    hidden = not progress_is_shown()
-    return track(results, "evaluating", total=total, console=Console(stderr=True), disable=hidden, transient=True)
+    return track(results, total=total, description="evaluating")
 
 
 def _show(

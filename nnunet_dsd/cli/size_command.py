@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from nnunet_dsd.ablation.known_trainers import trainer_problem
-from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.files import require_writable_file, write_rows
+from nnunet_dsd.common.json_files import read_object
 from nnunet_dsd.common.likeness import listed
 from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.plans import dataset_folder, read_plans
@@ -117,11 +117,8 @@ def _from_folder(folder: Path) -> Model:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); give a data set that nnU-Net planned") from error
-    return content
+    advice = "give a data set that nnU-Net planned"
+    return read_object(path, broken=lambda reason: f"{path} cannot be read ({reason}); {advice}")
 
 
 def _table(sizes: list[ModelSize]) -> Table:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.common.files import PARTIAL_PREFIX, require_writable
+from nnunet_dsd.common.json_files import json_or_none
 from nnunet_dsd.comparison.export import MADE_BY
 
 RESULTS, REPORT = "comparison.json", "report.html"
@@ -62,8 +62,8 @@ def holds_something(folder: Path) -> bool:
 
 def _files_of_earlier(folder: Path) -> set[str]:
     """Names of the files of the comparison that a folder holds; none if it holds another thing."""
+    content = json_or_none(folder / RESULTS)
     try:
-        content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         return set(content["files"]) if content["made_by"] == MADE_BY else set()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return set()

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.common.errors import DataError, SettingsError
+from nnunet_dsd.common.json_files import Table, is_count, is_text, read_json
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.comparison.runs import TITLE, Run, RunList, missing_files, require_sound
 
-TEXT, WHOLE, FOLD, LIST = (str,), (int,), (int, str), (list,)
-LIST_KEYS = {"title": TEXT, "baseline": TEXT, "images": TEXT, "references": TEXT, "dataset_json": TEXT, "runs": LIST}
-RUN_KEYS = {"method": TEXT, "fold": FOLD, "seed": WHOLE, "evaluation": TEXT, "predictions": TEXT, "notes": TEXT}
-TYPE_NAMES = {str: "text", int: "a whole number", list: "a list"}
+LIST_KEYS = ("title", "baseline", "images", "references", "dataset_json", "runs")
+RUN_KEYS = ("method", "fold", "seed", "evaluation", "predictions", "notes")
+TEXT, WHOLE = "text", "a whole number"
+
+
+class Entries(Table):
+    """A list of runs or a run, in words of its own."""
+
+    NO_OBJECT = "{where}got {value!r}, expected an object with `method` and `evaluation`"
+    UNKNOWN = "{where}unknown key {name!r}{nearest}"
+    MISSING = "{where}{name} is missing"
+    WRONG = "{where}{name}: got {value!r}, expected {expected}"
+    EMPTY = "{where}{name} is empty"
+
+    def text(self, name: str, *, needed: bool = False) -> str | None:
+        """Return text; None where there is none."""
+        text: str | None = (self.required if needed else self.get)(name, TEXT, is_text, None)
+        return text
+
+    def path(self, name: str, folder: Path, *, needed: bool = False) -> Path | None:
+        """Return a path, relative ones starting from a folder; None where there is none."""
+        text = self.text(name, needed=needed)
+        return None if text is None else folder / Path(text).expanduser()
 
 
 def read_run_list(path: Path) -> RunList:
@@ -24,35 +44,52 @@ def read_run_list(path: Path) -> RunList:
         DataError: if the file is missing or is no JSON object.
         SettingsError: with every problem of its content.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path} does not exist; give a list of runs with --runs, or METHOD=EVALUATION.json words."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no list of runs: {error}.") from error
+    content = read_json(
+        path,
+        missing=f"{path} does not exist; give a list of runs with --runs, or METHOD=EVALUATION.json words.",
+        broken=lambda reason: f"{path} is no list of runs: {reason}.",
+    )
     if not isinstance(content, dict):
         raise DataError(f"{path} is no list of runs: it must hold an object with `runs`, got {type(content).__name__}.")
-    problems = _problems(content)
+    problems: list[str] = []
+    found = _read_list(Entries(content, "", LIST_KEYS, problems), path.parent)
     if problems:
-        readable = _build(_readable(content), path.parent)
-        raise SettingsError([*problems, *missing_files(readable)], source=str(path))
-    return require_sound(_build(content, path.parent), source=str(path))
+        raise SettingsError([*problems, *missing_files(found)], source=str(path))
+    return require_sound(found, source=str(path))
 
 
-def _problems(content: Mapping[str, Any]) -> list[str]:
-    problems = [f"unknown key {key!r}{nearest(key, tuple(LIST_KEYS))}" for key in content if key not in LIST_KEYS]
-    problems += _wrong_values(content, LIST_KEYS, required=("runs",), where="")
-    runs = content.get("runs")
-    problems += _unknown_run_keys(runs if isinstance(runs, list) else ())
-    for place, entry in enumerate(runs if isinstance(runs, list) else ()):
-        where = f"runs[{place}]: "
-        if isinstance(entry, dict):
-            problems += _wrong_values(entry, RUN_KEYS, required=("method", "evaluation"), where=where)
-        else:
-            problems.append(f"{where}got {entry!r}, expected an object with `method` and `evaluation`")
-    return problems
+def _read_list(entries: Entries, folder: Path) -> RunList:
+    """Read what of a list is right; the rest is noted."""
+    title, baseline = entries.text("title"), entries.text("baseline")
+    paths = {name: entries.path(name, folder) for name in ("images", "references", "dataset_json")}
+    content = entries.required("runs", "a list", lambda value: isinstance(value, list), [])
+    entries.problems += _unknown_run_keys(content)
+    runs = [_read_run(entry, f"runs[{place}]: ", folder, entries.problems) for place, entry in enumerate(content)]
+    return RunList(
+        runs=tuple(run for run in runs if run is not None),
+        title=title or TITLE,
+        baseline=None if baseline is None else baseline.strip(),
+        **paths,
+    )
+
+
+def _read_run(content: Any, where: str, folder: Path, problems: list[str]) -> Run | None:
+    """Read a run; None if its method or its evaluation is not right."""
+    known = tuple(content) if isinstance(content, dict) else RUN_KEYS  # those unknown are told for all runs together
+    entries = Entries(content, where, known, problems)
+    if not isinstance(content, dict):
+        return None
+    method, evaluation = entries.text("method", needed=True), entries.path("evaluation", folder, needed=True)
+    fold = entries.get("fold", f"{WHOLE} or {TEXT}", lambda value: _is_whole(value) or is_text(value), None)
+    seed = entries.get("seed", WHOLE, _is_whole, None)
+    predictions, notes = entries.path("predictions", folder), entries.text("notes")
+    if method is None or evaluation is None:
+        return None
+    return Run(method.strip(), evaluation, fold, seed, predictions, notes)
+
+
+def _is_whole(value: Any) -> bool:
+    return is_count(value, -math.inf)
 
 
 def _unknown_run_keys(runs: Sequence[Any]) -> list[str]:
@@ -64,60 +101,6 @@ def _unknown_run_keys(runs: Sequence[Any]) -> list[str]:
                 places.setdefault(key, []).append(f"runs[{place}]")
     return [
         f"{where[0]}{f' and {len(where) - 1} more' if len(where) > 1 else ''}: unknown key {key!r}"
-        f"{nearest(key, tuple(RUN_KEYS))}"
+        f"{nearest(key, RUN_KEYS)}"
         for key, where in places.items()
     ]
-
-
-def _readable(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a list is right, so that its files can be looked for too."""
-    entries = content.get("runs")
-    listed = entries if isinstance(entries, list) else []
-    runs = [_right(entry, RUN_KEYS) for entry in listed if isinstance(entry, dict)]
-    return {**_right(content, LIST_KEYS), "runs": [run for run in runs if "method" in run and "evaluation" in run]}
-
-
-def _right(entry: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in entry.items()
-        if key in kinds and isinstance(value, kinds[key]) and str(value).strip()
-    }
-
-
-def _wrong_values(
-    content: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], *, required: tuple[str, ...], where: str
-) -> list[str]:
-    problems = [f"{where}{key} is missing" for key in required if content.get(key) is None]
-    for key, kind in kinds.items():
-        value = content.get(key)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-            problems.append(f"{where}{key}: got {value!r}, expected {' or '.join(TYPE_NAMES[one] for one in kind)}")
-        elif isinstance(value, str) and not value.strip():
-            problems.append(f"{where}{key} is empty")
-    return problems
-
-
-def _build(content: Mapping[str, Any], folder: Path) -> RunList:
-    def located(entry: Mapping[str, Any], key: str) -> Path | None:
-        return None if entry.get(key) is None else folder / Path(entry[key]).expanduser()
-
-    runs = tuple(
-        Run(
-            method=entry["method"].strip(),
-            evaluation=folder / Path(entry["evaluation"]).expanduser(),
-            fold=entry.get("fold"),
-            seed=entry.get("seed"),
-            predictions=located(entry, "predictions"),
-            notes=entry.get("notes"),
-        )
-        for entry in content["runs"]
-    )
-    return RunList(
-        runs=runs,
-        title=content.get("title") or TITLE,
-        baseline=None if content.get("baseline") is None else content["baseline"].strip(),
-        images=located(content, "images"),
-        references=located(content, "references"),
-        dataset_json=located(content, "dataset_json"),
-    )

@@ -12,9 +12,9 @@ from nnunet_dsd import __version__
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.common.files import whole_folder, write_json
+from nnunet_dsd.common.workers import for_each
 from nnunet_dsd.datasets.case_checks import Findings, check_case
 from nnunet_dsd.datasets.labels import LabelValues, translate
-from nnunet_dsd.datasets.parallel import for_each
 from nnunet_dsd.datasets.preparation import Preparation, prepare_image, prepare_label
 from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json
 from nnunet_dsd.datasets.sources import SourceCase

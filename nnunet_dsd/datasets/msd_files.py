@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.datasets.sources import Listing, SourceCase, by_name, pair
 
 # Folders of images and labels: the published layout, and one that copies of single tasks come in.
@@ -76,10 +76,7 @@ def find_files(source: Path) -> MsdFiles:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON: {error}") from error
+    content = read_json(path, broken=lambda reason: f"{path} is no JSON: {reason}")
     if not isinstance(content, dict):
         raise DataError(f"{path} holds {type(content).__name__}, expected an object")
     return content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from nnunet_dsd.common.errors import SettingsError, SetupError
 from nnunet_dsd.common.files import write_problem
+from nnunet_dsd.common.json_files import json_or_none
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
 from nnunet_dsd.nnunet_folders import nnunet_folder
 
@@ -125,8 +125,4 @@ def _left_over(folder: Path, names: Iterable[str]) -> SetupError:
 
 def _holds(path: Path, folds: Sequence[Fold]) -> bool:
     """Return whether a splits file holds these folds and no others."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return bool(folds) and bool(content == as_nnunet_splits(folds))
+    return bool(folds) and bool(json_or_none(path) == as_nnunet_splits(folds))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_dsd.common.errors import DataError, MisfitError, SetupError
 from nnunet_dsd.common.machine import processes_for
-from nnunet_dsd.datasets.parallel import process_pool
+from nnunet_dsd.common.workers import in_order
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.evaluation.images import read_labels, require_equal_geometry, resolve_reader
 from nnunet_dsd.evaluation.label_values import require_known_values
@@ -145,11 +145,7 @@ def _run(jobs: Sequence[CaseJob], processes: int) -> Iterator[CaseResult]:
     """Yield the results in the order of the jobs."""
     if processes < 1:
         raise SetupError(f"{processes} processes cannot evaluate anything; at least 1 is needed.")
-    if processes == 1 or len(jobs) == 1:
-        yield from map(_run_job, jobs)
-        return
-    with process_pool(min(processes, len(jobs))) as executor:
-        yield from executor.map(_run_job, jobs)
+    yield from in_order(_run_job, jobs, processes=processes)
 
 
 def _run_job(job: CaseJob) -> CaseResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, get_args
 
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.files import whole_file, write_json, write_rows
+from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.evaluation.measures import LengthUnit, measures_in
 from nnunet_dsd.evaluation.results import Evaluation, Score, Summary
 from nnunet_dsd.evaluation.structures import Structure
@@ -57,8 +57,15 @@ def read_evaluation_json(path: Path) -> Evaluation:
     Raises:
         DataError: if the file is missing or is something else.
     """
+    content = read_json(
+        path,
+        missing=f"{path} does not exist; write it with `nnunet-dsd evaluate`.",
+        unreadable=lambda reason: f"{path} cannot be read: {reason}.",
+        broken=lambda reason: (
+            f"{path} is no JSON file ({reason}); give the evaluation.json that `nnunet-dsd evaluate` writes."
+        ),
+    )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         unit: LengthUnit = content.get("length_unit", "mm")  # evaluations of earlier versions have mm
         if unit not in get_args(LengthUnit):
             raise ValueError(f"length_unit {unit!r}")
@@ -72,14 +79,6 @@ def read_evaluation_json(path: Path) -> Evaluation:
             length_unit=unit,
             reader=_text_or_none(content.get("reader")),  # which evaluations of earlier versions do not name
         )
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; write it with `nnunet-dsd evaluate`.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} is no JSON file ({error}); give the evaluation.json that `nnunet-dsd evaluate` writes."
-        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no evaluation written by this version of nnunet-dsd: {error!r}. "

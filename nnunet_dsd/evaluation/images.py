@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError, ShapeError
+from nnunet_dsd.common.json_files import read_object
 from nnunet_dsd.datasets import geometry as geometries
 from nnunet_dsd.datasets import nifti
 from nnunet_dsd.datasets.geometry import Geometry
@@ -63,13 +63,13 @@ def planned_reader(path: Path) -> Reader | None:
     Raises:
         DataError: if they are damaged or name an unknown reader.
     """
+
+    def broken(reason: str) -> str:
+        return f"{path} is no plans file of nnU-Net ({reason}); copy it again, or delete it."
+
+    content = read_object(path, broken=broken)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        name = content.get(PLANS_KEY)
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} is no plans file of nnU-Net ({error}); copy it again, or delete it.") from error
-    try:
-        return named_reader(name)
+        return named_reader(content.get(PLANS_KEY))
     except DataError as error:
         raise DataError(
             f"{path}: {error} Find out what it is. If one of these reads the files alike, move the plans to another "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.datasets.readers.choice import OVERWRITE_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
 
@@ -114,14 +114,12 @@ def read_label_set(path: Path) -> LabelSet:
     Raises:
         DataError: if the file is missing, cannot be read, is not a dataset.json, or is one of nnU-Net v1.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; it is nnU-Net's dataset.json and names the labels.") from error
-    except OSError as error:
-        raise DataError(f"{path}, nnU-Net's dataset.json, cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON file ({error}); nnU-Net's dataset.json is needed.") from error
+    content = read_json(
+        path,
+        missing=f"{path} does not exist; it is nnU-Net's dataset.json and names the labels.",
+        unreadable=lambda reason: f"{path}, nnU-Net's dataset.json, cannot be read: {reason}.",
+        broken=lambda reason: f"{path} is no JSON file ({reason}); nnU-Net's dataset.json is needed.",
+    )
     if _is_of_version_1(content):
         raise DataError(
             f"{path} is of nnU-Net v1 or of the Medical Segmentation Decathlon: its labels go from values to names. "

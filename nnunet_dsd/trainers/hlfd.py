@@ -11,6 +11,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import CheckpointError, NetworkStructureError, TeacherError
+from nnunet_dsd.common.hashes import weights_hash
 from nnunet_dsd.distillation.hierarchical import Feedback, feedback_of
 from nnunet_dsd.networks.backbones import describe_network
 from nnunet_dsd.networks.feedback import (
@@ -31,7 +32,6 @@ from nnunet_dsd.trainers.teacher import (
     known_validation_cases,
     load_networks,
     teacher_problems,
-    weights_hash,
 )
 
 
@@ -83,7 +83,9 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         if problems:
             raise TeacherError.listing(str(model.folder), problems)
         networks = [network.to(self.device) for network in load_networks(model)]
-        self.teacher_hashes = {fold: weights_hash(one) for fold, one in zip(model.folds, networks, strict=True)}
+        self.teacher_hashes = {
+            fold: weights_hash(one.state_dict(), short=True) for fold, one in zip(model.folds, networks, strict=True)
+        }
         levels = self._teacher_levels(networks[0])  # all folds have one architecture
         teachers = [TeacherNetwork(network, levels) for network in networks]
         _check_on_a_patch(teachers[0], self._empty_patch().to(self.device), classes=classes, model=model)

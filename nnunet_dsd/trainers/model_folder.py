@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.misplaced_blocks import misplaced_blocks
 
 NEEDED = {"plans.json": ("plans_name", "configurations"), "dataset.json": ("labels", "file_ending")}
@@ -88,12 +88,10 @@ def require_new_folder(output: Path) -> None:
 
 def _read_description(path: Path, entries: Sequence[str]) -> dict[str, Any]:
     """Read one of nnU-Net's JSON files that must have some entries."""
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # no JSON, or no text at all
-        raise DataError(
-            f"{path} cannot be read as JSON ({error}); copy it once more from where it was trained"
-        ) from error
+    content: Any = read_json(
+        path,
+        broken=lambda reason: f"{path} cannot be read as JSON ({reason}); copy it once more from where it was trained",
+    )
     lacking = [name for name in entries if not isinstance(content, dict) or name not in content]
     if lacking:
         raise DataError(f"{path} is none of nnU-Net's: it lacks {', '.join(lacking)}; copy the trained model's")

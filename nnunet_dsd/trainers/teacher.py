@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_dsd.common.errors import DataError, TeacherError
+from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.config import Settings, named_by_path
 from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint, require_parts
 from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
@@ -208,7 +207,8 @@ def _held_out(teacher: TeacherModel, fold: str, splits: Path) -> set[str]:
     results = teacher.folder / f"fold_{fold}" / "validation"
     if (results / VALIDATED).is_file():
         return {path.name.removesuffix(ending) for path in results.glob(f"*{ending}")}
-    folds = json.loads(splits.read_text()) if splits.is_file() else []
+    damaged = f"{splits} is damaged, so that it is not known which cases the teacher has seen"
+    folds = read_json(splits, broken=lambda reason: f"{damaged} ({reason}); copy it again") if splits.is_file() else []
     return set(folds[int(fold)]["val"]) if fold.isdecimal() and int(fold) < len(folds) else set()
 
 
@@ -233,12 +233,3 @@ def load_networks(teacher: TeacherModel) -> list[nn.Module]:
         network.load_state_dict(weights)
         networks.append(network)
     return networks
-
-
-def weights_hash(network: nn.Module) -> str:
-    """Return a hash of a network's weights and statistics, 32 hexadecimal digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, values in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

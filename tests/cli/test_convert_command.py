@@ -179,7 +179,7 @@ def test_no_process_is_too_few(nnunet, tmp_path, capsys):
 
 
 def test_small_volumes_are_converted_in_this_process(nnunet, hippocampus, monkeypatch):
-    monkeypatch.setattr("nnunet_dsd.datasets.parallel.process_pool", None)
+    monkeypatch.setattr("nnunet_dsd.common.workers._pool", None)
     assert main(["convert", "msd-hippocampus", str(hippocampus), "-d", "4", "--test-cases", "2"]) == 0
 
 

@@ -189,11 +189,11 @@ def test_small_images_are_evaluated_in_this_process_unless_asked_for(
 ) -> None:
     started = []
 
-    def pool(processes: int) -> object:
+    def pool(processes: int, killed: str) -> object:
         started.append(processes)
         raise RuntimeError("a process was started")
 
-    monkeypatch.setattr(cases, "process_pool", pool)
+    monkeypatch.setattr("nnunet_dsd.common.workers._pool", pool)
     assert main(["evaluate", *map(str, folders)]) == 0
     with pytest.raises(RuntimeError):
         main(["evaluate", *map(str, folders), "--processes", "2"])

@@ -4,8 +4,6 @@ import itertools
 import json
 import os
 import shutil
-import time
-from functools import partial
 
 import pytest
 from made_up_sources import HIPPOCAMPUS_JSON, hippocampus_names, write_msd
@@ -14,7 +12,6 @@ from nnunet_dsd.common.errors import SettingsError, SetupError
 from nnunet_dsd.datasets import conversion as conversion_module
 from nnunet_dsd.datasets.conversion import check_sources, convert
 from nnunet_dsd.datasets.msd import MsdSettings, read_hippocampus
-from nnunet_dsd.datasets.parallel import for_each
 from nnunet_dsd.datasets.splits import Fold
 from nnunet_dsd.datasets.targets import find_target, require_disk_space
 
@@ -141,26 +138,6 @@ def test_the_estimate_is_near_what_is_written(nnunet, hippocampus):
     findings = convert(hippocampus, target, processes=1)
     written = sum(path.stat().st_size for path in target.raw.rglob("*.nii.gz"))
     assert 0.5 < findings.output_bytes / written < 2
-
-
-def leave(item, *, status):
-    if item == 2:
-        os._exit(status)
-    return 10 * item
-
-
-def sleep_then(item, *, seconds):
-    time.sleep(seconds if item == 0 else 0)
-    return item
-
-
-def test_results_keep_the_order_of_the_items_whoever_is_ready_first():
-    assert for_each(partial(sleep_then, seconds=0.5), range(5), processes=2, description="") == [0, 1, 2, 3, 4]
-
-
-def test_a_killed_process_is_said_with_what_to_do():
-    with pytest.raises(SetupError, match="was killed, most often for lack of memory; give fewer with --processes"):
-        for_each(partial(leave, status=9), range(4), processes=2, description="")
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self"), reason="there is no /proc")

@@ -1,6 +1,7 @@
 """A training that is continued from a checkpoint goes on as if it had never stopped."""
 
 import copy
+import random
 import signal
 import time
 
@@ -96,6 +97,49 @@ def test_a_training_stopped_inside_an_epoch_has_a_gapless_log_after_continuing(
     assert {len(values) for values in log.values()} == {4}
     assert all(np.array_equal(log[key][:2], values[:2], equal_nan=True) for key, values in kept.items())
     assert log["lrs"] == pytest.approx([1e-2 * (1 - epoch / 4) ** 0.9 for epoch in range(4)])
+
+
+def next_draws():
+    """What Python, NumPy and torch draw next; their states stay as they are."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    drawn = random.random(), *np.random.random(3), *torch.rand(3).tolist()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    return drawn
+
+
+def draws_of(seed):
+    """The first draws of generators of their own, begun with a seed."""
+    torchs = torch.rand(3, generator=torch.Generator().manual_seed(seed))
+    return random.Random(seed).random(), *np.random.RandomState(seed).random(3), *torchs.tolist()
+
+
+@pytest.mark.parametrize(("seed", "rank", "epochs_done"), [(1, 0, 1), (1, 0, 2), (7, 3, 2)])
+def test_after_loading_random_numbers_follow_from_seed_process_and_epoch(nnunet, seed, rank, epochs_done):
+    settings = {"seed": seed, "epochs": 4}
+    trainer = nnunet.initialized(settings=settings)
+    at_the_start = next_draws()
+    trainer.current_epoch = epochs_done - 1  # a checkpoint names the epoch that comes next
+    path = saved(trainer)
+    found = []
+    for drawn_before in (0, 5):
+        continued = nnunet.initialized(settings=settings)
+        continued.local_rank = rank
+        torch.rand(drawn_before)
+        continued.load_checkpoint(path)
+        found.append(next_draws())
+    assert found[0] == found[1] == draws_of(seed + rank + 1000 * epochs_done)
+    assert not set(found[0]) & set(at_the_start)
+
+
+def test_without_a_seed_loading_leaves_the_random_numbers_as_they_come(nnunet):
+    settings = {"seed": None}
+    path = saved(nnunet.initialized(settings=settings))
+    continued = nnunet.initialized(settings=settings)
+    before = next_draws()
+    continued.load_checkpoint(path)
+    assert next_draws() == before
 
 
 def test_the_ramp_of_the_distillation_goes_on_where_it_was(nnunet):

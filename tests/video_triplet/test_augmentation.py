@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError
-from video_triplet.data.augmentation import PRESETS, Augmentation, Draw, augmentation_preset, draw_for
+from video_triplet.data.augmentation import PRESETS, Augmentation, Draw, draw_for
 
 DRAWS = 4000
 
@@ -96,9 +96,3 @@ def test_every_impossible_setting_is_reported_at_once():
         Augmentation(affine=1.5, max_rotation=-1, max_scaling=1, max_brightness=float("nan"), border="blue")
     assert len(caught.value.problems) == 5
     assert "affine is 1.5, a probability is from 0 to 1" in str(caught.value)
-
-
-def test_an_unknown_preset_is_refused_with_the_known_ones():
-    assert augmentation_preset("paper") == Augmentation()
-    with pytest.raises(SettingsError, match="'light' is not one of paper, authors-code, none"):
-        augmentation_preset("light")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from nnunet_dsd.common.errors import DataError, SettingsError, SetupError
 from video_triplet.data import cache_writing
-from video_triplet.data.cache_work import sole_writer
+from video_triplet.data.array_cache_writing import sole_writer
 from video_triplet.data.cache_writing import plan_cache, prepare_cache
 from video_triplet.data.frame_cache import FrameCache
 
@@ -157,7 +157,7 @@ def test_a_disk_that_fills_up_leaves_whole_videos_only(dataset, folder, monkeypa
 RUN = """
 import pickle, sys
 from pathlib import Path
-from video_triplet.data.cache_work import sole_writer
+from video_triplet.data.array_cache_writing import sole_writer
 from video_triplet.data.cache_writing import prepare_cache
 
 if __name__ == "__main__":
@@ -232,7 +232,7 @@ def test_a_worker_that_is_killed_is_reported(dataset, folder, monkeypatch):
         prepare_cache(dataset, folder, size=SIZE, workers=2)
 
 
-def kill_myself(*_):
+def kill_myself(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 

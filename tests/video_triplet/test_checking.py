@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +34,7 @@ from video_triplet.data import problems as kinds
 from video_triplet.data.checking import check_dataset, sound
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.statistics import describe
+from video_triplet.data.videos import ImageFile, Video
 
 VOCABULARY = make_vocabulary()
 VIDEOS = {"VID02": make_video(VOCABULARY, seed=2), "VID11": make_video(VOCABULARY, seed=11, first=30)}
@@ -272,7 +276,35 @@ def killed(path: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_decoding_process_that_is_killed_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def long_video() -> Video:
+    """More frames than a process is given at once; their images are there."""
+    frames = np.arange(image_checking.IMAGES_PER_TASK + 1)
+    images = {int(frame): ImageFile(Path(__file__), "") for frame in frames}
+    return Video("VID01", Path(), frames, {}, images)
+
+
+def test_a_decoding_process_that_is_killed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_checking, "examine", killed)
-    with pytest.raises(SetupError, match="was killed"):
-        list(image_checking._examine_all([tmp_path / "a.png"] * (image_checking.IMAGES_PER_TASK + 1), 1))
+    with pytest.raises(SetupError, match="a decoding process was killed, perhaps for want of memory"):
+        image_checking.check_images([long_video()], workers=2)
+
+
+CHECK_AND_WAIT = """
+import pickle, sys
+from made_up_folders import tell_and_wait
+from video_triplet.data import image_checking
+image_checking.examine = tell_and_wait
+image_checking.check_images(pickle.loads(bytes.fromhex(sys.argv[1])), workers=2)
+"""
+
+
+def test_the_processes_end_with_a_check_that_is_killed() -> None:
+    places = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    videos = pickle.dumps([long_video()]).hex()
+    command = [sys.executable, "-c", CHECK_AND_WAIT, videos]
+    with subprocess.Popen(command, env=places, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"at work\n"] * 2
+        process.kill()
+        rest, _ = process.communicate(timeout=20)  # the pipe ends with the last process; each would wait for 60 s
+    assert rest == b""

@@ -11,7 +11,7 @@ import torchvision
 
 from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
 from video_triplet.clips.c3d import C3D
-from video_triplet.clips.encoders import ENTRIES, encoder_names, find_encoder
+from video_triplet.clips.encoders import ENTRIES, find_encoder
 from video_triplet.clips.frame_encoders import FrameEncoder
 from video_triplet.clips.networks import ClipNetwork, create_encoder
 from video_triplet.clips.r2plus1d import FactorisedConvolution, R2Plus1DSmall, intermediate_width
@@ -200,7 +200,7 @@ def test_all_impossible_numbers_are_told_at_once():
 
 
 def test_every_entry_can_be_loaded_and_has_a_name_of_its_own():
-    assert len(set(encoder_names())) == len(ENTRIES)
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES)
     assert all(callable(entry.load()) for entry in ENTRIES)
     assert find_encoder("timm:resnet18").hub == "timm"
 

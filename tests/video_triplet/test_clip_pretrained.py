@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from nnunet_dsd.common.errors import CheckpointError, SettingsError, SetupError
+from nnunet_dsd.common.hashes import weights_hash
 from video_triplet.clips import torchvision_encoders
 from video_triplet.clips.c3d import C3D
 from video_triplet.clips.networks import ClipNetwork
 from video_triplet.clips.pretrained import load_encoder
-from video_triplet.models.networks import weights_hash
 
 
 def encoder(seed=0):

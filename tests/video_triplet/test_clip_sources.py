@@ -1,5 +1,7 @@
 """Videos are decoded whole at one size; a cache gives the same frames, goes on after a kill, and refuses damage."""
 
+import hashlib
+import json
 import os
 import pickle
 import shutil
@@ -249,6 +251,31 @@ def test_a_damaged_record_a_mixed_and_an_empty_folder_are_refused(root, folder):
         ClipCache.open(folder)
 
 
+def test_a_cache_of_the_first_versions_is_opened_checked_and_gone_on_with(root, folder):
+    """Written here by hand: arrays of NumPy and their records, one of a video that was left out."""
+    (root / "UCF-101" / SECOND).write_bytes(b"no video at all")
+    dataset = open_clips(root)
+    prepare_clip_cache(dataset, folder, size=SMALL, sound_only=True)
+    old = folder.parent / "old"
+    (old / "Archery").mkdir(parents=True)
+    pixels = VideoFiles(dataset, SMALL).read(FIRST, range(21))
+    np.save(old / f"{FIRST}.npy", pixels)
+    kind = {"schema": 1, "size": list(SMALL), "fit": "stretch", "filter": "bilinear with antialias"}
+    first = {"name": FIRST, "frames": 21, "broken": "", "source": (root / "UCF-101" / FIRST).stat().st_size}
+    checksum = hashlib.sha256(pixels.tobytes()).hexdigest()
+    broken = json.loads((folder / f"{SECOND}.json").read_text())["broken"]
+    second = {"name": SECOND, "frames": 0, "broken": broken, "source": len(b"no video at all")}
+    for name, record in {FIRST: {**first, "checksum": checksum}, SECOND: {**second, "checksum": ""}}.items():
+        (old / f"{name}.json").write_text(json.dumps({**kind, **record}))
+        assert json.loads((folder / f"{name}.json").read_text()) == {**kind, **record}
+    cache = ClipCache.open(old)
+    cache.verify()
+    assert (cache.size, cache.fit, cache.has(FIRST), cache.has(SECOND)) == (SMALL, "stretch", True, False)
+    assert np.array_equal(cache.read(FIRST, [3, 20]), pixels[[3, 20]])
+    assert set(plan_clip_cache(dataset, old, size=SMALL, sound_only=True).whole) == {FIRST, SECOND}
+    assert set(plan_clip_cache(dataset, old, size=SMALL).whole) == {FIRST}
+
+
 def test_changed_pixels_are_found(root, folder):
     prepare_clip_cache(open_clips(root), folder, size=SMALL)
     content = bytearray((folder / f"{FIRST}.npy").read_bytes())
@@ -273,5 +300,5 @@ def test_a_worker_that_is_killed_is_reported(root, folder, monkeypatch):
         prepare_clip_cache(open_clips(root), folder, size=SMALL, workers=2)
 
 
-def kill_myself(*_):
+def kill_myself(*_, **__):
     os.kill(os.getpid(), 9)

@@ -134,7 +134,7 @@ def test_what_cannot_be_cut_into_clips_is_refused(opened):
         TrainingClips(videos, cache, augmentation=None)
     with pytest.raises(SettingsError, match="clips is 0"):
         TestClips(videos, cache, size=24, clips=0)
-    lacking = ClipCache(cache.folder, {SHORT: cache.videos[SHORT]}, cache.size, cache.fit)
+    lacking = ClipCache(cache.folder, {SHORT: cache.videos[SHORT]}, cache.kind)
     with pytest.raises(DataError, match=r"8 of 9 videos cannot be read"):
         TrainingClips(videos, lacking)
 

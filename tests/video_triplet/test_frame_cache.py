@@ -1,5 +1,7 @@
 """The frame cache holds the pixels of direct decoding, says what it was made from, and refuses what does not fit."""
 
+import dataclasses
+import hashlib
 import json
 import pickle
 import shutil
@@ -152,7 +154,7 @@ def test_an_empty_folder_and_a_folder_of_two_sizes_are_refused(folder, dataset, 
     prepare_cache(dataset, tmp_path / "other", size=8)
     for ending in ("npy", "json"):
         (tmp_path / "other" / f"VID03.{ending}").rename(folder / f"VID03.{ending}")
-    with pytest.raises(DataError, match=r"different sizes \(\[8, 16\]"):
+    with pytest.raises(DataError, match="several kinds: 8 pixels, 16 pixels; keep one cache per folder"):
         FrameCache.open(folder)
 
 
@@ -218,3 +220,28 @@ def test_a_png_that_was_cut_off_is_not_offered(dataset):
 def test_a_json_file_that_is_no_record_does_not_spoil_a_cache(folder):
     (folder / "IEE.json").write_text('{"strategy": "IEE"}')
     assert "IEE" not in FrameCache.open(folder).videos
+
+
+def test_a_cache_of_the_first_versions_is_opened_checked_and_gone_on_with(dataset, folder, tmp_path):
+    """Written here by hand: an array of NumPy, and a record with these entries."""
+    video, old = dataset.videos["VID02"], tmp_path / "old"
+    old.mkdir()
+    pixels = np.stack([FolderFrames(dataset, SIZE).read("VID02", frame) for frame in video.frames.tolist()])
+    np.save(old / "VID02.npy", pixels)
+    record = {
+        "schema": 1,
+        "name": "VID02",
+        "frames": video.frames.tolist(),
+        "sources": {str(frame): video.image_path(frame).stat().st_size for frame in video.frames.tolist()},
+        "broken": {},
+        "size": SIZE,
+        "filter": "bilinear with antialias",
+        "checksum": hashlib.sha256(pixels.tobytes()).hexdigest(),
+    }
+    (old / "VID02.json").write_text(json.dumps(record))
+    assert json.loads((folder / "VID02.json").read_text()) == record
+    cache = FrameCache.open(old)
+    cache.verify()
+    cache.check(dataclasses.replace(dataset, videos={"VID02": video}))
+    assert np.array_equal(cache.read("VID02", 5), FolderFrames(dataset, SIZE).read("VID02", 5))
+    assert prepare_cache(dataset, old, size=SIZE).whole == ("VID02",)

@@ -93,8 +93,8 @@ def test_evaluate_gives_the_average_precision_of_the_oracle(frames, runs, tmp_pa
     expected = []
     for column, name in enumerate(CLASSES):
         per_video = []
-        for video in predictions.videos:
-            found = predictions.of_video(video)
+        for video in range(len(predictions.videos)):
+            found = predictions.select(predictions.video_ids == video)
             targets = [int(name in labels[key]) for key in found.keys]
             per_video.append(average_precision(targets, found.probabilities["triplet"][:, column].tolist()))
         expected.append(mean(per_video))

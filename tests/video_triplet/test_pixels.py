@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 
 from nnunet_dsd.common.errors import ShapeError
 from video_triplet.data.augmentation import Draw
-from video_triplet.data.pixels import IMAGENET_MEAN, IMAGENET_STD, apply_draw, normalise, shift_hsv
+from video_triplet.data.pixels import apply_draw, shift_hsv
 
 
 def noise(size=32, seed=0):
@@ -138,14 +138,3 @@ def test_the_image_given_is_not_changed():
 def test_what_is_not_a_square_uint8_frame_is_refused(image):
     with pytest.raises(ShapeError, match=r"a frame is \(3, S, S\) uint8"):
         apply_draw(image, Draw())
-
-
-def test_normalising_is_torchvisions_with_timms_mean_and_deviation():
-    from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-
-    assert (IMAGENET_MEAN, IMAGENET_STD) == (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
-    batch = torch.stack([noise(seed=1), noise(seed=2)])
-    theirs = v2.functional.normalize(batch.float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD))
-    assert normalise(batch).dtype == torch.float32
-    torch.testing.assert_close(normalise(batch), theirs, atol=1e-5, rtol=1e-5)
-    assert batch.dtype == torch.uint8

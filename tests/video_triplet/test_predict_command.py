@@ -50,7 +50,7 @@ def test_predictions_are_the_same_as_those_of_the_data_set(phase_model, rendered
     frames = rendered / "data" / name
     assert main(["predict", str(phase_model), "-i", str(frames), "-o", str(tmp_path), "--device", "cpu"]) == 0
     by_frame = load_predictions(tmp_path / "predictions.npz")
-    expected = load_predictions(test_file).of_video(name).aligned_to(by_frame.keys)
+    expected = load_predictions(test_file).aligned_to(by_frame.keys)
     np.testing.assert_allclose(by_frame.probabilities["triplet"], expected.probabilities["triplet"], atol=1e-5)
 
 

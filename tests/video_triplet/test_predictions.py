@@ -117,13 +117,6 @@ def test_rows_are_found_by_video_and_frame_in_the_order_asked_for() -> None:
         base.aligned_to([("VID02", 7), ("VID01", 4)])
 
 
-def test_the_rows_of_a_video_are_in_order_of_frames() -> None:
-    shuffled = made_up().select(np.array([5, 1, 3, 0, 4, 2]))
-    assert shuffled.of_video("VID02").keys == [("VID02", 4), ("VID02", 5), ("VID02", 9)]
-    with pytest.raises(DataError, match="no predictions for video VID03"):
-        shuffled.of_video("VID03")
-
-
 def test_an_average_is_aligned_by_video_and_frame() -> None:
     one, other = made_up(1), made_up(2, model=OTHER_MODEL)
     mean = average([one, other.select(np.array([5, 3, 4, 2, 0, 1]))])
@@ -158,7 +151,7 @@ def test_joined_files_keep_every_row_under_its_video() -> None:
     assert joined.keys == one.keys + other.keys
     assert joined.models == (MODEL, OTHER_MODEL)
     np.testing.assert_array_equal(
-        joined.of_video("VID03").probabilities["triplet"], other.of_video("VID03").probabilities["triplet"]
+        joined.aligned_to(other.keys).probabilities["triplet"], other.probabilities["triplet"]
     )
 
 

@@ -7,7 +7,6 @@ import pytest
 from frame_examples import again, write_dataset
 
 from video_triplet.cli.main import main
-from video_triplet.cli.prepare_command import frame_progress
 from video_triplet.data import reading
 from video_triplet.data.frame_cache import FrameCache
 
@@ -63,15 +62,6 @@ def test_labelled_frames_without_image_are_counted(dataset, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "18 of 20 labelled frames" in shown.out
     assert "left out: 2 labelled frames without an image" in shown.err
-
-
-def test_progress_is_shown_in_a_terminal_and_not_where_ci_is_set(monkeypatch, capsys):
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes standard error for a terminal
-    for value, quiet in (("true", True), ("", False)):
-        monkeypatch.setenv("CI", value)
-        with frame_progress() as progress:
-            progress(1, 2)
-        assert (capsys.readouterr().err == "") is quiet
 
 
 def test_the_help_loads_no_torch():

@@ -76,7 +76,7 @@ def test_the_truth_covers_the_same_frames_and_contains_the_labels(rendered: Path
     dataset, truth = open_dataset(rendered), load_predictions(rendered / TRUTH_FILE)
     assert truth.vocabulary == dataset.vocabulary
     for name, video in dataset.videos.items():
-        own = truth.of_video(name)
+        own = truth.select(truth.video_ids == truth.videos.index(name))
         np.testing.assert_array_equal(own.frames, video.frames)
         for head in HEADS:
             possible = own.probabilities[head]

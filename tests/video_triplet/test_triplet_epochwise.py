@@ -14,7 +14,7 @@ from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
 from video_triplet.models.model_file import load_model
 from video_triplet.trainers import run
 from video_triplet.trainers.epochwise import EpochwiseDistillation
-from video_triplet.trainers.run import RUN_FILE, build_module, epochwise_callbacks, refuse_another_training, train
+from video_triplet.trainers.run import RUN_FILE, epochwise_callbacks, refuse_another_training, train
 
 NEAR = {"epoch_lambda": 5.0, "choose_epoch": "last"}
 
@@ -66,13 +66,13 @@ def test_the_loss_is_bce_plus_lambda_times_the_distance_to_the_last_epoch(render
         whole = row["train_loss_triplet"] + 5.0 * row["train_epoch_distance"]
         assert row["train_loss"] == pytest.approx(whole, rel=1e-5)
     states = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert states["state_dict"].keys() == build_module(experiment(rendered)).state_dict().keys()
+    assert states["state_dict"].keys() == experiment(rendered).build_module().state_dict().keys()
     assert load_model(tmp_path / "model.pt").settings.epoch_lambda == 5.0
 
 
 def test_the_features_are_what_the_classifier_gets(rendered):
     made = experiment(rendered, epoch_lambda=1.0)
-    module = build_module(made).eval()
+    module = made.build_module().eval()
     seen = []
     module.network.backbone.get_classifier().register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
@@ -118,4 +118,4 @@ def test_impossible_settings_and_backbones_are_refused(rendered):
         tiny_settings(epoch_lambda=-1.0, epoch_reduction="max")
     changes = {"backbone": "deit_tiny_distilled_patch16_224", "backbone_options": "{}", "image_size": 224}
     with pytest.raises(NetworkStructureError, match="or epoch_lambda 0"):
-        build_module(experiment(rendered, epoch_lambda=1.0, **changes))
+        experiment(rendered, epoch_lambda=1.0, **changes).build_module()

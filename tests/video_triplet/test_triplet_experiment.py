@@ -11,6 +11,7 @@ from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.common.files import write_json
 from video_triplet.cli.main import main
 from video_triplet.data.cache_writing import prepare_cache
+from video_triplet.data.checking import readable
 from video_triplet.data.frame_cache import FrameCache
 from video_triplet.data.frame_sources import FolderFrames
 from video_triplet.data.provenance import LeakError, ModelRecord
@@ -18,7 +19,7 @@ from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import Split
 from video_triplet.data.videos import Problem
 from video_triplet.predictions.file import Predictions
-from video_triplet.trainers.experiment import Experiment, readable, refuse_leaking_soft_labels
+from video_triplet.trainers.experiment import Experiment, refuse_leaking_soft_labels
 from video_triplet.trainers.run import RUN_FILE, refuse_another_training
 
 SPLIT = Split("k-fold", 1, ("VID03",), ("VID04",), ("VID01", "VID02"), "inner")

@@ -14,12 +14,12 @@ from nnunet_dsd.registry import all_trainers
 from video_triplet.cli import list_command
 from video_triplet.cli.data_options import left_out
 from video_triplet.cli.main import SUBCOMMANDS, main
+from video_triplet.data.checking import readable
 from video_triplet.data.frame_sources import FolderFrames
 from video_triplet.data.reading import open_dataset
 from video_triplet.models.inference import predict_videos
 from video_triplet.models.model_file import load_model
 from video_triplet.predictions.metrics import evaluate_dataset
-from video_triplet.trainers.experiment import readable
 
 
 def test_every_subcommand_explains_itself(capsys):

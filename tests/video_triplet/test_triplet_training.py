@@ -1,6 +1,7 @@
 """Trainings end to end on a rendered data set: loss, accumulation, best epoch, resuming, two processes."""
 
 import csv
+import dataclasses
 import json
 import math
 import os
@@ -12,20 +13,22 @@ import time
 import numpy as np
 import pytest
 import torch
+from metric_oracle import class_ap, mean, video_map
 from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
 from nnunet_dsd.common import files
-from nnunet_dsd.common.errors import CheckpointError, DivergenceError, SettingsError, SetupError
+from nnunet_dsd.common.errors import CheckpointError, DataError, DivergenceError, SettingsError, SetupError
 from nnunet_dsd.common.files import exclusive
 from video_triplet.cli.main import main
+from video_triplet.models.inference import predict_videos
 from video_triplet.models.model_file import load_model
 from video_triplet.trainers import base, run
 from video_triplet.trainers.base import TripletTrainer, ValidationTruth, validation_score
 from video_triplet.trainers.callbacks import refuse_divergence
-from video_triplet.trainers.experiment import find_video_trainer
+from video_triplet.trainers.experiment import Experiment, find_video_trainer
 from video_triplet.trainers.loading import TripletData
-from video_triplet.trainers.run import Machine, build_module, train
+from video_triplet.trainers.run import Machine, train
 
 
 def history(folder):
@@ -43,7 +46,7 @@ def train_command(data, folder, *more, **changes):
 
 def module_for(rendered, **changes):
     made = experiment(rendered, **changes)
-    return made, build_module(made)
+    return made, made.build_module()
 
 
 def some_batch(made, count=8):
@@ -82,6 +85,57 @@ def test_validation_counts_each_frame_once_and_ignores_padding():
     whole = validation_score(torch.arange(10), scores, truth)
     padded = torch.cat([torch.arange(10).flip(0), torch.tensor([0, 1])])
     assert validation_score(padded, scores[padded], truth) == pytest.approx(whole)
+
+
+def videos_of_different_lengths(seed):
+    """Labels and scores of three videos whose AP lies far apart; classes 3 and 4 are absent from some, 5 from all."""
+    rng = np.random.default_rng(seed)
+    targets, scores = [], []
+    for frames, absent, noise in ((7, (3, 5), 0.2), (24, (4, 5), 1.0), (60, (3, 4, 5), 3.0)):
+        labels = (rng.random((frames, 6)) < 0.35).astype(np.uint8)
+        labels[:, absent] = 0
+        targets.append(labels)
+        scores.append((labels + noise * rng.normal(size=labels.shape)).astype(np.float32))
+    return targets, scores
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_validation_score_is_the_mean_over_classes_of_the_mean_over_videos(seed):
+    targets, scores = videos_of_different_lengths(seed)
+    order = np.random.default_rng(seed).permutation(sum(map(len, targets)))
+    video_ids = np.repeat([4, 0, 9], [len(labels) for labels in targets])
+    truth = ValidationTruth(np.concatenate(targets), video_ids)
+    found = validation_score(torch.from_numpy(order), torch.from_numpy(np.concatenate(scores)[order]), truth)
+
+    per_video = [class_ap(*video) for video in zip(targets, scores, strict=True)]
+    assert found == pytest.approx(video_map(targets, scores), abs=1e-6)
+    others = {
+        "over all frames": mean(class_ap(np.concatenate(targets), np.concatenate(scores))),
+        "over classes, then videos": mean([mean(values) for values in per_video]),
+        "over all pairs of video and class": mean([value for values in per_video for value in values]),
+    }
+    assert {name for name, other in others.items() if abs(other - found) < 1e-3} == set()
+
+
+def test_validation_without_any_label_has_no_score():
+    truth = ValidationTruth(np.zeros((4, 3), dtype=np.uint8), np.repeat([0, 1], 2))
+    assert math.isnan(validation_score(torch.arange(4), torch.rand(4, 3), truth))
+
+
+def test_the_score_in_the_history_is_that_of_the_model_s_own_predictions_by_video(rendered, tmp_path):
+    made = experiment(rendered, protocol="test-fold", epochs=1)
+    first, *others = made.validation_videos
+    assert others
+    cut = first.select(np.arange(len(first)) < 5)
+    made = dataclasses.replace(
+        made, dataset=dataclasses.replace(made.dataset, videos={**made.dataset.videos, first.name: cut})
+    )
+    model = load_model(train(made, tmp_path, CPU))
+    said = predict_videos(model, made.validation_videos, made.source)
+    targets = [video.labels["triplet"] for video in made.validation_videos]
+    scores = np.split(said.probabilities["triplet"], np.cumsum([len(labels) for labels in targets])[:-1])
+    assert [len(labels) for labels in targets] == [5, 16]
+    assert history(tmp_path)[0]["validation_mAP"] == pytest.approx(video_map(targets, scores), abs=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +179,7 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(rendered, tmp_path):
 
 
 def test_a_finished_training_is_not_repeated(unbroken, rendered, monkeypatch):
-    monkeypatch.setattr(run, "build_module", lambda experiment: pytest.fail("trained again"))
+    monkeypatch.setattr(Experiment, "build_module", lambda experiment: pytest.fail("trained again"))
     assert train(experiment(rendered, epochs=4), unbroken, CPU) == unbroken / "model.pt"
 
 
@@ -177,7 +231,7 @@ def test_parts_of_a_step_add_up_to_the_whole_step(rendered, tmp_path, reduction)
         for parts in (1, 4)
     ]
     whole, parts = (torch.cat([values.flatten() for values in network.parameters()]) for network in weights)
-    start = torch.cat([v.flatten() for v in build_module(experiment(rendered, **steady)).network.parameters()])
+    start = torch.cat([v.flatten() for v in experiment(rendered, **steady).build_module().network.parameters()])
     assert ((parts - whole).norm() / (whole - start).norm()).item() < 0.02
 
 
@@ -271,7 +325,7 @@ def test_only_the_first_node_writes(monkeypatch, environment, first):
 
 
 def test_weights_start_the_same_for_every_fold_of_a_seed(rendered):
-    found = [build_module(experiment(rendered, fold=fold)).network.state_dict() for fold in (1, 2)]
+    found = [experiment(rendered, fold=fold).build_module().network.state_dict() for fold in (1, 2)]
     assert all(torch.equal(values, found[1][name]) for name, values in found[0].items())
 
 
@@ -291,6 +345,13 @@ def test_a_trainer_of_one_s_own_can_change_the_loss(rendered):
     doubled = Doubled(tiny_settings(), made.dataset.vocabulary).loss_terms(logits, batch)
     assert float(doubled["triplet"]) == pytest.approx(2 * math.log(2), rel=1e-5)
     assert float(module.loss_terms(logits, batch)["triplet"]) == pytest.approx(math.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000])
+def test_a_damaged_description_of_a_run_is_refused_by_name(rendered, tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(DataError, match=r"run\.json is damaged .*; delete the folder and train again"):
+        train(experiment(rendered), tmp_path, CPU)
 
 
 def test_a_start_that_failed_leaves_the_folder_free(rendered, tmp_path):

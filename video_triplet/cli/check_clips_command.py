@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from nnunet_dsd.common.files import require_writable_file, write_json
+    from nnunet_dsd.common.progress import progress_of
     from nnunet_dsd.common.tables import print_table
-    from video_triplet.cli.prepare_command import frame_progress
     from video_triplet.cli.problem_table import problem_table
     from video_triplet.clips.checking import check_clips
     from video_triplet.clips.reading import open_clips
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         require_writable_file(arguments.json)
     dataset = open_clips(arguments.data, annotations=arguments.annotations)
-    with frame_progress("videos") as progress:
+    with progress_of("videos") as progress:
         report = check_clips(
             dataset,
             decode=not arguments.quick,

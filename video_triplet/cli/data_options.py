@@ -68,10 +68,10 @@ def read_dataset(arguments: argparse.Namespace, image_size: int | None) -> tuple
         arguments: With what `add_data_options` adds.
         image_size: That a cache must have, and to which images are resized; None where no pixels are needed.
     """
+    from video_triplet.data.checking import readable
     from video_triplet.data.frame_cache import FrameCache
     from video_triplet.data.frame_sources import FolderFrames
     from video_triplet.data.reading import open_dataset
-    from video_triplet.trainers.experiment import readable
 
     dataset = open_dataset(arguments.data, phases=arguments.phases)
     source: FrameSource

@@ -17,7 +17,7 @@ from video_triplet.cli.clip_options import (
 from video_triplet.cli.data_options import WORTH, workers_for_clips
 
 if TYPE_CHECKING:
-    from video_triplet.clips.cache_writing import ClipCachePlan
+    from video_triplet.data.array_cache_writing import CachePlan
 
 SUMMARY = "write the frames of UCF101 or HMDB51 at one size into a cache"
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the cache, or complete one that a killed run has left; then say what was done."""
-    from video_triplet.cli.prepare_command import frame_progress
+    from nnunet_dsd.common.progress import progress_of
     from video_triplet.clips.cache import ClipCache
     from video_triplet.clips.cache_writing import plan_clip_cache, prepare_clip_cache
     from video_triplet.clips.reading import open_clips
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             plan_clip_cache(dataset, arguments.output, size=size, fit=arguments.fit, sound_only=arguments.sound_only)
         )
         return 0
-    with frame_progress() as progress:
+    with progress_of("frames") as progress:
         plan = prepare_clip_cache(
             dataset,
             arguments.output,
@@ -75,6 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def announce(plan: ClipCachePlan) -> None:
+def announce(plan: CachePlan) -> None:
     """Say how much will be written, before it is."""
     print(f"to be written: {plan}", flush=True)

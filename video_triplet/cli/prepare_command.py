@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the cache, or complete one that a killed run has left; then say what was done."""
+    from nnunet_dsd.common.progress import progress_of
     from video_triplet.data.cache_writing import prepare_cache
     from video_triplet.data.frame_cache import FrameCache
     from video_triplet.data.reading import open_dataset
@@ -44,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{first.video} {first.detail}",
             file=sys.stderr,
         )
-    with frame_progress() as progress:
+    with progress_of("frames") as progress:
         plan = prepare_cache(
             dataset,
             arguments.output,
@@ -76,15 +74,3 @@ def report_broken(records: list[CachedVideo]) -> None:
     for record in records:
         for reason in record.broken.values():
             print(f"left out: {reason}", file=sys.stderr)
-
-
-@contextmanager
-def frame_progress(what: str = "frames") -> Iterator[Callable[[int, int], None]]:
-    """Show a bar of what is done so far; nothing where `CI` is set or standard error is not a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=bool(os.environ.get("CI")) or not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

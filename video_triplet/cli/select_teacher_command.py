@@ -142,8 +142,8 @@ def read_frames_of(runs: Sequence[TeacherRun], arguments: argparse.Namespace) ->
     Raises:
         DataError: if its labels are other ones, or the teachers have images of several sizes.
     """
+    from video_triplet.data.videos import labels_hash
     from video_triplet.selection.epoch_predictions import Reading
-    from video_triplet.trainers.experiment import labels_hash
 
     sizes = {run.settings["image_size"] for run in runs}
     if len(sizes) > 1:

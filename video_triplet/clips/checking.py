@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.workers import as_done
 from video_triplet.clips.decoding import read_video, stated_frames
 from video_triplet.clips.groups import source_notes
 from video_triplet.clips.sources import opening_problem
-from video_triplet.clips.videos import ClipDataset
+from video_triplet.clips.videos import ClipDataset, ClipVideo
 from video_triplet.data import problems as kinds
-from video_triplet.data.cache_work import results
+from video_triplet.data.array_cache_writing import KILLED
 from video_triplet.data.findings import Findings
 from video_triplet.data.videos import Problem
 
@@ -76,11 +77,11 @@ def check_clips(
     """
     if workers < 0:
         raise DataError(f"{workers} workers, allowed are 0 (decode in this process) and more")
-    jobs = [(video.name, video.path, decode) for video in dataset.videos.values()]
+    videos = list(dataset.videos.values())
     facts: dict[str, VideoFacts] = {}
-    for found in results(examine_video, jobs, workers):
+    for _, found in as_done(partial(examine_video, decode=decode), videos, processes=workers, killed=KILLED):
         facts[found.name] = found
-        progress(len(facts), len(jobs))
+        progress(len(facts), len(videos))
     ordered = {name: facts[name] for name in dataset.videos}
     problems = [*dataset.problems, *source_notes(dataset)]
     for found in ordered.values():
@@ -88,8 +89,9 @@ def check_clips(
     return ClipReport(tuple(problems), ordered, decode)
 
 
-def examine_video(name: str, path: Path, decode: bool) -> VideoFacts:
+def examine_video(video: ClipVideo, *, decode: bool) -> VideoFacts:
     """Open a video, and decode all of it where that is wanted."""
+    name, path = video.name, video.path
     problem = opening_problem(path)
     if problem is not None:
         return VideoFacts(name, 0, 0, replace(problem, video=name))

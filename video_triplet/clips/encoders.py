@@ -69,11 +69,6 @@ ENTRIES: tuple[EncoderEntry, ...] = (
 )
 
 
-def encoder_names() -> tuple[str, ...]:
-    """Return the names there are, as users type them."""
-    return tuple(entry.name for entry in ENTRIES)
-
-
 def find_encoder(name: str) -> EncoderEntry:
     """Return the entry of an encoder.
 

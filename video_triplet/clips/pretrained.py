@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import CheckpointError, SettingsError, SetupError
+from nnunet_dsd.common.hashes import weights_hash
 from video_triplet.clips.encoders import EncoderEntry
-from video_triplet.models.networks import weights_hash
 
 LEAST_LOADED = 0.9
 HUBS = ("torchvision", "timm")
@@ -37,7 +37,7 @@ class LoadingReport:
         misshapen: Names of the encoder whose values have another shape in the file: `(name, file's, encoder's)`.
         fraction: Of the encoder's values, those that were loaded.
         weights_hash: SHA-256 of the encoder's weights after loading, as of
-            `video_triplet.models.networks.weights_hash`.
+            `nnunet_dsd.common.hashes.weights_hash`.
     """
 
     source: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,3 +96,11 @@ def refuse_classes_without(dataset: ClipDataset, names: Iterable[str], *, where:
             f"{len(lost)} of {len(dataset.classes)} classes of {dataset.root} have no video {where}: {listed}. "
             "`video-triplet check-clips` shows why; copy or mend their videos, and make a cache of them again"
         )
+
+
+def labels_hash(videos: Sequence[ClipVideo]) -> str:
+    """Return SHA-256, in hexadecimal, over names and labels of videos, in their order."""
+    digest = hashlib.sha256()
+    for video in videos:
+        digest.update(f"{video.label} {video.name}\n".encode())
+    return digest.hexdigest()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.files import whole_file
 
 ROWS_AT_ONCE = 64  # frames hashed at once: 10 MB at 224 pixels
 Shape = tuple[int, ...]
-Record = TypeVar("Record")
 
 
 def write_array(path: Path, shape: Shape, frames: Iterable[NDArray[np.uint8]]) -> tuple[int, str]:
@@ -49,18 +45,6 @@ def write_array(path: Path, shape: Shape, frames: Iterable[NDArray[np.uint8]]) -
     return count, digest.hexdigest()
 
 
-@contextmanager
-def refusal_of_disk(name: str, folder: Path) -> Iterator[None]:
-    """Turn a full or refusing disk into a `SetupError` that says how to go on with the video `name`."""
-    try:
-        yield
-    except OSError as error:
-        raise SetupError(
-            f"{name} could not be written to {folder} ({error.strerror or error}); videos that are whole are kept, "
-            "make room and run the same command again"
-        ) from error
-
-
 def map_array(path: Path, shape: Shape, *, remake: str) -> NDArray[np.uint8]:
     """Map an array of frames, read only.
 
@@ -79,29 +63,6 @@ def map_array(path: Path, shape: Shape, *, remake: str) -> NDArray[np.uint8]:
     if array.shape != shape or array.dtype != np.uint8:
         raise DataError(f"{path} holds {array.dtype} {array.shape}, its record says uint8 {shape}; {remake}")
     return array
-
-
-def load_record(path: Path, build: Callable[[dict[str, Any]], Record], *, schema: int, remake: str) -> Record:
-    """Read the record that lies beside an array.
-
-    Args:
-        path: The JSON file.
-        build: Makes the record of what the file holds; may fail with KeyError, TypeError, ValueError, AttributeError.
-        schema: Which the file must be of.
-        remake: What to do if it is damaged, for the message.
-
-    Raises:
-        DataError: if the file is no record, or of another schema.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = content["schema"]
-        record = build(content) if found == schema else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is not the record of a cached video ({error!r}); {remake}") from error
-    if record is None:
-        raise DataError(f"{path} is of schema {found}, this version reads {schema}; {remake}")
-    return record
 
 
 def pixel_checksum(array: NDArray[np.uint8]) -> str:

@@ -156,14 +156,3 @@ PRESETS: dict[str, Augmentation] = {
     ),
     "none": Augmentation(horizontal_flip=0.0, vertical_flip=0.0, affine=0.0, brightness=0.0, saturation=0.0),
 }
-
-
-def augmentation_preset(name: str) -> Augmentation:
-    """Return the augmentation of a name.
-
-    Raises:
-        SettingsError: if there is none of this name.
-    """
-    if name not in PRESETS:
-        raise SettingsError([f"{name!r} is not one of {', '.join(PRESETS)}"], source="the augmentation")
-    return PRESETS[name]

@@ -12,6 +12,7 @@ import numpy as np
 from nnunet_dsd.common.errors import DataError
 from video_triplet.data import problems as kinds
 from video_triplet.data.findings import Findings
+from video_triplet.data.frame_sources import FrameSource, only_frames_of
 from video_triplet.data.image_checking import ImageFacts, check_images
 from video_triplet.data.videos import Problem, TripletDataset, Video
 from video_triplet.vocabulary import Head
@@ -144,3 +145,33 @@ def _check_facts(name: str, images: Mapping[int, ImageFacts]) -> Iterator[Proble
             yield Problem(kinds.IMAGE_SIZE, name, detail + " x ".join(map(str, usual or ())))
         if image.black:
             yield Problem(kinds.IMAGE_BLACK, name, f"frame {frame}")
+
+
+def readable(dataset: TripletDataset, source: FrameSource, *, sound_only: bool) -> TripletDataset:
+    """Return the data set without frames that cannot be read.
+
+    Args:
+        dataset: As opened.
+        source: Gives the pixels; what it does not have is left out.
+        sound_only: Whether problems in labels and images may be passed over.
+
+    Raises:
+        DataError: if there are problems and they may not be passed over, with counts; or if nothing is left.
+    """
+    problems = [*dataset.problems, *label_problems(dataset)]
+    counts = Counter(problem.kind for problem in problems if kinds.is_error(problem.kind))
+    kept = only_frames_of(dataset.videos.values(), source)
+    for whole, part in zip(dataset.videos.values(), kept, strict=True):
+        lost = set(whole.frames.tolist()) - set(part.frames.tolist())
+        broken = len(lost & set(whole.image_paths))
+        counts += Counter({kinds.IMAGE_BROKEN: broken, kinds.LABEL_WITHOUT_IMAGE: len(lost) - broken})
+    if counts and not sound_only:
+        listed = ", ".join(f"{kind} ({number})" for kind, number in counts.items())
+        raise DataError(
+            f"{dataset.root} has problems: {listed}. `video-triplet check` shows them; mend them, or go on with "
+            "what is sound by --sound-only"
+        )
+    videos = {video.name: video for video in kept if len(video)}
+    if not videos:
+        raise DataError(f"no labelled frame of {dataset.root} has an image that can be read")
+    return replace(dataset, videos=videos)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.workers import in_order
+from video_triplet.data.array_cache_writing import KILLED
 from video_triplet.data.images import read_image
 from video_triplet.data.videos import Video
 
@@ -58,17 +57,8 @@ def check_images(videos: Sequence[Video], *, workers: int) -> dict[str, dict[int
         if frame in video.image_paths
     ]
     facts: dict[str, dict[int, ImageFacts]] = {video.name: {} for video in videos}
-    for (name, frame, _), found in zip(tasks, _examine_all([path for *_, path in tasks], workers), strict=True):
-        facts[name][frame] = found
+    paths = [path for *_, path in tasks]
+    found = in_order(examine, paths, processes=workers, at_once=IMAGES_PER_TASK, killed=KILLED)
+    for (name, frame, _), shown in zip(tasks, found, strict=True):
+        facts[name][frame] = shown
     return facts
-
-
-def _examine_all(paths: Sequence[Path], workers: int) -> Iterable[ImageFacts]:
-    if workers == 0 or len(paths) <= IMAGES_PER_TASK:
-        return [examine(path) for path in paths]
-    try:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            return list(pool.map(examine, paths, chunksize=IMAGES_PER_TASK))
-    except BrokenProcessPool as error:
-        message = "a process that decodes images was killed, perhaps for want of memory; use fewer workers"
-        raise SetupError(message) from error

@@ -1,4 +1,4 @@
-"""Pixels of a frame or a batch: applies a draw to uint8, and normalises a batch. No randomness here."""
+"""Pixels of a frame or a batch: applies a draw to uint8. No randomness here."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from torchvision.transforms.v2 import functional as operations
 
 from nnunet_dsd.common.errors import ShapeError
 from video_triplet.data.augmentation import Draw
-
-# ImageNet's mean and standard deviation per channel, of images in [0, 1]; the pre-trained weights of timm expect them.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def apply_draw(image: Tensor, drawn: Draw) -> Tensor:
@@ -83,22 +79,6 @@ def _hue_sextant(channels: Tensor, highest: Tensor, spread: Tensor) -> Tensor:
     from_own = is_red * (green - blue) + is_green * (blue - red) + is_blue * (red - green)
     sextant: Tensor = from_own / spread.clamp(min=1) + 2 * is_green + 4 * is_blue
     return sextant
-
-
-def normalise(batch: Tensor, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> Tensor:
-    """Return a batch as the network expects it; run it on the device that the batch was moved to.
-
-    Args:
-        batch: `(B, 3, S, S)` uint8.
-        mean: Per channel, of images in [0, 1].
-        std: As above.
-
-    Returns:
-        `(B, 3, S, S)` float32, `(batch / 255 - mean) / std`.
-    """
-    centre = 255 * torch.tensor(mean, device=batch.device).view(-1, 1, 1)
-    spread = 255 * torch.tensor(std, device=batch.device).view(-1, 1, 1)
-    return batch.to(torch.float32).sub_(centre).div_(spread)
 
 
 def _affine(image: Tensor, drawn: Draw) -> Tensor:

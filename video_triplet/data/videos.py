@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -181,3 +182,13 @@ def video_order(name: str) -> tuple[int, str]:
     """Return a key that sorts videos by their number, `VID12` before `VID103`; names without a number come first."""
     digits = re.search(r"\d+", name)
     return (int(digits[0]) if digits else -1, name)
+
+
+def labels_hash(videos: Sequence[Video]) -> str:
+    """Return SHA-256, in hexadecimal, over names, frame numbers and labels of videos."""
+    digest = hashlib.sha256()
+    for video in videos:
+        digest.update(f"{video.name} {sorted(video.labels)}".encode() + np.ascontiguousarray(video.frames).tobytes())
+        for head in sorted(video.labels):
+            digest.update(np.ascontiguousarray(video.labels[head]).tobytes())
+    return digest.hexdigest()

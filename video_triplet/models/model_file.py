@@ -17,8 +17,9 @@ from torch import Tensor
 
 from nnunet_dsd.common.errors import CheckpointError, SetupError
 from nnunet_dsd.common.files import whole_file
+from nnunet_dsd.common.hashes import weights_hash
 from video_triplet.data.provenance import ModelRecord
-from video_triplet.models.networks import TripletNetwork, weights_hash
+from video_triplet.models.networks import TripletNetwork
 from video_triplet.models.run_files import require_model_file
 from video_triplet.settings import TripletSettings, read_triplet_settings
 from video_triplet.vocabulary import Vocabulary

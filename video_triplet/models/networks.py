@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -272,13 +271,3 @@ def _try(model: nn.Module, name: str, outputs: int, image_size: int) -> None:
     if len(shape) != 2 or shape[0] != 1 or (outputs and shape[1] != outputs):
         expected = (1, outputs or "features")
         raise NetworkStructureError(f"{name} returns shape {shape} for one image, expected {expected}")
-
-
-def weights_hash(state: Mapping[str, Tensor]) -> str:
-    """Return SHA-256, in hexadecimal, over the names and values of all weights, independent of the file they are in."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        values = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -84,17 +84,6 @@ class Predictions:
         probabilities = {head: values[rows] for head, values in self.probabilities.items()}
         return replace(self, video_ids=self.video_ids[rows], frames=self.frames[rows], probabilities=probabilities)
 
-    def of_video(self, name: str) -> Predictions:
-        """Return the rows of one video, in ascending order of frames.
-
-        Raises:
-            DataError: if there is no such video.
-        """
-        if name not in self.videos:
-            raise DataError(f"there are no predictions for video {name}; there are for {', '.join(self.videos)}")
-        rows = np.flatnonzero(self.video_ids == self.videos.index(name))
-        return self.select(rows[np.argsort(self.frames[rows], kind="stable")])
-
     def aligned_to(self, keys: Sequence[tuple[str, int]]) -> Predictions:
         """Return the rows of the given videos and frames, in that order.
 

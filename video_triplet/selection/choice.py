@@ -17,6 +17,7 @@ from typing import Any
 
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.files import write_json
+from nnunet_dsd.common.json_files import read_json
 from video_triplet.data.provenance import LeakError, ModelRecord
 from video_triplet.models.kept_epochs import epochs_as_text
 from video_triplet.predictions.file import Predictions, average, load_predictions
@@ -95,17 +96,19 @@ def load_choice(path: Path) -> Choice:
         DataError: if it is missing, not a choice, or was changed.
     """
     advice = "make it with `video-triplet select-teacher`"
+
+    def broken(reason: str) -> str:
+        return f"{path} is not a choice of teachers ({reason}); {advice}"
+
+    content = read_json(path, missing=f"there is no file {path}; {advice}", broken=broken)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA or content["mean"] not in MEANS or not content["members"]:
             raise ValueError(f"schema {content['schema']}, mean {content['mean']!r}, {len(content['members'])} members")
         values = {spec.name: content[spec.name] for spec in fields(Choice)}
         values |= {name: tuple(values[name]) for name in ("why", "training", "selected_on")}
         choice = Choice(**{**values, "members": tuple(ChosenEpoch(**member) for member in values["members"])})
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; {advice}") from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is not a choice of teachers ({type(error).__name__}: {error}); {advice}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(broken(f"{type(error).__name__}: {error}")) from error
     if choice.content_hash != content.get("content_hash"):
         raise DataError(f"{path} was changed since it was written, so its reasons no longer hold; {advice}")
     return choice

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.json_files import read_json
 from video_triplet.data.provenance import LeakError
 from video_triplet.data.split import PARTS
 from video_triplet.models.kept_epochs import epoch_file, epochs_on_disk, read_epochs
@@ -87,8 +87,12 @@ def read_teacher(folder: Path) -> TeacherRun:
             f"{folder} is not the folder of a finished training ({MODEL_FILE} and {RUN_FILE} are in one); finish it "
             "with `video-triplet train --keep-epochs all`"
         )
+
+    def broken(reason: str) -> str:
+        return f"{folder} cannot be read as a run ({reason})"
+
+    content = read_json(folder / RUN_FILE, broken=broken)
     try:
-        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
         losses = read_history(folder, "train_loss")
         run = TeacherRun(
             folder,
@@ -101,7 +105,7 @@ def read_teacher(folder: Path) -> TeacherRun:
         )
         seen = sorted({*run.videos("training"), *run.videos("validation")} & set(run.videos("test")))
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder} cannot be read as a run ({type(error).__name__}: {error})") from error
+        raise DataError(broken(f"{type(error).__name__}: {error}")) from error
     if seen:
         raise LeakError(
             f"{folder} validates on {', '.join(seen)}, which are also its test videos (protocol "

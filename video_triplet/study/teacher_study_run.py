@@ -16,14 +16,13 @@ from nnunet_dsd.steps.step import Step
 from video_triplet.data.frame_sources import FrameSource
 from video_triplet.data.provenance import LeakError
 from video_triplet.data.split import Split
-from video_triplet.data.videos import TripletDataset
+from video_triplet.data.videos import TripletDataset, labels_hash
 from video_triplet.predictions.file import load_predictions
 from video_triplet.selection.epoch_predictions import Reading
 from video_triplet.selection.teachers import read_teacher
 from video_triplet.study.steps import Call, command_step, run_all
 from video_triplet.study.teacher_study import TeacherStudy, control_steps, curve_steps, strategy_steps, teacher_steps
 from video_triplet.study.teacher_study_results import choices_of_their_own, collect, write_results
-from video_triplet.trainers.experiment import labels_hash
 
 MARKER = "study.json"
 

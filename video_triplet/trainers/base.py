@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from video_triplet.models.model_file import build_network
 from video_triplet.models.networks import BackboneFeatures
-from video_triplet.predictions.ivt import class_average_precision, nan_mean
+from video_triplet.predictions.scores import score_classes
 from video_triplet.settings import TripletSettings, read_triplet_settings
 from video_triplet.trainers.module import EpochSeededModule
 from video_triplet.vocabulary import Head, Vocabulary
@@ -146,5 +146,7 @@ def validation_score(rows: Tensor, probabilities: Tensor, truth: ValidationTruth
     scores = np.full(truth.labels.shape, np.nan, dtype=np.float32)
     scores[rows.cpu().numpy()] = probabilities.cpu().numpy()
     masks = [truth.video_ids == video for video in np.unique(truth.video_ids)]
-    per_video = np.stack([class_average_precision(truth.labels[mask], scores[mask]) for mask in masks])
-    return float(nan_mean(nan_mean(per_video, axis=0)))
+    classes = tuple(map(str, range(truth.labels.shape[1])))
+    return score_classes(
+        [truth.labels[mask] for mask in masks], [scores[mask] for mask in masks], classes=classes, top_k=()
+    ).mean_ap

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.registry import TrainerEntry, find_trainer
 
+Trainer = TypeVar("Trainer")
 PAPER = "Yamlahi et al., Self-distillation for Surgical Action Recognition, MICCAI 2023"
 SUMMARIES = {
     "SwinTripletTeacher": "Swin-B on hard labels, triplets only (SwinT)",
@@ -40,6 +41,20 @@ CLIP_ENTRIES = tuple(
 ENTRIES = (*TRIPLET_ENTRIES, *CLIP_ENTRIES)
 
 
+def load_trainer(name: str, what: Literal["triplets", "clips"], base: type[Trainer]) -> type[Trainer]:
+    """Return the class of a registered trainer for these videos, which is one of `base`.
+
+    Raises:
+        RegistryError: if there is no trainer of that name.
+        DataError: if it is one for something else.
+    """
+    require_video_trainer(name, what)
+    loaded: type = find_trainer(name).load()
+    if not issubclass(loaded, base):
+        raise _is_for_something_else(name, what)
+    return loaded
+
+
 def require_video_trainer(name: str, what: Literal["triplets", "clips"]) -> None:
     """Refuse a name that is not that of a trainer for these videos, as far as the registry knows, without loading it.
 
@@ -49,4 +64,8 @@ def require_video_trainer(name: str, what: Literal["triplets", "clips"]) -> None
     """
     others = CLIP_ENTRIES if what == "triplets" else TRIPLET_ENTRIES
     if find_trainer(name).kind != "video" or name in {entry.name for entry in others}:
-        raise DataError(f"{name} is not a trainer for {what}; `video-triplet list` shows those")
+        raise _is_for_something_else(name, what)
+
+
+def _is_for_something_else(name: str, what: str) -> DataError:
+    return DataError(f"{name} is not a trainer for {what}; `video-triplet list` shows those")

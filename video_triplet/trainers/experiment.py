@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,28 +14,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.registry import find_trainer
-from video_triplet.data.checking import label_problems
-from video_triplet.data.frame_sources import FrameSource, only_frames_of
-from video_triplet.data.problems import IMAGE_BROKEN, LABEL_WITHOUT_IMAGE, is_error
+from video_triplet.data.frame_sources import FrameSource
 from video_triplet.data.provenance import LeakError, ModelRecord, videos_selected_on, videos_trained_on
 from video_triplet.data.split import Split
-from video_triplet.data.videos import TripletDataset, Video
+from video_triplet.data.videos import TripletDataset, labels_hash
 from video_triplet.distillation import student_targets
 from video_triplet.models.model_file import save_weights
-from video_triplet.models.networks import weights_hash
 from video_triplet.predictions.file import Predictions
 from video_triplet.settings import TripletSettings
 from video_triplet.trainers.base import VALIDATION_SCORE, TripletTrainer, ValidationTruth
 from video_triplet.trainers.callbacks import ValidationScore
-from video_triplet.trainers.catalog import require_video_trainer
+from video_triplet.trainers.catalog import load_trainer
 from video_triplet.trainers.loading import TripletData
+from video_triplet.trainers.trainable import Trainable
 from video_triplet.vocabulary import Head
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """Everything that decides the outcome of a training, apart from the machine.
+class Experiment(Trainable):
+    """One training on triplets.
 
     Attributes:
         trainer: Its name in the registry.
@@ -53,7 +48,6 @@ class Experiment:
     """
 
     score: ClassVar[ValidationScore] = ValidationScore(VALIDATION_SCORE, "mAP")
-    patience: ClassVar[int] = 0
 
     trainer: str
     settings: TripletSettings
@@ -80,14 +74,19 @@ class Experiment:
         return find_video_trainer(self.trainer)
 
     @property
-    def training_videos(self) -> list[Video]:
-        """In the order of the split."""
-        return self.dataset.subset(self.split.training)
+    def fold(self) -> int:
+        """Number of the split's fold."""
+        return self.split.fold
 
     @property
-    def validation_videos(self) -> list[Video]:
-        """As above."""
-        return self.dataset.subset(self.split.validation)
+    def teachers(self) -> tuple[ModelRecord, ...]:
+        """The models that made the soft labels."""
+        return self.soft_labels.models if self.soft_labels else ()
+
+    @property
+    def soft_labels_hash(self) -> str:
+        """Hash of the soft labels, or ""."""
+        return self.soft_labels.content_hash if self.soft_labels else ""
 
     @cached_property
     def targets(self) -> dict[Head, NDArray[np.float32]]:
@@ -105,19 +104,16 @@ class Experiment:
             for head in self.settings.heads
         }
 
-    def describe(self) -> dict[str, Any]:
-        """Return what a JSON file can hold: everything that decides the outcome, apart from machine and versions."""
+    def describe_data(self) -> dict[str, Any]:
+        """Return split, vocabulary, and hashes of labels, images and soft labels."""
         return {
-            "trainer": self.trainer,
-            "settings": dataclasses.asdict(self.settings),
             "split": {
                 name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self.split).items()
             },
             "vocabulary": self.dataset.vocabulary.fingerprint,
             "labels": labels_hash([*self.training_videos, *self.validation_videos]),
             "images": self.source.fingerprint([*self.split.training, *self.split.validation]),
-            "weights_file": file_hash(Path(self.settings.weights)) if Path(self.settings.weights).is_file() else "",
-            "soft_labels": self.soft_labels.content_hash if self.soft_labels else "",
+            "soft_labels": self.soft_labels_hash,
         }
 
     def build_module(self) -> TripletTrainer:
@@ -133,38 +129,13 @@ class Experiment:
         video_ids = np.repeat(np.arange(len(videos)), [len(video) for video in videos])
         return ValidationTruth(np.concatenate([video.labels["triplet"] for video in videos]), video_ids)
 
-    def loading_report(self, module: Any) -> None:
-        """Return nothing: timm loads backbones whole."""
-
     def build_data(self, *, workers: int) -> TripletData:
         """Return the loaders of frames."""
         return TripletData(self, workers=workers)
 
-    def save_model(self, path: Path, weights: Mapping[str, Tensor], *, epoch: int, kept: bool = False) -> None:
-        """Write weights as a model file; `epoch` and `kept` as of `record`."""
-        record = self.record(checkpoint=weights_hash(weights), epoch=epoch, kept=kept)
+    def write_weights(self, path: Path, weights: Mapping[str, Tensor], record: ModelRecord) -> None:
+        """Write a model file."""
         save_weights(path, weights, self.dataset.vocabulary, self.settings, record)
-
-    def record(self, *, checkpoint: str, epoch: int, kept: bool = False) -> ModelRecord:
-        """Return the provenance of a model that this training made, its teachers' videos included.
-
-        Args:
-            checkpoint: Hash of its weights.
-            epoch: Its epoch, from 1.
-            kept: Whether it is an epoch that is merely kept, so that nothing has chosen it yet.
-        """
-        teachers = self.soft_labels.models if self.soft_labels else ()
-        selected = self.split.validation if self.settings.choose_epoch == "best" and not kept else ()
-        return ModelRecord(
-            trainer=self.trainer,
-            checkpoint=checkpoint,
-            epoch=epoch,
-            seed=self.settings.seed,
-            fold=self.split.fold,
-            trained_on=tuple(sorted({*self.split.training, *videos_trained_on(teachers)})),
-            selected_on=tuple(sorted({*selected, *videos_selected_on(teachers)})),
-            soft_labels=self.soft_labels.content_hash if self.soft_labels else "",
-        )
 
 
 def find_video_trainer(name: str) -> type[TripletTrainer]:
@@ -174,41 +145,7 @@ def find_video_trainer(name: str) -> type[TripletTrainer]:
         RegistryError: if there is no trainer of that name.
         DataError: if it is not one for triplets.
     """
-    require_video_trainer(name, "triplets")
-    loaded = find_trainer(name).load()
-    if not issubclass(loaded, TripletTrainer):
-        raise DataError(f"{name} is not a trainer for triplets; `video-triplet list` shows those")
-    return loaded
-
-
-def readable(dataset: TripletDataset, source: FrameSource, *, sound_only: bool) -> TripletDataset:
-    """Return the data set without frames that cannot be read.
-
-    Args:
-        dataset: As opened.
-        source: Gives the pixels; what it does not have is left out.
-        sound_only: Whether problems in labels and images may be passed over.
-
-    Raises:
-        DataError: if there are problems and they may not be passed over, with counts; or if nothing is left.
-    """
-    problems = [*dataset.problems, *label_problems(dataset)]
-    counts = Counter(problem.kind for problem in problems if is_error(problem.kind))
-    kept = only_frames_of(dataset.videos.values(), source)
-    for whole, part in zip(dataset.videos.values(), kept, strict=True):
-        lost = set(whole.frames.tolist()) - set(part.frames.tolist())
-        broken = len(lost & set(whole.image_paths))
-        counts += Counter({IMAGE_BROKEN: broken, LABEL_WITHOUT_IMAGE: len(lost) - broken})
-    if counts and not sound_only:
-        listed = ", ".join(f"{kind} ({number})" for kind, number in counts.items())
-        raise DataError(
-            f"{dataset.root} has problems: {listed}. `video-triplet check` shows them; mend them, or go on with "
-            "what is sound by --sound-only"
-        )
-    videos = {video.name: video for video in kept if len(video)}
-    if not videos:
-        raise DataError(f"no labelled frame of {dataset.root} has an image that can be read")
-    return dataclasses.replace(dataset, videos=videos)
+    return load_trainer(name, "triplets", TripletTrainer)
 
 
 def refuse_leaking_soft_labels(soft_labels: Predictions, split: Split) -> None:
@@ -234,25 +171,6 @@ def refuse_leaking_soft_labels(soft_labels: Predictions, split: Split) -> None:
             f"the teacher's epoch was chosen on {', '.join(chosen)}, which this split sets apart for the test; use a "
             f"teacher trained with the protocol {split.protocol!r}"
         )
-
-
-def file_hash(path: Path) -> str:
-    """Return SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while part := file.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def labels_hash(videos: Sequence[Video]) -> str:
-    """Return SHA-256, in hexadecimal, over names, frame numbers and labels of videos."""
-    digest = hashlib.sha256()
-    for video in videos:
-        digest.update(f"{video.name} {sorted(video.labels)}".encode() + np.ascontiguousarray(video.frames).tobytes())
-        for head in sorted(video.labels):
-            digest.update(np.ascontiguousarray(video.labels[head]).tobytes())
-    return digest.hexdigest()
 
 
 def _check_role(experiment: Experiment) -> None:

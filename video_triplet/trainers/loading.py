@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
+from video_triplet.clips.clips import PAPER, TestClips, TrainingClips
 from video_triplet.data.augmentation import PRESETS as AUGMENTATIONS
 from video_triplet.data.frames import TripletFrames
 from video_triplet.trainers.schedule import EpochSampler
 
 if TYPE_CHECKING:
+    from video_triplet.trainers.clip_experiment import ClipExperiment
     from video_triplet.trainers.experiment import Experiment
 
 
@@ -141,3 +143,45 @@ class TripletData(EpochData):
         if not self.experiment.validation_videos:
             return None
         return TripletFrames(self.experiment.validation_videos, self.experiment.source, heads=())
+
+
+class ClipData(EpochData):
+    """Training and validation clips of an experiment; other arguments as of `EpochData`."""
+
+    what = "training videos"
+
+    def __init__(self, experiment: ClipExperiment, *, workers: int) -> None:
+        super().__init__(experiment.settings, workers=workers)
+        self.experiment = experiment
+
+    @property
+    def clips_per_row(self) -> int:
+        """Clips of a validation video."""
+        return self.experiment.settings.validation_clips
+
+    def training_rows(self) -> TrainingClips:
+        """Return one clip per training video and epoch."""
+        settings = self.experiment.settings
+        return TrainingClips(
+            self.experiment.training_videos,
+            self.experiment.source,
+            frames=settings.frames,
+            stride=settings.stride,
+            size=settings.clip_size,
+            augmentation=PAPER if settings.augmentation else None,
+            seed=settings.seed,
+        )
+
+    def validation_rows(self) -> TestClips | None:
+        """Return the validation videos' clips."""
+        if not self.experiment.split.validation:
+            return None
+        settings = self.experiment.settings
+        return TestClips(
+            self.experiment.validation_videos,
+            self.experiment.source,
+            frames=settings.frames,
+            stride=settings.stride,
+            clips=settings.validation_clips,
+            size=settings.clip_size,
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import os
 import pickle
@@ -26,6 +25,7 @@ from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.declared_settings import below_lowest
 from nnunet_dsd.common.errors import CheckpointError, SettingsError, SetupError
 from nnunet_dsd.common.files import exclusive, write_json
+from nnunet_dsd.common.json_files import read_object
 from nnunet_dsd.common.machine import progress_is_shown
 from video_triplet.clips.pretrained import LoadingReport
 from video_triplet.models.kept_epochs import epochs_on_disk
@@ -121,7 +121,7 @@ def _train(experiment: Trainable, folder: Path, machine: Machine, keep_epochs: S
         refuse_missing_epochs(folder, keep_epochs, done=experiment.settings.epochs)
         remove_resume_files(folder)
         return model_path
-    module = build_module(experiment)
+    module = experiment.build_module()
     history = History(folder, experiment.settings.epochs, experiment.score)
     best = BestWeights(experiment.score.name)
     callbacks = [*epochwise_callbacks(experiment.settings), history, best, KeepEpochs(experiment, folder, keep_epochs)]
@@ -187,13 +187,14 @@ def refuse_another_training(folder: Path, experiment: Trainable) -> None:
 
     Raises:
         SettingsError: with everything that differs.
+        DataError: if its `run.json` is damaged.
     """
     path = folder / RUN_FILE
     if not path.is_file():
         if (folder / MODEL_FILE).is_file():
             raise SettingsError([f"there is no {RUN_FILE} beside its {MODEL_FILE}"], source=f"{folder}, an unknown run")
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
+    begun = read_object(path, broken=lambda reason: f"{path} is damaged ({reason}); delete the folder and train again")
     # Settings that came later: a run that began without them has done what their defaults do.
     described = experiment.describe()
     defaults = {spec.name: spec.default for spec in dataclasses.fields(cast(Any, experiment.settings))}
@@ -211,11 +212,6 @@ def differing(old: Any, new: Any, name: str = "") -> list[str]:
         keys = dict.fromkeys([*old, *new])
         return [line for key in keys for line in differing(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
     return [] if old == new else [f"{name} is {old!r} there, now {new!r}"]
-
-
-def build_module(experiment: Trainable) -> LightningModule:
-    """Return the Lightning module with freshly started weights."""
-    return experiment.build_module()
 
 
 def epochwise_callbacks(settings: RunSettings) -> list[Callback]:

@@ -1,15 +1,20 @@
-"""What a run needs of an experiment, whatever is trained: triplets or clips."""
+"""What every experiment is, whatever is trained: described, checked before it starts, and run by `trainers/run.py`."""
 
 from __future__ import annotations
 
+import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from nnunet_dsd.common.hashes import file_hash, weights_hash
 from video_triplet.clips.pretrained import LoadingReport
+from video_triplet.data.provenance import ModelRecord, videos_selected_on, videos_trained_on
 from video_triplet.settings import EpochChoice, EpochReduction
 from video_triplet.trainers.callbacks import ValidationScore
 from video_triplet.trainers.loading import EpochData, StepSettings
@@ -21,6 +26,10 @@ class RunSettings(StepSettings, Protocol):
     @property
     def epochs(self) -> int:
         """How many at most."""
+
+    @property
+    def weights(self) -> str:
+        """Where the first weights come from; a file's content is part of what is described."""
 
     @property
     def choose_epoch(self) -> EpochChoice:
@@ -35,30 +44,80 @@ class RunSettings(StepSettings, Protocol):
         """Of its distance."""
 
 
-class Trainable(Protocol):
-    """An experiment: everything that decides the outcome of a training, checked."""
+@dataclass(frozen=True)
+class Trainable(ABC):
+    """An experiment: everything that decides the outcome of a training, apart from the machine, checked.
 
-    @property
-    def settings(self) -> RunSettings:
-        """Complete."""
+    Attributes:
+        score: What its module logs after each validation.
+        trainer: Its name in the registry.
+        settings: Complete.
+        dataset: Its videos, all of which can be read.
+        split: Which videos are for what.
+        source: Gives the pixels.
+    """
 
-    @property
-    def score(self) -> ValidationScore:
-        """What its module logs after each validation."""
+    score: ClassVar[ValidationScore]
+
+    trainer: str
+    settings: RunSettings
+    dataset: Any
+    split: Any
+    source: Any
 
     @property
     def patience(self) -> int:
         """Epochs without a better validation score after which a training ends; 0: never."""
+        return 0
+
+    @property
+    @abstractmethod
+    def fold(self) -> int:
+        """Number of the split."""
+
+    @property
+    def teachers(self) -> tuple[ModelRecord, ...]:
+        """The models whose soft labels are learned from."""
+        return ()
+
+    @property
+    def soft_labels_hash(self) -> str:
+        """Of these soft labels, or ""."""
+        return ""
+
+    @property
+    def training_videos(self) -> list[Any]:
+        """In the order of the split."""
+        return list(self.dataset.subset(self.split.training))
+
+    @property
+    def validation_videos(self) -> list[Any]:
+        """As above."""
+        return list(self.dataset.subset(self.split.validation))
 
     def describe(self) -> dict[str, Any]:
-        """Return what a JSON file can hold; settings under `settings`."""
+        """Return what a JSON file can hold: everything that decides the outcome, apart from machine and versions."""
+        weights = Path(self.settings.weights)
+        return {
+            "trainer": self.trainer,
+            "settings": dataclasses.asdict(cast(Any, self.settings)),
+            **self.describe_data(),
+            "weights_file": file_hash(weights) if weights.is_file() else "",
+        }
 
+    @abstractmethod
+    def describe_data(self) -> dict[str, Any]:
+        """Return of what `describe` returns the part that a kind of data has."""
+
+    @abstractmethod
     def build_module(self) -> LightningModule:
         """Return the module with freshly started weights; the model is its `network`."""
 
-    def loading_report(self, module: LightningModule) -> LoadingReport | None:
+    def loading_report(self, module: Any) -> LoadingReport | None:
         """Return what pre-trained weights gave to the network of `build_module`; None where there is no report."""
+        return None
 
+    @abstractmethod
     def build_data(self, *, workers: int) -> EpochData:
         """Return the loaders."""
 
@@ -71,3 +130,28 @@ class Trainable(Protocol):
             epoch: Their epoch, from 1.
             kept: Whether it is an epoch that is merely kept, so that nothing has chosen it yet.
         """
+        self.write_weights(path, weights, self.record(checkpoint=weights_hash(weights), epoch=epoch, kept=kept))
+
+    @abstractmethod
+    def write_weights(self, path: Path, weights: Mapping[str, Tensor], record: ModelRecord) -> None:
+        """Write a model file of this kind."""
+
+    def record(self, *, checkpoint: str, epoch: int, kept: bool = False) -> ModelRecord:
+        """Return the provenance of a model that this training made, its teachers' videos included.
+
+        Args:
+            checkpoint: Hash of its weights.
+            epoch: Its epoch, from 1.
+            kept: As of `save_model`.
+        """
+        selected = self.split.validation if self.settings.choose_epoch == "best" and not kept else ()
+        return ModelRecord(
+            trainer=self.trainer,
+            checkpoint=checkpoint,
+            epoch=epoch,
+            seed=self.settings.seed,
+            fold=self.fold,
+            trained_on=tuple(sorted({*self.split.training, *videos_trained_on(self.teachers)})),
+            selected_on=tuple(sorted({*selected, *videos_selected_on(self.teachers)})),
+            soft_labels=self.soft_labels_hash,
+        )

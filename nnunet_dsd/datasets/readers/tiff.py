@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_dsd.common.errors import DataError, MisfitError
+from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.datasets.geometry import Geometry, geometry_of_axes, geometry_of_pixels
 from nnunet_dsd.datasets.readers.reader import NAMED_IN, Channels, Kind, Layout, unreadable
 
@@ -76,11 +76,15 @@ def _geometry(path: Path, shape: tuple[int, ...], kind: Kind) -> Geometry:
 
 def _read_spacing(path: Path) -> tuple[float, ...]:
     """Read the spacing along (z, y, x), in mm."""
+
+    def broken(reason: str) -> str:
+        return f'{path} is no spacing file such as {{"spacing": [3.0, 0.5, 0.5]}} ({reason}).'
+
+    content: Any = read_json(path, broken=broken)
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
         spacing = tuple(float(step) for step in content["spacing"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{path} is no spacing file such as {{"spacing": [3.0, 0.5, 0.5]}} ({error!r}).') from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(broken(repr(error))) from error
     if len(spacing) != 3 or not all(math.isfinite(step) and step > 0 for step in spacing):
         raise DataError(f"{path} holds the spacing {list(spacing)}; three lengths above 0 are needed, along (z, y, x).")
     return spacing

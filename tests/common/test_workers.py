@@ -1,0 +1,106 @@
+"""Work in several processes: order, errors, killed processes, interrupts, and the end of the parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+import SimpleITK as sitk
+from made_up_folders import die
+
+from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.workers import as_done, for_each, in_order
+
+
+def sleep_then(item, *, seconds):
+    time.sleep(seconds if item == 0 else 0)
+    return item
+
+
+def refuse_two(item):
+    if item == 2:
+        raise DataError("two is refused")
+    return item
+
+
+def process_of(item):
+    return os.getpid()
+
+
+def simpleitk_threads(item):
+    return sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+
+
+SLOW_FIRST = partial(sleep_then, seconds=0.5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7])
+@pytest.mark.parametrize("processes", [0, 1, 2])
+def test_every_item_is_done_once_and_known_by_its_number(processes, at_once):
+    found = list(as_done(str, range(10, 15), processes=processes, at_once=at_once))
+    assert sorted(found) == [(number, str(10 + number)) for number in range(5)]
+
+
+def test_results_keep_the_order_of_the_items_whoever_is_ready_first():
+    assert for_each(SLOW_FIRST, range(5), processes=2, description="") == [0, 1, 2, 3, 4]
+    assert list(in_order(SLOW_FIRST, range(5), processes=2)) == [0, 1, 2, 3, 4]
+    assert [number for number, _ in as_done(SLOW_FIRST, range(5), processes=2)][-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("processes", "items", "at_once", "others"),
+    [(0, 9, 1, False), (1, 9, 1, False), (2, 1, 1, False), (2, 4, 4, False), (2, 5, 4, True), (2, 2, 1, True)],
+)
+def test_other_processes_are_started_where_there_is_work_for_two(processes, items, at_once, others):
+    found = {process for _, process in as_done(process_of, range(items), processes=processes, at_once=at_once)}
+    assert (os.getpid() not in found) == others
+    assert len(found) <= max(1, processes)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_items_give_nothing(processes):
+    assert for_each(str, [], processes=processes, description="") == []
+
+
+@pytest.mark.parametrize("run", [as_done, in_order, partial(for_each, description="")])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_error_of_one_item_is_raised_as_it_is(run, processes):
+    with pytest.raises(DataError, match="two is refused"):
+        list(run(refuse_two, range(5), processes=processes))
+
+
+def test_a_killed_process_is_said_with_what_to_do():
+    message = "one of 2 processes was killed, most often for lack of memory; give fewer with --processes"
+    with pytest.raises(SetupError, match=message):
+        for_each(die, range(4), processes=2, description="")
+    with pytest.raises(SetupError, match=r"^too little memory$"):
+        list(in_order(die, range(4), processes=2, killed="too little memory"))
+
+
+def test_a_process_takes_one_core_for_simpleitk():
+    assert set(in_order(simpleitk_threads, range(4), processes=2)) == {1}
+
+
+WAIT = """
+from made_up_folders import tell_and_wait
+from nnunet_dsd.common.workers import for_each
+for_each(tell_and_wait, range(2), processes=2, description="")
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
+def test_processes_end_with_the_one_that_started_them(ending):
+    """Ctrl-C goes to all of them, as from a terminal; what is killed can tell nobody."""
+    places = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", WAIT], env=places, start_new_session=True, **streams) as process:
+        assert [process.stdout.readline() for _ in range(2)] == [b"at work\n"] * 2
+        (os.killpg if ending == signal.SIGINT else os.kill)(process.pid, ending)
+        # The pipes end when the last process that writes to them has ended; each would wait for 60 s.
+        rest, error = process.communicate(timeout=20)
+    assert rest == b""
+    assert process.returncode == -ending
+    assert error.count(b"Traceback") == (ending == signal.SIGINT)

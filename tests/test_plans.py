@@ -12,12 +12,12 @@ from nnunet_dsd.common.errors import DataError, DistillationError, NetworkStruct
 from nnunet_dsd.config import PLANS_KEY, Settings
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 
-BLOCK = {"temperature": 2.25, "alpha": 0.375}
+BLOCK = {"dual": {"temperature": 2.25, "alpha": 0.375}}
 HALVED = [16, 32, 64, 128]
 
 
 def derive(configurations, *, name="nnUNetPlans_T2", plans=None, **changes):
-    return derive_plans(plans or example_plans(), configurations, name, PlanChanges(BLOCK, **changes))
+    return derive_plans(plans or example_plans(), configurations, name, PlanChanges(BLOCK["dual"], **changes))
 
 
 def resolved(plans, configuration):
@@ -35,9 +35,9 @@ def test_the_block_goes_into_the_named_configuration_and_nothing_else_changes():
 
 
 def test_a_setting_asked_for_is_recorded_even_where_it_is_the_default():
-    changes = PlanChanges({"temperature": Settings().temperature})
+    changes = PlanChanges({"temperature": Settings().dual.temperature})
     derived = derive_plans(example_plans(), ["2d"], "nnUNetPlans_T3", changes)
-    assert derived["configurations"]["2d"][PLANS_KEY] == {"temperature": Settings().temperature}
+    assert derived["configurations"]["2d"][PLANS_KEY] == {"dual": {"temperature": Settings().dual.temperature}}
 
 
 def test_several_configurations_get_the_block_each():
@@ -115,7 +115,7 @@ def test_plans_can_be_derived_from_derived_plans():
     first = derive(["2d"])
     second = derive_plans(first, ["2d"], "nnUNetPlans_T3", PlanChanges({"temperature": 3.25}))
     assert second["self_distillation_derived_from"] == "nnUNetPlans_T2"
-    assert second["configurations"]["2d"][PLANS_KEY] == BLOCK | {"temperature": 3.25}
+    assert second["configurations"]["2d"][PLANS_KEY] == {"dual": BLOCK["dual"] | {"temperature": 3.25}}
     assert first["configurations"]["2d"][PLANS_KEY] == BLOCK
 
 

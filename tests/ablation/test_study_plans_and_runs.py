@@ -60,7 +60,10 @@ def test_derived_plans_are_those_of_the_plan_command(workplace: StudyWorkplace) 
         words = "plan -d 99 -c 3d_fullres --preset paper --epochs 3 --patch-size 16 16 16 --width 0.5 --seed"
         assert main([*words.split(), seed, "-o", path.stem]) == 0
     assert [json.loads(path.read_text()) for path in paths] == written
-    assert [plans["configurations"]["3d_fullres"]["self_distillation"]["seed"] for plans in written] == [1, 7]
+    assert [plans["configurations"]["3d_fullres"]["self_distillation"]["training"]["seed"] for plans in written] == [
+        1,
+        7,
+    ]
 
 
 def test_plans_made_earlier_are_taken_up_and_others_of_that_name_refused_with_the_difference(
@@ -71,10 +74,10 @@ def test_plans_made_earlier_are_taken_up_and_others_of_that_name_refused_with_th
     assert machine_problems(study, places) == []
     assert write_derived_plans(study, places) == [path]
     plans = json.loads(path.read_text())
-    plans["configurations"]["3d_fullres"]["self_distillation"]["epochs"] = 4
+    plans["configurations"]["3d_fullres"]["self_distillation"]["training"]["epochs"] = 4
     path.write_text(json.dumps(plans))
     (problem,) = machine_problems(study, places)
-    assert "self_distillation.epochs: 4 there, 3 in the study" in problem
+    assert "self_distillation.training.epochs: 4 there, 3 in the study" in problem
     with pytest.raises(DataError, match="says something else"):
         write_derived_plans(study, places)
 
@@ -92,7 +95,7 @@ def test_a_presets_batch_and_patch_size_hold_where_the_study_is_silent(workplace
     first, second = (json.loads(path.read_text()) for path in write_derived_plans(study, places))
     changed = first["configurations"]["3d_fullres"]
     assert (changed["batch_size"], changed["patch_size"]) == (1, [32, 32, 32])
-    assert changed["self_distillation"]["learning_rate"] == 1e-4
+    assert changed["self_distillation"]["training"]["learning_rate"] == 1e-4
     assert (second["configurations"]["3d_fullres"]["batch_size"]) == 4
 
 

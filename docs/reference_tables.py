@@ -151,7 +151,7 @@ def limits(spec: dataclasses.Field[Any]) -> str:
 def settings_table() -> str:
     """Return every part of the settings with who reads it, and a table of its settings."""
     return "\n\n".join(
-        f"### `{part}`: {owner.title}\n\n{readers_of_part(part).capitalize()}.\n\n{part_table(part)}"
+        f"### `{part}`: {owner.title}\n\nThis part is {readers_of_part(part)}.\n\n{part_table(part)}"
         for part, owner in PARTS.items()
     )
 

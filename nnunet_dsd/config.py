@@ -168,10 +168,10 @@ def _flattened(block: Any) -> tuple[dict[str, Any], list[str]]:
         return {}, [f"expected a table of settings, got {type(block).__name__}"]
     tables = {key: value for key, value in block.items() if _is_part(key, value)}
     beside = {key: value for key, value in block.items() if key not in tables}
-    if not tables:
-        return beside, []
-    places = {part: tables[part] for part in tables if part in PARTS and isinstance(tables[part], Mapping)}
+    places = {part: table for part, table in tables.items() if part in PARTS and isinstance(table, Mapping)}
     problems = [_no_part(part, table) for part, table in tables.items() if part not in places]
+    if not places:
+        return beside, problems
     places[BESIDE] = beside
     named = {name: [place for place in places if name in places[place]] for table in places.values() for name in table}
     problems += [problem for name, found in named.items() for problem in _misplaced(name, found)]

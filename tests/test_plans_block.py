@@ -114,6 +114,12 @@ def test_what_stands_in_the_wrong_place_is_refused_with_the_right_one(block, pro
     assert problems_of(block) == problems
 
 
+def test_a_flat_block_with_a_table_of_no_part_gets_one_problem():
+    assert problems_of({"alpha": 1.0, "Dual": {"beta": 1.0}}) == [
+        "there is no part 'Dual'; what is in it belongs into 'dual'"
+    ]
+
+
 def test_an_unknown_part_without_a_near_match_gets_all_parts():
     (problem,) = problems_of({"qqqq": {}})
     assert all(f"{part}" in problem for part in PARTS)

@@ -81,11 +81,8 @@ class PlannedTrainer(nnUNetTrainer):
         refuse_misplaced_blocks(plans, source=f"the plans '{plans.get('plans_name')}'")
         planned = PlansManager(dict(plans)).get_configuration(configuration)
         settings = read_settings(planned.configuration.get(PLANS_KEY), defaults=cls.defaults, fixed=cls.fixed)
-        problems = [
-            f"{name}: got 0, which {cls.__name__} would be nothing without"
-            for name in cls.needed
-            if not settings.flat()[name]
-        ]
+        missing = [name for name in cls.needed if not settings.flat()[name]]
+        problems = [f"{name}: got 0, which {cls.__name__} would be nothing without" for name in missing]
         problems += mirror_axes_problems(settings.training.mirror_axes, planned.patch_size)
         if settings.network.feature_size is not None and not cls.takes_feature_size:
             problems.append(
@@ -98,8 +95,7 @@ class PlannedTrainer(nnUNetTrainer):
 
     def initialize(self) -> None:
         """Build network, optimiser and loss; seeded where the settings say so."""
-        if self.settings.training.seed is not None:
-            seed_everything(self.settings.training.seed + self.local_rank)
+        self._seed()
         # nnU-Net calls this attribute of the instance; inference calls the plain method of the class.
         self.__dict__["build_network_architecture"] = self._build_training_network
         if not self.settings.training.augmentation:
@@ -116,6 +112,14 @@ class PlannedTrainer(nnUNetTrainer):
             )
         changed = self.settings.differences(self.own_settings())
         self.print_to_log_file("Self-distillation settings that differ from this trainer's defaults:", changed)
+
+    def _seed(self, *, further: int = 0) -> None:
+        """Seed Python, NumPy and torch in this process where asked for; nnU-Net's workers seed NumPy anew."""
+        if self.settings.training.seed is not None:
+            seed = self.settings.training.seed + self.local_rank + further
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
 
     @classmethod
     def own_settings(cls) -> Settings:
@@ -266,8 +270,7 @@ class PlannedTrainer(nnUNetTrainer):
             self.print_to_log_file("The checkpoint's optimiser is of another kind; this one begins anew")
         with self._optimiser_loads(state):
             super().load_checkpoint(path)
-        if self.settings.training.seed is not None:  # not the numbers of the first epochs once more
-            seed_everything(self.settings.training.seed + self.local_rank + 1000 * self.current_epoch)
+        self._seed(further=1000 * self.current_epoch)  # not the numbers of the first epochs once more
         self.after_loading()
 
     @contextmanager
@@ -294,10 +297,3 @@ class PlannedTrainer(nnUNetTrainer):
 
     def after_loading(self) -> None:
         """Do what is left to do after a checkpoint was loaded."""
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch in this process; nnU-Net's augmentation workers seed NumPy anew for themselves."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

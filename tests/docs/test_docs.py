@@ -179,6 +179,7 @@ def test_the_settings_table_has_every_setting(tables):
     assert re.findall(r"^### `(\w+)`", text, re.MULTILINE) == list(PARTS)
     assert all("`" in row.split(" | ")[2] for row in rows)
     assert set(tables.SYMBOLS) <= set(setting_names())
+    assert "This part is read by nnUNetTrainerMISSU, and those of other networks" in text
 
 
 def test_a_default_is_shown_as_the_code_has_it(tables):

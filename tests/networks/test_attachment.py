@@ -10,7 +10,8 @@ import torch
 from monai.networks.nets import AttentionUnet, SegResNet
 from torch import nn
 
-from nnunet_dsd.common.errors import NetworkStructureError, ShapeError
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, ShapeError
+from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.networks.attachment import DualSelfDistillation
 from nnunet_dsd.networks.heads import DistillationOutput
@@ -300,3 +301,8 @@ def test_features_of_a_forward_pass_that_failed_are_dropped_by_the_next():
     fail.remove()
     made.eval()(batch()[0])
     assert not made.heads._features
+
+
+def test_all_settings_of_plans_are_refused_with_which_of_them_are_meant():
+    with pytest.raises(SettingsError, match=r"got Settings, expected DualSettings, .* as \.dual"):
+        distilled(settings=Settings())

@@ -18,9 +18,11 @@ from typing import Any
 
 from nnunet_dsd.cli.main import SUBCOMMANDS, load_subcommand
 from nnunet_dsd.common.declared_settings import declared_choices, declared_type, declares_numbers
-from nnunet_dsd.config import Settings, read_settings, setting_choices, setting_type
+from nnunet_dsd.config import PARTS, Settings, read_settings, setting_choices, setting_specs, setting_type
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.registry import all_trainers
+from nnunet_dsd.trainers.readers import readers_of_part
 from video_triplet.cli import main as triplet_cli
 from video_triplet.clips.settings import CLIP_PRESETS, ClipSettings
 from video_triplet.data import problems
@@ -147,9 +149,17 @@ def limits(spec: dataclasses.Field[Any]) -> str:
 
 
 def settings_table() -> str:
-    """Return every setting with type, default, allowed values, meaning and symbol."""
+    """Return every part of the settings with who reads it, and a table of its settings."""
+    return "\n\n".join(
+        f"### `{part}`: {owner.title}\n\nThis part is {readers_of_part(part)}.\n\n{part_table(part)}"
+        for part, owner in PARTS.items()
+    )
+
+
+def part_table(part: str) -> str:
+    """Return every setting of a part with type, default, allowed values, meaning and symbol."""
     rows = []
-    for spec in dataclasses.fields(Settings):
+    for spec in setting_specs(part):
         kind = "word" if setting_choices(spec.name) else setting_type(spec.name).__name__
         kind = "list of int" if declares_numbers(setting_type(spec.name)) else kind
         optional = " or none" if spec.default is None else ""
@@ -174,16 +184,16 @@ def presets_table() -> str:
 
 def differing(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of some settings that are not the default."""
-    defaults = {spec.name: spec.default for spec in dataclasses.fields(Settings)}
+    defaults = Settings().flat()
     return {name: value for name, value in settings.items() if value != defaults[name]}
 
 
 def paper_table() -> str:
     """Return where the default loss and training differ from the paper's on Hippocampus."""
-    defaults = Settings()
-    own = {"learning_rate": defaults.initial_learning_rate, "weight_decay": defaults.chosen_weight_decay}
+    defaults, training = Settings().flat(), Settings().training
+    own = {"learning_rate": training.initial_learning_rate, "weight_decay": training.chosen_weight_decay}
     rows = [
-        (f"`{name}`", shown(value), shown(own.get(name, getattr(defaults, name))))
+        (f"`{name}`", shown(value), shown(own.get(name, defaults[name])))
         for name, value in differing(PRESETS["paper-hippocampus"].settings).items()
     ]
     return table(("setting", "paper (Hippocampus)", "default here"), rows)
@@ -207,7 +217,7 @@ def trainer_effects_table() -> str:
         trainer: Any = entry.load()
         if trainer.__module__ != "nnunet_dsd.trainers.variants" or not hasattr(trainer, "build_heads"):
             continue
-        used = read_settings(None, defaults=trainer.defaults, fixed=trainer.fixed)
+        used = read_settings(None, defaults=trainer.defaults, fixed=trainer.fixed).dual
         values = (used.eta, used.alpha, used.beta, used.feature_l2)
         rows.append((f"`{entry.name}`", *(f"{value:g}" for value in values), used.teacher))
     return table(("trainer", "η", "α", "β", "L2", "teacher"), rows)  # noqa: RUF001
@@ -218,7 +228,7 @@ def default_formula() -> str:
     from nnunet_dsd.distillation.objective import term_weights
     from nnunet_dsd.distillation.terms import formula
 
-    text = formula(term_weights(Settings(), levels=3)).replace(" + ", "\n+ ")
+    text = formula(term_weights(DualSettings(), levels=3)).replace(" + ", "\n+ ")
     return f"```text\n{text}\n```"
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, setting_names
+from nnunet_dsd.config import DERIVED_FROM_KEY, PART_OF, PARTS, PLANS_KEY, setting_names
 
 ABBREVIATIONS = ("dsd",)
 LIKENESS = 0.75  # of 0 to 1: a few wrong, missing or added letters in the block's name
 SELF_LIKENESS = 0.7  # the same for what stands before "distillation", so that another distillation is another's
 CONFIGURATION_KEYS = ("inherits_from", "data_identifier", "patch_size")  # one of them makes a table a configuration
+COMMON_PARTS = ("training", "network")  # names of tables that others may write too
 COMMON_NAMES = ("seed", "schedule", "augmentation", "feature_size", "learning_rate", "weight_decay")
 TRAINING_NAMES = (*COMMON_NAMES, "epochs", "optimiser", "save_every", "mirror_axes")
 DISTILLATION_NAMES = ("temperature", "alpha", "beta", "eta", "reduction", "teacher", "feedback", "bottlenecks")
@@ -73,10 +74,12 @@ def _problem(path: tuple[str, ...], value: Any) -> str | None:
     place = f"'{key}' in {_place(path)}"
     if key == PLANS_KEY and (in_reach or among_configurations or isinstance(value, Mapping)):
         return f"{place} is not read: the block belongs into a configuration, as configurations > 3d_fullres > {key}"
+    if in_reach and _is_part(key, value):
+        return f"{place} is not read: it belongs into the block '{PLANS_KEY}' of a configuration"
     misspelt = (in_reach or among_configurations) and _looks_like_the_block(key)
     if misspelt or (in_reach and _holds_settings(value)):
         return f"{place} is not read: the block of settings is called '{PLANS_KEY}', in a configuration of the plans"
-    if in_reach and key in setting_names() and key not in COMMON_NAMES:
+    if in_reach and key in PART_OF and key not in COMMON_NAMES:
         return f"{place} is not read: settings belong into the block '{PLANS_KEY}' of a configuration"
     return None
 
@@ -96,15 +99,23 @@ def _likeness(first: str, second: str) -> float:
     return difflib.SequenceMatcher(None, first, second).ratio()
 
 
+def _is_part(key: str, value: Any) -> bool:
+    """Tell whether a table is a part of our block: called as one, with a setting of it."""
+    own = key in PARTS and key not in COMMON_PARTS and isinstance(value, Mapping)
+    return own and not set(setting_names(key)).isdisjoint(value)
+
+
 def _holds_settings(value: Any) -> bool:
     """Tell whether a table is one of our settings, whatever it is called.
 
-    One name that nobody else has is enough. Of the others it takes three, two of them of a distillation: a table of
-    epochs, learning rate and weight decay may be any plugin's.
+    One name that nobody else has is enough, or a part with settings. Of the others it takes three, two of them of a
+    distillation: a table of epochs, learning rate and weight decay may be any plugin's.
     """
     if not isinstance(value, Mapping):
         return False
-    known = [key for key in value if key in setting_names()]
+    if any(_is_part(key, table) or _holds_settings(table) for key, table in value.items() if key in PARTS):
+        return True
+    known = [key for key in value if key in PART_OF]
     of_a_distillation = [key for key in known if key in DISTILLATION_NAMES]
     others_too = (*TRAINING_NAMES, *DISTILLATION_NAMES)
     return any(key not in others_too for key in known) or (len(known) >= 3 and len(of_a_distillation) >= 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -14,11 +15,12 @@ from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.common.files import write_text
 from nnunet_dsd.common.likeness import did_you_mean, listed
-from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, mirror_axes_problems, read_settings
+from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, flat_block, grouped_block, read_settings
 from nnunet_dsd.misplaced_blocks import misplaced_blocks
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
 from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.presets import Preset
+from nnunet_dsd.training_settings import mirror_axes_problems
 
 MINIMUM_FEATURES = 4
 
@@ -138,15 +140,28 @@ def heirs(plans: Mapping[str, Any], configuration: str) -> list[str]:
 
 
 def _merged_block(configurations: Mapping[str, Any], configuration: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was asked for, defaults included, on top of the block that the plans hold already."""
+    """Return what was asked for, defaults included, on top of the block that the plans hold already, by parts."""
     planned = _inherited(configurations, configuration, PLANS_KEY)
-    merged = {**(planned if isinstance(planned, Mapping) else {}), **given}  # else `misplaced_blocks` says so
+    merged = {**(flat_block(planned) if isinstance(planned, Mapping) else {}), **given}  # else `misplaced_blocks` tells
     settings = read_settings(merged)
-    problems = mirror_axes_problems(settings.mirror_axes, _inherited(configurations, configuration, "patch_size"))
-    if problems:
+    axes = settings.training.mirror_axes
+    if problems := mirror_axes_problems(axes, _inherited(configurations, configuration, "patch_size")):
         raise SettingsError([f"{configuration}: {problem}" for problem in problems], source=configuration)
-    values = {name: getattr(settings, name) for name in merged}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}  # as in JSON
+    values = {name: value for name, value in settings.flat().items() if name in merged}
+    return grouped_block({name: list(value) if isinstance(value, tuple) else value for name, value in values.items()})
+
+
+def by_parts(plans: Any) -> Any:
+    """Return plans whose blocks of settings have parts, as those of earlier versions had not; else as they are."""
+    configurations = plans.get("configurations") if isinstance(plans, Mapping) else None
+    if not isinstance(configurations, Mapping):
+        return plans
+    changed = {}
+    for name, configuration in configurations.items():
+        with contextlib.suppress(SettingsError):  # what cannot be read differs from whatever it is compared with
+            if isinstance(configuration, Mapping) and PLANS_KEY in configuration:
+                changed[name] = {**configuration, PLANS_KEY: grouped_block(flat_block(configuration[PLANS_KEY]))}
+    return {**plans, "configurations": {**configurations, **changed}}
 
 
 def write_plans(folder: Path, plans: Mapping[str, Any], *, overwrite: bool = False) -> Path:
@@ -179,7 +194,7 @@ def _is_original(path: Path) -> bool:
 
 def _holds(path: Path, plans: Mapping[str, Any]) -> bool:
     try:
-        return bool(json.loads(path.read_text(encoding="utf-8")) == plans)
+        return bool(by_parts(json.loads(path.read_text(encoding="utf-8"))) == plans)
     except ValueError:
         return False
 

@@ -33,6 +33,8 @@ class TrainerEntry:
         kind: `"segmentation"` (found by nnU-Net) or `"video"`.
         summary: One line.
         paper: The publication, or an empty string.
+        reads: Names of the settings that it reads from the plans (`nnunet_dsd.config.setting_names`); None where it
+            does not say.
     """
 
     name: str
@@ -40,6 +42,7 @@ class TrainerEntry:
     kind: TrainerKind
     summary: str
     paper: str = ""
+    reads: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         problems = _entry_problems(self)

@@ -7,7 +7,18 @@ import math
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import Settings, read_settings, setting_choices, setting_names, setting_type
+from nnunet_dsd.config import (
+    PART_OF,
+    PARTS,
+    Settings,
+    read_settings,
+    setting_choices,
+    setting_names,
+    setting_specs,
+    setting_type,
+)
+from nnunet_dsd.distillation.dual_settings import DualSettings
+from nnunet_dsd.training_settings import TrainingSettings
 
 NUMBERS = {"alpha": 0.25, "temperature": 2.5, "epochs": 7, "seed": 3, "eta_decay": 0.125}
 
@@ -54,7 +65,7 @@ NUMBERS = {"alpha": 0.25, "temperature": 2.5, "epochs": 7, "seed": 3, "eta_decay
 )
 def test_an_impossible_value_is_refused_with_what_is_allowed(name, value, words):
     with pytest.raises(SettingsError) as direct:
-        Settings(**{name: value})
+        PARTS[PART_OF[name]](**{name: value})
     with pytest.raises(SettingsError) as from_block:
         read_settings({name: value})
     for refusal in (direct, from_block):
@@ -83,8 +94,8 @@ def test_an_impossible_value_is_refused_with_what_is_allowed(name, value, words)
     ],
 )
 def test_values_at_the_edge_of_what_is_allowed_are_accepted(name, value):
-    assert getattr(Settings(**{name: value}), name) == value
-    assert getattr(read_settings({name: value}), name) == value
+    assert getattr(PARTS[PART_OF[name]](**{name: value}), name) == value
+    assert read_settings({name: value}).flat()[name] == value
 
 
 @pytest.mark.parametrize("name", ["temperature", "epochs"])
@@ -114,7 +125,7 @@ def test_all_problems_are_reported_at_once_with_the_source():
     assert message.startswith("4 problems in my file:")
     assert all(word in message for word in ("'alfa'", "temperature: got -1", "teacher: got 'me'", "epochs: got 1.5"))
     with pytest.raises(SettingsError) as refusal:
-        Settings(alpha=-1, beta=-1, epochs=0)
+        DualSettings(alpha=-1, beta=-1, teacher="me")
     assert len(refusal.value.problems) == 3
 
 
@@ -135,14 +146,15 @@ def test_the_block_wins_over_a_trainers_defaults_and_what_is_fixed_wins_over_bot
         defaults={"alpha": 0.5, "eta": 0.5},
         fixed={"beta": 0.75},
     )
-    assert (settings.alpha, settings.beta, settings.eta) == (0.25, 0.75, 0.5)
+    assert (settings.dual.alpha, settings.dual.beta, settings.dual.eta) == (0.25, 0.75, 0.5)
 
 
 def test_a_block_holds_only_what_differs_from_the_defaults():
     assert Settings().differences() == {}
-    defaults = dataclasses.asdict(Settings())
-    assert Settings(**defaults | NUMBERS).differences() == {k: v for k, v in NUMBERS.items() if defaults[k] != v}
-    assert len(Settings(**NUMBERS).differences()) >= 4
+    defaults = Settings().flat()
+    assert tuple(defaults) == setting_names()
+    assert read_settings(defaults | NUMBERS).differences() == {k: v for k, v in NUMBERS.items() if defaults[k] != v}
+    assert len(read_settings(NUMBERS).differences()) >= 4
 
 
 @pytest.mark.parametrize(
@@ -150,19 +162,19 @@ def test_a_block_holds_only_what_differs_from_the_defaults():
     [{}, NUMBERS, {"teacher": "mean", "detach_teacher": True, "learning_rate": 1e-4, "weight_decay": 0.0, "seed": 0}],
 )
 def test_settings_survive_the_way_through_json(values):
-    settings = Settings(**values)
+    settings = read_settings(values)
     again = read_settings(json.loads(json.dumps(settings.differences())))
     assert again == settings
 
 
 def test_a_whole_number_from_json_becomes_the_float_that_was_declared():
     settings = read_settings({"temperature": 2, "epochs": 7})
-    assert (type(settings.temperature), type(settings.epochs)) == (float, int)
+    assert (type(settings.dual.temperature), type(settings.training.epochs)) == (float, int)
 
 
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().alpha = 0.0
+        Settings().dual.alpha = 0.0
 
 
 def test_reading_changes_neither_block_nor_tables():
@@ -181,14 +193,14 @@ def test_types_and_choices_are_those_declared():
 
 
 def test_every_setting_says_what_it_means():
-    helps = [spec.metadata["help"] for spec in dataclasses.fields(Settings)]
+    helps = [spec.metadata["help"] for spec in setting_specs()]
     assert all(helps)
     assert len(set(helps)) == len(helps)
 
 
 @pytest.mark.parametrize(("optimiser", "rate", "decay"), [("sgd", 1e-2, 3e-5), ("adamw", 1e-3, 1e-5)])
 def test_each_optimiser_has_a_learning_rate_and_weight_decay_of_its_own(optimiser, rate, decay):
-    settings = Settings(optimiser=optimiser)
+    settings = TrainingSettings(optimiser=optimiser)
     assert (settings.initial_learning_rate, settings.chosen_weight_decay) == (rate, decay)
-    asked = Settings(optimiser=optimiser, learning_rate=0.5, weight_decay=0.0)
+    asked = TrainingSettings(optimiser=optimiser, learning_rate=0.5, weight_decay=0.0)
     assert (asked.initial_learning_rate, asked.chosen_weight_decay) == (0.5, 0.0)

@@ -6,7 +6,7 @@ import pytest
 from example_plans import example_plans
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config import PLANS_KEY, setting_names
 from nnunet_dsd.misplaced_blocks import misplaced_blocks, refuse_misplaced_blocks
 from nnunet_dsd.plans import PlanChanges, derive_plans
 
@@ -31,6 +31,9 @@ OF_OTHERS = {
     "data_augmentation": {"mirror_axes": [0, 1]},
     "tversky": {"alpha": 0.3, "beta": 0.7, "reduction_of_classes": "mean"},
     "kd": {"teacher": "nnUNetTrainer__nnUNetPlans__3d_fullres", "temperature": 4.0},
+    "network": {"name": "UNETR", "feature_size": 48},
+    "dual": {"decoders": 2},
+    "two": {"training": {"epochs": 100, "seed": 1}, "network": {"depth": 3}},
     "seed": 1234,
     "schedule": "cosine",
     "augmentation": "strong",
@@ -90,6 +93,9 @@ def test_settings_without_a_block_and_a_block_of_any_other_name_are_refused(plac
         {"temperature": 2.0, "alpha": 0.1, "epochs": 2},
         {"eta_decay": 0.5, "alhpa": 1},
         {"feedback_teacher": "x", "what": 1, "else": 2},
+        {"dual": {"alpha": 0.1}},
+        {"missu": {"missu_weight": 1.0}, "what": 1},
+        {"training": {"epochs": 2, "iterations_per_epoch": 5}},
         *({"encoder_supervision": 0.5}, {"iterations_per_epoch": 5}, {"distillation_ramp": 0.1}),
     ],
 )
@@ -155,3 +161,18 @@ def test_all_mistakes_are_listed_at_once():
     plans["temperature"] = 2
     with pytest.raises(SettingsError, match="2 problems in the plans"):
         refuse_misplaced_blocks(plans, source="the plans")
+
+
+@pytest.mark.parametrize("place", [(), ("configurations", "3d_fullres")])
+@pytest.mark.parametrize("part", ["dual", "missu", "hlfd", "epochwise"])
+def test_a_part_outside_of_the_block_is_refused_with_where_it_belongs(place, part):
+    (problem,) = misplaced_blocks(plans_with((*place, part), {setting_names(part)[0]: 0.5}))
+    assert problem.startswith(f"'{part}' in ")
+    assert "it belongs into the block 'self_distillation' of a configuration" in problem
+
+
+def test_a_block_of_parts_is_no_problem_and_one_of_another_name_is_one():
+    block = {"dual": {"alpha": 0.1}, "training": {"epochs": 2}}
+    assert misplaced_blocks(plans_with(("configurations", "3d_fullres", PLANS_KEY), block)) == []
+    (problem,) = misplaced_blocks(plans_with(("configurations", "3d_fullres", "self_destillation"), block))
+    assert problem.startswith("'self_destillation' in configurations > 3d_fullres is not read")

@@ -9,15 +9,15 @@ from example_plans import example_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_dsd.common.errors import DataError, DistillationError, NetworkStructureError, SettingsError, SetupError
-from nnunet_dsd.config import PLANS_KEY, Settings
+from nnunet_dsd.config import PLANS_KEY, Settings, flat_block
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 
-BLOCK = {"temperature": 2.25, "alpha": 0.375}
+BLOCK = {"dual": {"temperature": 2.25, "alpha": 0.375}}
 HALVED = [16, 32, 64, 128]
 
 
 def derive(configurations, *, name="nnUNetPlans_T2", plans=None, **changes):
-    return derive_plans(plans or example_plans(), configurations, name, PlanChanges(BLOCK, **changes))
+    return derive_plans(plans or example_plans(), configurations, name, PlanChanges(BLOCK["dual"], **changes))
 
 
 def resolved(plans, configuration):
@@ -35,9 +35,9 @@ def test_the_block_goes_into_the_named_configuration_and_nothing_else_changes():
 
 
 def test_a_setting_asked_for_is_recorded_even_where_it_is_the_default():
-    changes = PlanChanges({"temperature": Settings().temperature})
+    changes = PlanChanges({"temperature": Settings().dual.temperature})
     derived = derive_plans(example_plans(), ["2d"], "nnUNetPlans_T3", changes)
-    assert derived["configurations"]["2d"][PLANS_KEY] == {"temperature": Settings().temperature}
+    assert derived["configurations"]["2d"][PLANS_KEY] == {"dual": {"temperature": Settings().dual.temperature}}
 
 
 def test_several_configurations_get_the_block_each():
@@ -115,7 +115,7 @@ def test_plans_can_be_derived_from_derived_plans():
     first = derive(["2d"])
     second = derive_plans(first, ["2d"], "nnUNetPlans_T3", PlanChanges({"temperature": 3.25}))
     assert second["self_distillation_derived_from"] == "nnUNetPlans_T2"
-    assert second["configurations"]["2d"][PLANS_KEY] == BLOCK | {"temperature": 3.25}
+    assert second["configurations"]["2d"][PLANS_KEY] == {"dual": BLOCK["dual"] | {"temperature": 3.25}}
     assert first["configurations"]["2d"][PLANS_KEY] == BLOCK
 
 
@@ -338,3 +338,43 @@ def test_a_block_that_is_no_table_is_refused_as_what_it_is(block):
     with pytest.raises(SettingsError) as refusal:
         derive_plans(plans, ["3d_fullres"], "new", PlanChanges({}))
     assert f"configurations > 3d_fullres is {block!r}, expected a table of settings" in str(refusal.value)
+
+
+def as_earlier_versions_wrote_them(plans):
+    """The same plans with a flat block."""
+    earlier = copy.deepcopy(plans)
+    for configuration in earlier["configurations"].values():
+        if PLANS_KEY in configuration:
+            configuration[PLANS_KEY] = flat_block(configuration[PLANS_KEY])
+    return earlier
+
+
+def test_plans_of_earlier_versions_say_the_same_and_are_written_by_parts(tmp_path):
+    plans = derive(["2d"])
+    earlier = as_earlier_versions_wrote_them(plans)
+    assert earlier["configurations"]["2d"][PLANS_KEY] == BLOCK["dual"]
+    (tmp_path / "nnUNetPlans_T2.json").write_text(json.dumps(earlier))
+    write_plans(tmp_path, plans)
+    assert read_plans(tmp_path, "nnUNetPlans_T2") == plans
+
+
+@pytest.mark.parametrize("block", [{"temperature": 2.0}, {"alpha": 1, "dual": {}}, {"alhpa": 1}, [1], None, "text"])
+def test_plans_of_earlier_versions_that_say_something_else_are_kept(tmp_path, block):
+    earlier = as_earlier_versions_wrote_them(derive(["2d"]))
+    earlier["configurations"]["2d"][PLANS_KEY] = block
+    (tmp_path / "nnUNetPlans_T2.json").write_text(json.dumps(earlier))
+    with pytest.raises(DataError, match="exists and says something else"):
+        write_plans(tmp_path, derive(["2d"]))
+
+
+def test_what_is_derived_from_plans_of_earlier_versions_has_parts():
+    first = as_earlier_versions_wrote_them(derive(["2d"]))
+    second = derive_plans(first, ["2d"], "nnUNetPlans_T3", PlanChanges({"epochs": 3}))
+    assert second["configurations"]["2d"][PLANS_KEY] == {**BLOCK, "training": {"epochs": 3}}
+
+
+def test_plans_whose_block_is_of_both_forms_are_not_derived_from():
+    plans = example_plans()
+    plans["configurations"]["2d"][PLANS_KEY] = {"alpha": 1.0, "dual": {"beta": 1.0}}
+    with pytest.raises(SettingsError, match="'alpha' stands beside the parts; it belongs into 'dual'"):
+        derive_plans(plans, ["2d"], "new", PlanChanges({}))

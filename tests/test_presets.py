@@ -39,7 +39,7 @@ def test_the_papers_loss_is_in_each_of_its_presets_word_for_word(name):
 )
 def test_the_papers_training_is_adamw_for_300_epochs_of_batch_one(name, rate, schedule, patch):
     preset = find_preset(name)
-    settings = read_settings(preset.settings)
+    settings = read_settings(preset.settings).training
     assert (settings.optimiser, settings.weight_decay, settings.epochs) == ("adamw", 1e-5, 300)
     assert (settings.learning_rate, settings.schedule) == (rate, schedule)
     assert (preset.batch_size, preset.patch_size) == (1, patch)
@@ -62,16 +62,16 @@ def test_the_papers_training_is_adamw_for_300_epochs_of_batch_one(name, rate, sc
 def test_the_papers_networks_have_their_sizes_and_trainings(name, expected):
     preset = find_preset(name)
     s = read_settings(preset.settings)
-    found = (s.feature_size, s.learning_rate, s.schedule, s.epochs, s.bottlenecks, preset.patch_size[0])
-    assert found == expected
-    assert (s.optimiser, s.weight_decay, preset.batch_size) == ("adamw", 1e-5, 1)
+    training = (s.training.learning_rate, s.training.schedule, s.training.epochs)
+    assert (s.network.feature_size, *training, s.dual.bottlenecks, preset.patch_size[0]) == expected
+    assert (s.training.optimiser, s.training.weight_decay, preset.batch_size) == ("adamw", 1e-5, 1)
     without_heads = {key: value for key, value in PAPER_LOSS.items() if key != "bottlenecks"}
     assert {key: preset.settings[key] for key in without_heads} == without_heads
 
 
 def test_the_trial_is_200_seeded_steps_of_a_narrow_network_that_save_every_epoch():
     preset = find_preset("trial")
-    s = read_settings(preset.settings)
+    s = read_settings(preset.settings).training
     assert s.epochs * s.iterations_per_epoch == 200
     assert (s.optimiser, s.learning_rate, s.seed, s.save_every) == ("adamw", 2e-3, 1, 1)
     assert s.validation_iterations_per_epoch < 10
@@ -85,14 +85,14 @@ def test_hlfd_trains_on_eight_slices_of_384_pixels(name):
 
 
 def test_hlfds_teacher_has_its_students_loss_and_no_teacher():
-    s = read_settings(find_preset("paper-hlfd-teacher").settings)
+    s = read_settings(find_preset("paper-hlfd-teacher").settings).hlfd
     assert (s.supervised_loss, s.feedback) == ("focal_dice", "none")
 
 
 def test_hlfds_student_has_the_papers_loss():
     s = read_settings(find_preset("paper-hlfd-student").settings)
-    assert (s.supervised_loss, s.feedback, s.temperature) == ("focal_dice", "hlfd", 4.0)
-    assert (s.feedback_beta, s.feedback_lambda) == (0.9, 0.1)
+    assert (s.hlfd.supervised_loss, s.hlfd.feedback, s.dual.temperature) == ("focal_dice", "hlfd", 4.0)
+    assert (s.hlfd.feedback_beta, s.hlfd.feedback_lambda) == (0.9, 0.1)
 
 
 def test_the_paper_preset_leaves_nnunets_optimiser_and_plans_alone():

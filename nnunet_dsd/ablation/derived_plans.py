@@ -10,7 +10,7 @@ from nnunet_dsd.ablation.places import Places, read_json
 from nnunet_dsd.ablation.study import PlansChoice, Study
 from nnunet_dsd.common.errors import DataError, NetworkStructureError, SettingsError
 from nnunet_dsd.config import Settings, read_settings
-from nnunet_dsd.plans import PlanChanges, derive_plans, read_plans, write_plans
+from nnunet_dsd.plans import PlanChanges, by_parts, derive_plans, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS
 
 
@@ -77,7 +77,7 @@ def _other_content(places: Places, plans: Mapping[str, Any]) -> list[str]:
     if not path.exists():
         return []
     try:
-        existing = read_json(path)
+        existing = by_parts(read_json(path))
     except DataError as error:
         return [str(error)]
     if existing == plans:

@@ -13,7 +13,7 @@ from typing import Any
 
 from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config import PLANS_KEY, flat_block
 
 BYTES_PER_WEIGHT = 3 * 4  # the weight and two moments of AdamW, in float32; SGD needs less
 CHECKPOINTS_KEPT = 2  # best and final
@@ -68,7 +68,7 @@ def network_weights(run: Run, plans: Mapping[str, Any]) -> int:
     """Estimate the number of weights of a run's network."""
     other = re.match(rf"nnUNetTrainer({'|'.join(OTHER_NETWORKS)})", run.trainer)
     if other:
-        block = _entry(plans, run.configuration, PLANS_KEY) or {}
+        block = flat_block(_entry(plans, run.configuration, PLANS_KEY))
         return OTHER_NETWORKS[other[1]].weights(block.get("feature_size"))
     architecture = _entry(plans, run.configuration, "architecture")
     return unet_weights(architecture["arch_kwargs"]) if architecture else 0

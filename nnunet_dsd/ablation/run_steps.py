@@ -58,7 +58,7 @@ def declared_epochs(study: Study, run: Run) -> int | None:
     if is_nnunets_own(run.trainer):
         return None
     choice = next(choice for choice in study.plans if choice.name == run.choice)
-    return plans_settings(choice, run.seed).epochs
+    return plans_settings(choice, run.seed).training.epochs
 
 
 def _train(study: Study, run: Run, places: Places) -> Step:

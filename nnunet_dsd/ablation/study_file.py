@@ -11,7 +11,7 @@ from nnunet_dsd.ablation.study import ALL_CASES, DEVICES, EVALUATE_ON, SAFE_NAME
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.json_files import Table, is_count, is_list_of, is_text, read_json
 from nnunet_dsd.common.likeness import nearest
-from nnunet_dsd.config import read_settings
+from nnunet_dsd.config import flat_block, read_settings
 from nnunet_dsd.presets import PRESETS
 
 STUDY_ENTRIES = (
@@ -84,10 +84,11 @@ def _read_plans_choice(name: str, content: object, problems: list[str]) -> Plans
 def _read_block(table: Table, where: str) -> dict[str, Any]:
     """Read the settings of the self-distillation block; wrong ones are noted, and none is returned then."""
     block: dict[str, Any] = dict(table.get("settings", "an object", lambda value: isinstance(value, Mapping), {}))
-    if "seed" in block:
-        table.problems.append(f"{where}: the setting 'seed' is given by the study's seeds; leave it out here")
-        return {}
     try:
+        block = flat_block(block)
+        if "seed" in block:
+            table.problems.append(f"{where}: the setting 'seed' is given by the study's seeds; leave it out here")
+            return {}
         read_settings(block)
     except SettingsError as error:
         table.problems += [f"{where}: {problem}" for problem in error.problems]

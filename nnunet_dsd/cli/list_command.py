@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from rich.table import Table
 from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.registry import TRAINER_KINDS, RegistryProblem, TrainerEntry, all_trainers, registry_problems
 
+LISTED = ("name", "target", "kind", "summary", "paper")
 SUMMARY = "Show every trainer with its kind, one line and its paper."
 
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 def as_json(trainers: Sequence[TrainerEntry], problems: Sequence[RegistryProblem]) -> str:
     """An object with the list `trainers` (name, target, kind, summary, paper) and the list of strings `problems`."""
     listing = {
-        "trainers": [dataclasses.asdict(entry) for entry in trainers],
+        "trainers": [{name: getattr(entry, name) for name in LISTED} for entry in trainers],
         "problems": [str(problem) for problem in problems],
     }
     return json.dumps(listing, indent=2)

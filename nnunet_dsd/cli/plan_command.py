@@ -12,13 +12,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from nnunet_dsd.cli.plan_options import add_settings, given_settings
 from nnunet_dsd.common.command_line import OneValue
-from nnunet_dsd.common.declared_settings import add_setting_options, given_options
 from nnunet_dsd.common.likeness import did_you_mean, nearest_first
 from nnunet_dsd.common.machine import training_device
 from nnunet_dsd.common.tables import print_table
-from nnunet_dsd.config import Settings, named_by_path
+from nnunet_dsd.config import PLANS_KEY, flat_block
 from nnunet_dsd.datasets.sided_names import sided_pairs
+from nnunet_dsd.distillation.feedback_settings import named_by_path
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
 
@@ -41,15 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--patch-size", action=OneValue, type=int, nargs="+", metavar="VOXELS", help="voxels per axis, as in the plans"
     )
     plan.add_argument("--width", type=float, help="factor on the feature channels of every stage")
-    settings = parser.add_argument_group("settings of the self-distillation block (default in brackets)")
-    add_setting_options(settings, Settings)
+    add_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the derived plans and say how to use them."""
-    folder = dataset_folder(arguments.dataset)
+    changes, folder = _changes(arguments), dataset_folder(arguments.dataset)
     plans = read_plans(folder, arguments.plans)
-    derived = derive_plans(plans, arguments.configuration, arguments.output, _changes(arguments))
+    derived = derive_plans(plans, arguments.configuration, arguments.output, changes)
     path = write_plans(folder, derived, overwrite=arguments.overwrite)
     console = Console()
     print_table(_summary(derived, arguments.configuration), console)
@@ -58,9 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         others = [name for name in heirs(derived, configuration) if name not in arguments.configuration]
         if others:
             console.print(f"what {configuration} got also holds for {', '.join(others)}, which inherits from it")
-    blocks = [
-        derived["configurations"][configuration]["self_distillation"] for configuration in arguments.configuration
-    ]
+    blocks = [flat_block(derived["configurations"][name][PLANS_KEY]) for name in arguments.configuration]
     if note := _mirrored_sides(folder, blocks):
         console.print(f"note: {note}", soft_wrap=True, highlight=False)
     device = training_device()
@@ -76,12 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
-    """Return a trainer that these plans are for: the preset's, one that is taught, or DSD."""
+    """Return a trainer that these plans are for: the one asked for, the preset's, one that is taught, or DSD."""
+    if arguments.trainer is not None:
+        return str(arguments.trainer)
     preset = find_preset(arguments.preset) if arguments.preset else None
     if preset is not None and preset.trainer != Preset.trainer:
         return preset.trainer
-    given = given_options(arguments, Settings)
-    taught = block.get("feedback_teacher") or any(name.startswith("feedback") for name in given)
+    taught = block.get("feedback_teacher") or any(name.startswith("feedback") for name in given_settings(arguments))
     return "nnUNetTrainerHLFD" if taught else Preset.trainer
 
 
@@ -128,7 +127,7 @@ def _mirrored_sides(folder: Path, blocks: Sequence[Mapping[str, Any]]) -> str | 
 
 
 def _changes(arguments: argparse.Namespace) -> PlanChanges:
-    settings = given_options(arguments, Settings)
+    settings = given_settings(arguments)
     teacher = settings.get("feedback_teacher")
     if teacher and named_by_path(teacher):  # which must hold wherever the training is started
         settings["feedback_teacher"] = str(Path(teacher).expanduser().resolve())
@@ -152,6 +151,6 @@ def _summary(plans: dict[str, Any], configurations: list[str]) -> Table:
         configuration = plans["configurations"][name]
         rows = {key: configuration[key] for key in ("batch_size", "patch_size") if key in configuration}
         rows |= _features(configuration)
-        for key, value in {**rows, **configuration["self_distillation"]}.items():
+        for key, value in {**rows, **flat_block(configuration[PLANS_KEY])}.items():
             table.add_row(name, key, str(value))
     return table

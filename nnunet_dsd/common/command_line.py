@@ -144,6 +144,14 @@ class OneValue(argparse._StoreAction):
     """Stores the words of an option that are one value together, such as a patch size, so that more are no addition."""
 
 
+class ShapesHelp(argparse._StoreAction):
+    """An option whose value, wherever it stands, changes what `--help` shows."""
+
+    def shape_help(self, parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+        """Change the parser, whose help is about to be shown, as the words of the command line ask."""
+        raise NotImplementedError
+
+
 class CommandParser(argparse.ArgumentParser):
     """A parser that says what is wrong in a sentence, with what was probably meant, and takes options whole only.
 
@@ -154,16 +162,24 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(*args, **{"allow_abbrev": False, **options})
         self._negative_number_matcher = NEGATIVE_NUMBER
         self._given: dict[argparse.Action, Any] = {}
+        self._words: list[str] = []
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; unlike argparse's own, refuse what is not known, all of it at once and before what is missing."""
-        words = sys.argv[1:] if args is None else list(args)
+        self._words = words = sys.argv[1:] if args is None else list(args)
         self._given = {}
         self._refuse_unknown_options(words)
         found, surplus = super().parse_known_args(words, namespace)
         if surplus:
             self.error(f"there is no place for {' '.join(surplus)}")
         return found, surplus
+
+    def format_help(self) -> str:
+        """Return the help text, shaped by what else the command line says."""
+        for action in self._actions:
+            if isinstance(action, ShapesHelp):
+                action.shape_help(self, self._words)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Print the message with the command it is about, and end with status 2."""

@@ -13,10 +13,10 @@ from typing import Literal
 from torch import Tensor
 
 from nnunet_dsd.common.errors import NetworkStructureError
+from nnunet_dsd.distillation.dual_settings import TeacherChoice
 from nnunet_dsd.distillation.soft_kl import mean_logits, soft_kl_to_teacher
 
 Side = Literal["encoder", "decoder"]
-TeacherChoice = Literal["deepest", "mean", "reversed"]
 
 
 def teacher_index(side: Side, teacher: TeacherChoice, levels: int) -> int | None:

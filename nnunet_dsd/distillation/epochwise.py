@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import ShapeError
-from nnunet_dsd.config import EpochReduction
+from nnunet_dsd.distillation.epochwise_settings import EpochReduction
 
 
 def epoch_distance(features: Tensor, previous: Tensor, *, reduction: EpochReduction) -> Tensor:

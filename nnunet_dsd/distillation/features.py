@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nnunet_dsd.distillation.dual import Side, TeacherChoice, stop_gradient, student_indices, teacher_index
+from nnunet_dsd.distillation.dual import Side, stop_gradient, student_indices, teacher_index
+from nnunet_dsd.distillation.dual_settings import TeacherChoice
 
 
 def feature_distances(

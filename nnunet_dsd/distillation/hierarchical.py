@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from nnunet_dsd.common.errors import NetworkStructureError
-from nnunet_dsd.config import FeedbackMethod
 from nnunet_dsd.distillation.attention import attention_distance, resize, unify
+from nnunet_dsd.distillation.feedback_settings import FeedbackMethod
 from nnunet_dsd.distillation.soft_kl import soft_kl
 
 PlaceKind = Literal["feature", "map", "output"]
@@ -81,7 +81,7 @@ def feedback_of(method: FeedbackMethod, *, student: LevelCounts, teacher: LevelC
     """Return the terms of a method.
 
     Args:
-        method: See `nnunet_dsd.config.Settings`.
+        method: See `FeedbackSettings`.
         student: Its levels; at least three encoder levels (early, middle, final) and two decoder levels.
         teacher: The teacher's; may be more or fewer, but with "dkd", which pairs equal levels, the same.
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.dual import stop_gradient
+from nnunet_dsd.distillation.dual_settings import Reduction
 from nnunet_dsd.distillation.soft_kl import soft_kl
 
 
@@ -29,7 +29,7 @@ def missu_terms(
     output: MissuTrainingOutput,
     target: Tensor,
     *,
-    settings: Settings,
+    detach_teacher: bool,
     supervised_loss: Callable[[Tensor, Tensor], Tensor],
 ) -> dict[str, Tensor]:
     """Return the unweighted terms by name.
@@ -41,7 +41,7 @@ def missu_terms(
     Args:
         output: Logits and pairs of features.
         target: Full-resolution reference, in the form `supervised_loss` takes.
-        settings: Whether the teacher is detached; which terms exist.
+        detach_teacher: Stop the gradient into the teacher.
         supervised_loss: Takes logits and target, returns a scalar.
 
     Reference: MISSU (Wang et al. 2023), known in part; see `networks.missu`.
@@ -50,20 +50,24 @@ def missu_terms(
     terms |= {f"fusion_{i}": supervised_loss(logits, target) for i, logits in enumerate(output.teachers, start=1)}
     pairs = zip(output.student_features, output.teacher_features, strict=True)
     for i, (student, teacher) in enumerate(pairs, start=1):
-        fixed = stop_gradient(teacher) if settings.detach_teacher else teacher
+        fixed = stop_gradient(teacher) if detach_teacher else teacher
         terms[f"missu_kl_{i}"] = soft_kl(student, fixed, temperature=1.0)
     return terms
 
 
-def missu_weights(settings: Settings, *, pairs: int) -> dict[str, float]:
-    """Return the weight of each term: equal for all pairs, `eta` for the fusion blocks' own heads.
+def missu_weights(*, pairs: int, weight: float, eta: float, reduction: Reduction) -> dict[str, float]:
+    """Return the weight of each term.
 
-    With `reduction="mean"` the supervised weights are divided by their sum and the divergences averaged.
+    Args:
+        pairs: Number of pairs of decoder and encoder levels.
+        weight: Of the divergences.
+        eta: Weight of the labels on the fusion blocks' own heads.
+        reduction: With "mean" the supervised weights are divided by their sum and the divergences averaged.
     """
-    weights = {"output": 1.0, **{f"fusion_{i}": settings.eta for i in range(1, pairs + 1)}}
+    weights = {"output": 1.0, **{f"fusion_{i}": eta for i in range(1, pairs + 1)}}
     share = 1.0
-    if settings.reduction == "mean":
+    if reduction == "mean":
         total = sum(weights.values())
         weights = {name: weight / total for name, weight in weights.items()}
         share = 1.0 / pairs
-    return weights | {f"missu_kl_{i}": share * settings.missu_weight for i in range(1, pairs + 1)}
+    return weights | {f"missu_kl_{i}": share * weight for i in range(1, pairs + 1)}

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.dual import Side, side_divergences, student_indices
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.distillation.features import feature_distances
 
 SupervisedLoss = Callable[[Tensor, Tensor], Tensor]
@@ -33,7 +33,7 @@ def dual_distillation_terms(
     output: TrainingOutput,
     target: Tensor,
     *,
-    settings: Settings,
+    settings: DualSettings,
     supervised_loss: SupervisedLoss,
     mask: Tensor | None = None,
     regions: bool = False,
@@ -79,7 +79,7 @@ def dual_distillation_terms(
     return terms
 
 
-def _supervises_encoder(settings: Settings) -> bool:
+def _supervises_encoder(settings: DualSettings) -> bool:
     """Tell whether the deepest encoder meets the ground truth, an addition to the paper that keeps it from collapsing.
 
     Without it the encoder side is trained by divergences alone, which are zero whenever all encoders agree.
@@ -87,7 +87,7 @@ def _supervises_encoder(settings: Settings) -> bool:
     return settings.alpha > 0 and settings.encoder_supervision > 0
 
 
-def term_weights(settings: Settings, *, levels: int, progress: float = 1.0) -> dict[str, float]:
+def term_weights(settings: DualSettings, *, levels: int, progress: float = 1.0) -> dict[str, float]:
     """Return the weight of each term of the loss, in the order in which `dual_distillation_terms` names them.
 
     With `reduction="sum"` these are Eq. 5's: 1, eta, alpha, beta. With "mean" the supervised weights are divided by
@@ -106,12 +106,14 @@ def term_weights(settings: Settings, *, levels: int, progress: float = 1.0) -> d
     if settings.reduction == "mean":
         total = sum(weights.values())
         weights = {name: weight / total for name, weight in weights.items()}
-    ramp = min(1.0, progress / settings.distillation_ramp) if settings.distillation_ramp > 0 else 1.0
     sides: tuple[tuple[Side, float], ...] = (("encoder", settings.alpha), ("decoder", settings.beta))
     for side, side_weight in sides:
+        if side_weight == settings.feature_l2 == 0:
+            continue
         students = [index + 1 for index in student_indices(side, settings.teacher, levels)]
         share = 1.0 / len(students) if settings.reduction == "mean" else 1.0
         if side_weight > 0:
+            ramp = min(1.0, progress / settings.distillation_ramp) if settings.distillation_ramp > 0 else 1.0
             weights |= {f"{side}_kl_{level}": ramp * share * side_weight for level in students}
         if settings.feature_l2 > 0:
             weights |= {f"{side}_l2_{level}": share * settings.feature_l2 for level in students}

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nnunet_dsd.common.errors import NetworkStructureError, ShapeError
-from nnunet_dsd.config import Settings
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, ShapeError
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weights
 from nnunet_dsd.distillation.terms import formula, weighted_sum
 from nnunet_dsd.networks.heads import DistillationHeads, DistillationOutput, heads_for
@@ -40,8 +40,8 @@ class DualSelfDistillation(nn.Module):
         decoders: Paths of its decoder levels, from the one just below the block that feeds the output down to the
             bottleneck. `path:input` taps what a module is given instead of what it returns.
         num_classes: Output channels of the network.
-        settings: Weights, temperature, who teaches; None takes this package's defaults, `Settings(**PRESETS["paper"]
-            .settings)` the paper's. Those of the training itself (epochs, optimiser, ...) are not used.
+        settings: Weights, temperature, who teaches; None takes this package's defaults,
+            `DualSettings(**PRESETS["paper"].settings)` the paper's.
         regions: Channels are independent regions (sigmoid) instead of exclusive classes (softmax).
         supervised_loss: Takes logits `(B, C, *S)` and the target, returns a scalar; None takes MONAI's Dice plus
             cross-entropy with background (Eq. 1), whose target is labels `(B, 1, *S)`, or with `regions` MONAI's Dice
@@ -50,6 +50,7 @@ class DualSelfDistillation(nn.Module):
             axis.
 
     Raises:
+        SettingsError: if the settings are others than those of dual self-distillation.
         NetworkStructureError: if the levels do not form a U, or the output is not `num_classes` full-resolution maps.
 
     Reference: dual self-distillation (IEEE TBME 2025), Eq. 1 to 5.
@@ -62,13 +63,18 @@ class DualSelfDistillation(nn.Module):
         encoders: Sequence[str],
         decoders: Sequence[str],
         num_classes: int,
-        settings: Settings | None = None,
+        settings: DualSettings | None = None,
         regions: bool = False,
         supervised_loss: SupervisedLoss | None = None,
         example: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.settings, self.regions = settings or Settings(), regions
+        if not isinstance(settings, DualSettings | None):
+            raise SettingsError(
+                [f"got {type(settings).__name__}, expected DualSettings, which all settings of plans hold as .dual"],
+                source="settings",
+            )
+        self.settings, self.regions = settings or DualSettings(), regions
         self._target_seen = supervised_loss is not None  # whose target may be anything
         self.supervised_loss = supervised_loss or _dice_and_cross_entropy(regions=regions)
         if num_classes < 2 and not regions:

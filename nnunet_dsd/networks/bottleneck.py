@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunet_dsd.common.errors import NetworkStructureError
-from nnunet_dsd.config import BottleneckInit
+from nnunet_dsd.distillation.dual_settings import BottleneckInit
 
 CONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _DECONVOLUTIONS: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from nnunet_dsd.config import BottleneckInit, Settings, Sharing
+from nnunet_dsd.distillation.dual_settings import BottleneckInit, DualSettings, Sharing
 from nnunet_dsd.networks.bottleneck import BottleneckModule
 from nnunet_dsd.networks.taps import TappedHeads, attach
 from nnunet_dsd.networks.ushape import Level, UShape
@@ -50,7 +50,7 @@ class HeadChoice:
     init: BottleneckInit = "nearest"
 
 
-def heads_for(settings: Settings) -> HeadChoice:
+def heads_for(settings: DualSettings) -> HeadChoice:
     """Return which heads the terms of these settings use."""
     features = settings.feature_l2 > 0
     return HeadChoice(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import NetworkStructureError
-from nnunet_dsd.config import BottleneckInit
+from nnunet_dsd.distillation.dual_settings import BottleneckInit
 from nnunet_dsd.networks.bottleneck import CONVOLUTIONS, BottleneckModule
 from nnunet_dsd.networks.taps import TappedHeads
 from nnunet_dsd.networks.ushape import Level, UShape

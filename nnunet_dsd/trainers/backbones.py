@@ -71,7 +71,7 @@ class BackboneTrainer(nnUNetTrainer):
             in_channels=in_channels,
             out_channels=out_channels,
             patch_size=tuple(configuration_manager.patch_size),
-            feature_size=settings.feature_size,
+            feature_size=settings.network.feature_size,
             planned=configuration_manager.network_arch_init_kwargs,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnunet_dsd.config import setting_names
 from nnunet_dsd.registry import TrainerEntry
 
 DSD_PAPER = (
@@ -48,9 +49,36 @@ BACKBONES = {
 WITHOUT_DECODER = ("ResNet18FCN",)
 
 
+def _dual_without(*names: str) -> tuple[str, ...]:
+    return tuple(name for name in setting_names("dual") if name not in names)
+
+
+# What a trainer reads beside the training's settings, by the end of its name: not what it fixes, nor what is idle then.
+READS = {
+    "DSD": setting_names("dual"),
+    "DS": ("eta", "eta_decay", "reduction", "bottlenecks", "bottleneck_init", "dice_background"),
+    "SDD": _dual_without("alpha", "encoder_supervision", "feature_l2"),
+    "SDE": _dual_without("beta", "feature_l2"),
+    "DSDMean": _dual_without("teacher"),
+    "DSDReversed": _dual_without("teacher"),
+    "DSDFeatureL2": setting_names("dual"),
+    "MISSU": (*setting_names("missu"), "eta", "reduction", "detach_teacher", "bottleneck_init", "dice_background"),
+    "HLFD": (*setting_names("hlfd"), "temperature", "dice_background"),
+    "EpochSD": (*setting_names("epochwise"), "dice_background"),
+}
+
+
 def _entry(name: str, summary: str, paper: str, *, module: str = "variants") -> TrainerEntry:
-    target = f"nnunet_dsd.trainers.{module}:{name}"
-    return TrainerEntry(name=name, target=target, kind="segmentation", summary=summary, paper=paper)
+    kind = name.removeprefix("nnUNetTrainer").rpartition("_")[2]
+    reads = (*READS.get(kind, ()), *(setting_names("network") if module == "backbones" else ()))
+    return TrainerEntry(
+        name=name,
+        target=f"nnunet_dsd.trainers.{module}:{name}",
+        kind="segmentation",
+        summary=summary,
+        paper=paper,
+        reads=(*reads, *setting_names("training")),
+    )
 
 
 def _backbone_entries(backbone: str, paper: str) -> list[TrainerEntry]:

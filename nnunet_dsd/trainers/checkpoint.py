@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import shutil
@@ -214,7 +213,7 @@ def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, own
     Raises:
         CheckpointError: listing the settings that must not change.
     """
-    before, now = _settings_before(checkpoint, own), dataclasses.asdict(settings)
+    before, now = _settings_before(checkpoint, own), settings.flat()
     changed = [name for name in now if name in before and before[name] != now[name]]
     refused = [name for name in changed if name not in BUDGET_SETTINGS]
     if refused and checkpoint["current_epoch"] < before["epochs"]:
@@ -229,4 +228,4 @@ def check_settings_fit(checkpoint: Mapping[str, Any], settings: Settings, *, own
 def _settings_before(checkpoint: Mapping[str, Any], own: Settings) -> dict[str, Any]:
     """Return all settings of a checkpoint, none if it has none; one that came later was at the trainer's own."""
     before = checkpoint.get(SETTINGS_KEY)
-    return {} if before is None else {**dataclasses.asdict(own), **before}
+    return {} if before is None else {**own.flat(), **before}

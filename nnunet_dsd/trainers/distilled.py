@@ -16,13 +16,13 @@ class DistilledTrainer(HeadedTrainer):
 
     def build_heads(self, network: nn.Module, shape: NetworkLevels, classes: int) -> DistillationHeads:
         """Return the bottleneck modules that the settings need."""
-        return DistillationHeads(u_shape(shape), classes, heads_for(self.settings))
+        return DistillationHeads(u_shape(shape), classes, heads_for(self.settings.dual))
 
     def build_distillation_loss(self, supervised: nn.Module) -> DualDistillationLoss:
         """Return the loss of Eq. 5 with the settings' weights."""
         return DualDistillationLoss(
             supervised,
-            self.settings,
+            self.settings.dual,
             levels=self.levels,
             regions=self.label_manager.has_regions,
             ignore_label=self.label_manager.ignore_label,

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nnunet_dsd.distillation.epochwise import PreviousEpoch, epoch_distance
+from nnunet_dsd.distillation.epochwise_settings import EpochwiseSettings
 from nnunet_dsd.networks.epochwise import BottleneckTap, EpochOutput
 from nnunet_dsd.networks.ushape import NetworkLevels, u_shape
 from nnunet_dsd.trainers.headed import HeadedTrainer
@@ -23,6 +24,10 @@ class EpochLoss(LossOfTerms):
 
     previous: Tensor
     """The previous epoch's features of the batch that comes next."""
+
+    def __init__(self, supervised: nn.Module, settings: EpochwiseSettings) -> None:
+        self.settings = settings
+        super().__init__(supervised)
 
     def term_weights(self, *, progress: float) -> dict[str, float]:
         """Return the weight of each term, the same throughout the training."""
@@ -49,7 +54,7 @@ class nnUNetTrainerEpochSD(HeadedTrainer):
 
     def build_distillation_loss(self, supervised: nn.Module) -> EpochLoss:
         """Return the loss with the settings' weight."""
-        return EpochLoss(supervised, self.settings)
+        return EpochLoss(supervised, self.settings.epochwise)
 
     def on_train_epoch_start(self) -> None:
         """Start an epoch, taught by the encoder as it is now; in the first one these are the pre-trained weights."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.config import Settings
+from nnunet_dsd.distillation.feedback_settings import FeedbackSettings
 from nnunet_dsd.distillation.focal_dice import focal_dice
 from nnunet_dsd.distillation.hierarchical import Feedback, feedback_value, feedback_weights
 from nnunet_dsd.networks.feedback import FeedbackOutput
@@ -21,7 +21,8 @@ class FeedbackLoss(LossOfTerms):
 
     Args:
         supervised: nnU-Net's loss, with its deep supervision where the student has that.
-        settings: Weights and temperature.
+        settings: Weights.
+        temperature: T of the soft labels.
         feedback: The terms.
         regions: Channels are independent regions.
         ignore_label: As for `DualDistillationLoss`.
@@ -30,14 +31,16 @@ class FeedbackLoss(LossOfTerms):
     def __init__(
         self,
         supervised: nn.Module,
-        settings: Settings,
+        settings: FeedbackSettings,
         *,
+        temperature: float,
         feedback: tuple[Feedback, ...],
         regions: bool,
         ignore_label: int | None,
     ) -> None:
+        self.settings, self.temperature = settings, temperature
         self.feedback, self.regions, self.ignore_label = feedback, regions, ignore_label
-        super().__init__(supervised, settings)
+        super().__init__(supervised)
 
     def term_weights(self, *, progress: float) -> dict[str, float]:
         """Return the weight of each term, the same throughout the training."""
@@ -57,7 +60,7 @@ class FeedbackLoss(LossOfTerms):
                     term,
                     output.student,
                     guide,
-                    temperature=self.settings.temperature,
+                    temperature=self.temperature,
                     projected=made.get(term.name),
                     mask=mask,
                     regions=self.regions,

@@ -72,7 +72,7 @@ class HeadedTrainer(PlannedTrainer):
     def _build_loss(self) -> nn.Module:
         """Wrap nnU-Net's own loss at full resolution."""
         supervised = super()._build_loss()
-        if self.settings.dice_background:
+        if self.settings.dual.dice_background:
             own = supervised.loss if isinstance(supervised, DeepSupervisionWrapper) else supervised
             own.dc.do_bg = True
         loss = self.build_distillation_loss(supervised)

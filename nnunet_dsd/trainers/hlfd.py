@@ -52,34 +52,34 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         student = choose_levels(
             network,
             lambda _: feedback_levels(shape),
-            features=_paths(self.settings.feedback_features),
-            maps=_paths(self.settings.feedback_maps),
+            features=_paths(self.settings.hlfd.feedback_features),
+            maps=_paths(self.settings.hlfd.feedback_maps),
             example=self._empty_patch(),
         )
         self.teachers: list[TeacherNetwork] = []
         self.teacher_hashes: dict[str, str] = {}
         self.guides: list[TeacherNetwork | RememberingTeacher] = []
         self.feedback: tuple[Feedback, ...] = ()
-        if self.settings.feedback == "none":
+        if self.settings.hlfd.feedback == "none":
             return FeedbackHeads((), student, student, classes)
         self.teachers = self._load_teachers(classes)
         teacher: FeedbackLevels = self.teachers[0].levels
-        self.feedback = feedback_of(self.settings.feedback, student=student.counts, teacher=teacher.counts)
+        self.feedback = feedback_of(self.settings.hlfd.feedback, student=student.counts, teacher=teacher.counts)
         self._print_who_teaches_what(student, teacher)
         for one in self.teachers:
             one.ask(place for term in self.feedback for place in term.teachers)
         self.guides = [*self.teachers]
-        if self.settings.feedback_cache:
-            share = self.settings.feedback_cache / len(self.teachers)
+        if self.settings.hlfd.feedback_cache:
+            share = self.settings.hlfd.feedback_cache / len(self.teachers)
             self.guides = [RememberingTeacher(one, gibibytes=share) for one in self.teachers]
         return FeedbackHeads(self.feedback, student, teacher, classes)
 
     def _load_teachers(self, classes: int) -> list[TeacherNetwork]:
-        model = find_teacher(self.settings, dataset=self.plans_manager.dataset_name, fold=self.fold)
+        model = find_teacher(self.settings.hlfd, dataset=self.plans_manager.dataset_name, fold=self.fold)
         problems = teacher_problems(
             model, dataset_json=self.dataset_json, plans=self.plans_manager, manager=self.configuration_manager
         )
-        problems += [] if self.settings.feedback_known_cases else self._leaks(model)
+        problems += [] if self.settings.hlfd.feedback_known_cases else self._leaks(model)
         if problems:
             raise TeacherError.listing(str(model.folder), problems)
         networks = [network.to(self.device) for network in load_networks(model)]
@@ -98,8 +98,8 @@ class nnUNetTrainerHLFD(HeadedTrainer):
             return choose_levels(
                 network,
                 lambda plain: feedback_levels(describe_network(plain)),
-                features=_paths(self.settings.feedback_teacher_features),
-                maps=_paths(self.settings.feedback_teacher_maps),
+                features=_paths(self.settings.hlfd.feedback_teacher_features),
+                maps=_paths(self.settings.hlfd.feedback_teacher_maps),
                 example=self._empty_patch(),
             )
         except NetworkStructureError as error:
@@ -123,7 +123,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         ]
 
     def _print_who_teaches_what(self, student: FeedbackLevels, teacher: FeedbackLevels) -> None:
-        self.print_to_log_file(f"feedback: {self.settings.feedback}")
+        self.print_to_log_file(f"feedback: {self.settings.hlfd.feedback}")
         for term in self.feedback:
             guides = ", ".join(teacher.name(place) for place in term.teachers)
             joined = ", joined" if len(term.teachers) > 1 else ""
@@ -133,12 +133,19 @@ class nnUNetTrainerHLFD(HeadedTrainer):
     def build_distillation_loss(self, supervised: nn.Module) -> FeedbackLoss:
         """Return the loss with the settings' weights."""
         regions, ignore = self.label_manager.has_regions, self.label_manager.ignore_label
-        if self.settings.supervised_loss == "focal_dice":
+        if self.settings.hlfd.supervised_loss == "focal_dice":
             focal: nn.Module = FocalDice(regions=regions, ignore_label=ignore)
             if isinstance(supervised, DeepSupervisionWrapper):
                 focal = DeepSupervisionWrapper(focal, supervised.weight_factors)
             supervised = focal
-        return FeedbackLoss(supervised, self.settings, feedback=self.feedback, regions=regions, ignore_label=ignore)
+        return FeedbackLoss(
+            supervised,
+            self.settings.hlfd,
+            temperature=self.settings.dual.temperature,
+            feedback=self.feedback,
+            regions=regions,
+            ignore_label=ignore,
+        )
 
     def extra_checkpoint_parts(self) -> dict[str, Any]:
         """Return the projections' weights, and a hash of each teacher's."""

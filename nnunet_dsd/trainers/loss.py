@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.config import Settings
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.distillation.encoder_teacher import DICE_TERM
 from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weights
 from nnunet_dsd.distillation.terms import weighted_sum
@@ -29,12 +29,11 @@ class LossOfTerms(nn.Module):
 
     Args:
         supervised: nnU-Net's loss on logits and full-resolution target.
-        settings: What the weights are made of.
     """
 
-    def __init__(self, supervised: nn.Module, settings: Settings) -> None:
+    def __init__(self, supervised: nn.Module) -> None:
         super().__init__()
-        self.supervised, self.settings = supervised, settings
+        self.supervised = supervised
         self.weights = self.term_weights(progress=1.0)
         self.last_terms: dict[str, Tensor] = {}
 
@@ -87,10 +86,11 @@ class DualDistillationLoss(LossOfTerms):
     """
 
     def __init__(
-        self, supervised: nn.Module, settings: Settings, *, levels: int, regions: bool, ignore_label: int | None
+        self, supervised: nn.Module, settings: DualSettings, *, levels: int, regions: bool, ignore_label: int | None
     ) -> None:
-        self.levels, self.regions, self.ignore_label = levels, regions, ignore_label
-        super().__init__(supervised, settings)
+        self.settings, self.levels = settings, levels
+        self.regions, self.ignore_label = regions, ignore_label
+        super().__init__(supervised)
         self._calls = 0
 
     def term_weights(self, *, progress: float) -> dict[str, float]:

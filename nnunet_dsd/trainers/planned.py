@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 
 from nnunet_dsd.common.errors import CheckpointError, DistillationError, NetworkStructureError, SettingsError
-from nnunet_dsd.config import PLANS_KEY, Settings, mirror_axes_problems, read_settings
+from nnunet_dsd.config import PLANS_KEY, SOURCE, Settings, read_settings
 from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (
@@ -33,6 +32,7 @@ from nnunet_dsd.trainers.checkpoint import (
 )
 from nnunet_dsd.trainers.optimiser_state import head_numbers, join_states, split_state, state_to_load
 from nnunet_dsd.trainers.schedules import EpochSchedule, learning_rate
+from nnunet_dsd.training_settings import mirror_axes_problems
 
 STOCK_TRAINER = "nnUNetTrainer"
 
@@ -64,12 +64,11 @@ class PlannedTrainer(nnUNetTrainer):
         settings = self.planned_settings(plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.settings: Settings = settings
-        self.num_epochs = settings.epochs
-        self.num_iterations_per_epoch = settings.iterations_per_epoch
-        self.num_val_iterations_per_epoch = settings.validation_iterations_per_epoch
-        self.save_every = settings.save_every
-        self.initial_lr = settings.initial_learning_rate
-        self.weight_decay = settings.chosen_weight_decay
+        training = settings.training
+        self.num_epochs, self.save_every = training.epochs, training.save_every
+        self.num_iterations_per_epoch = training.iterations_per_epoch
+        self.num_val_iterations_per_epoch = training.validation_iterations_per_epoch
+        self.initial_lr, self.weight_decay = training.initial_learning_rate, training.chosen_weight_decay
         self.enable_deep_supervision = self.nnunet_deep_supervision
 
     @classmethod
@@ -82,41 +81,45 @@ class PlannedTrainer(nnUNetTrainer):
         refuse_misplaced_blocks(plans, source=f"the plans '{plans.get('plans_name')}'")
         planned = PlansManager(dict(plans)).get_configuration(configuration)
         settings = read_settings(planned.configuration.get(PLANS_KEY), defaults=cls.defaults, fixed=cls.fixed)
-        problems = [
-            f"{name}: got 0, which {cls.__name__} would be nothing without"
-            for name in cls.needed
-            if not getattr(settings, name)
-        ]
-        problems += mirror_axes_problems(settings.mirror_axes, planned.patch_size)
-        if settings.feature_size is not None and not cls.takes_feature_size:
+        missing = [name for name in cls.needed if not settings.flat()[name]]
+        problems = [f"{name}: got 0, which {cls.__name__} would be nothing without" for name in missing]
+        problems += mirror_axes_problems(settings.training.mirror_axes, planned.patch_size)
+        if settings.network.feature_size is not None and not cls.takes_feature_size:
             problems.append(
                 "feature_size: applies to UNETR, SwinUNETR, VNet, UNetPlusPlus, DynUNet, ResNet18UNet and ResNet18FCN "
                 "only; nnU-Net's own networks are made narrower or wider with `nnunet-dsd plan --width`"
             )
         if problems:
-            raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")
+            raise SettingsError(problems, source=SOURCE)
         return settings
 
     def initialize(self) -> None:
         """Build network, optimiser and loss; seeded where the settings say so."""
-        if self.settings.seed is not None:
-            seed_everything(self.settings.seed + self.local_rank)
+        self._seed()
         # nnU-Net calls this attribute of the instance; inference calls the plain method of the class.
         self.__dict__["build_network_architecture"] = self._build_training_network
-        if not self.settings.augmentation:
+        if not self.settings.training.augmentation:
             self.__dict__["get_training_transforms"] = self._transforms_without_augmentation
         try:
             super().initialize()
         except DistillationError as error:
             self.print_to_log_file(f"refused: {error}", also_print_to_console=False)
             raise
-        if self.settings.feedback_teacher and not self.is_taught:
+        if self.settings.hlfd.feedback_teacher and not self.is_taught:
             self.print_to_log_file(
                 f"The plans name a teacher, but {type(self).__name__} trains without one; to be taught, train with "
                 "nnUNetTrainerHLFD or another trainer whose name ends in HLFD"
             )
         changed = self.settings.differences(self.own_settings())
         self.print_to_log_file("Self-distillation settings that differ from this trainer's defaults:", changed)
+
+    def _seed(self, *, further: int = 0) -> None:
+        """Seed Python, NumPy and torch in this process where asked for; nnU-Net's workers seed NumPy anew."""
+        if self.settings.training.seed is not None:
+            seed = self.settings.training.seed + self.local_rank + further
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
 
     @classmethod
     def own_settings(cls) -> Settings:
@@ -164,10 +167,10 @@ class PlannedTrainer(nnUNetTrainer):
         rotation, dummy_2d, initial_patch_size, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
-        if not self.settings.augmentation:
+        if not self.settings.training.augmentation:
             initial_patch_size, mirror_axes = self.configuration_manager.patch_size, None
-        elif self.settings.mirror_axes is not None:
-            mirror_axes = self.settings.mirror_axes or None  # nnU-Net's prediction cannot take an empty one
+        elif self.settings.training.mirror_axes is not None:
+            mirror_axes = self.settings.training.mirror_axes or None  # nnU-Net's prediction cannot take an empty one
         # What was not seen in training is not asked at prediction; a finished training is not trained anew.
         finished = self.current_epoch >= self.num_epochs
         self.inference_allowed_mirroring_axes = trained_with if finished else mirror_axes
@@ -188,14 +191,14 @@ class PlannedTrainer(nnUNetTrainer):
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, EpochSchedule]:
         """Return the optimiser and the schedule that the settings name."""
-        if self.settings.optimiser == "adamw":
+        if self.settings.training.optimiser == "adamw":
             optimizer: torch.optim.Optimizer = torch.optim.AdamW(
                 self.network.parameters(), lr=self.initial_lr, weight_decay=self.weight_decay
             )
         else:
             optimizer, _ = super().configure_optimizers()
         return optimizer, EpochSchedule(
-            optimizer, learning_rate(self.settings.schedule, start=self.initial_lr, epochs=self.num_epochs)
+            optimizer, learning_rate(self.settings.training.schedule, start=self.initial_lr, epochs=self.num_epochs)
         )
 
     def bare_network(self) -> nn.Module:
@@ -210,7 +213,7 @@ class PlannedTrainer(nnUNetTrainer):
             return
         if self.uses_stock_network():
             checkpoint["trainer_name"] = STOCK_TRAINER
-        checkpoint[SETTINGS_KEY] = dataclasses.asdict(self.settings)
+        checkpoint[SETTINGS_KEY] = self.settings.flat()
         checkpoint["optimizer_state"], rest = self._split_optimiser_state(checkpoint["optimizer_state"])
         if rest is not None:
             checkpoint[OPTIMISER_KEY] = rest
@@ -267,8 +270,7 @@ class PlannedTrainer(nnUNetTrainer):
             self.print_to_log_file("The checkpoint's optimiser is of another kind; this one begins anew")
         with self._optimiser_loads(state):
             super().load_checkpoint(path)
-        if self.settings.seed is not None:  # not the numbers of the first epochs once more
-            seed_everything(self.settings.seed + self.local_rank + 1000 * self.current_epoch)
+        self._seed(further=1000 * self.current_epoch)  # not the numbers of the first epochs once more
         self.after_loading()
 
     @contextmanager
@@ -295,10 +297,3 @@ class PlannedTrainer(nnUNetTrainer):
 
     def after_loading(self) -> None:
         """Do what is left to do after a checkpoint was loaded."""
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch in this process; nnU-Net's augmentation workers seed NumPy anew for themselves."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

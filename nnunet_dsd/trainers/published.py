@@ -26,8 +26,9 @@ def published_plans(plans: Mapping[str, Any]) -> dict[str, Any]:
     copied: dict[str, Any] = without_paths(plans)
     for configuration in copied.get("configurations", {}).values():
         block = configuration.get(PLANS_KEY) or {}
-        if block.get("feedback_teacher"):
-            block["feedback_teacher"] = last_part(block["feedback_teacher"])
+        for table in (block, block.get("hlfd") or {}):  # those of earlier versions have no parts
+            if table.get("feedback_teacher"):
+                table["feedback_teacher"] = last_part(table["feedback_teacher"])
     return copied
 
 

@@ -15,11 +15,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import DataError, DistillationError, SettingsError
-from nnunet_dsd.config import PLANS_KEY, mirror_axes_problems, read_settings
+from nnunet_dsd.config import PLANS_KEY, SOURCE, read_settings
 from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
 from nnunet_dsd.networks.cost import median_ratio, multiply_adds, parameter_count, seconds_in_turn
 from nnunet_dsd.trainers.plain_network import build_plain_network, nnunet_trainer
 from nnunet_dsd.trainers.planned import PlannedTrainer
+from nnunet_dsd.training_settings import mirror_axes_problems
 
 
 @dataclass(frozen=True)
@@ -132,5 +133,5 @@ def _refuse_settings(request: ModelRequest) -> None:
     refuse_misplaced_blocks(request.plans, source=f"the plans '{request.plans['plans_name']}'")
     planned = PlansManager(dict(request.plans)).get_configuration(request.configuration)
     settings = read_settings(planned.configuration.get(PLANS_KEY))  # which this trainer does not read
-    if problems := mirror_axes_problems(settings.mirror_axes, planned.patch_size):
-        raise SettingsError(problems, source=f"the plans' block '{PLANS_KEY}'")
+    if problems := mirror_axes_problems(settings.training.mirror_axes, planned.patch_size):
+        raise SettingsError(problems, source=SOURCE)

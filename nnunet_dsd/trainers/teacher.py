@@ -17,7 +17,7 @@ from torch import nn
 
 from nnunet_dsd.common.errors import DataError, TeacherError
 from nnunet_dsd.common.json_files import read_json
-from nnunet_dsd.config import Settings, named_by_path
+from nnunet_dsd.distillation.feedback_settings import FeedbackSettings, named_by_path
 from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint, require_parts
 from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
 from nnunet_dsd.trainers.plain_network import build_plain_network
@@ -61,7 +61,7 @@ class TeacherModel:
         return self.folder / f"fold_{fold}" / self.checkpoint
 
 
-def find_teacher(settings: Settings, *, dataset: str, fold: int | str) -> TeacherModel:
+def find_teacher(settings: FeedbackSettings, *, dataset: str, fold: int | str) -> TeacherModel:
     """Return the teacher that the settings name, found but not checked.
 
     Args:

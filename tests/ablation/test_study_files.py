@@ -37,6 +37,12 @@ def test_a_study_is_read_with_defaults_for_what_it_leaves_out() -> None:
     assert study.trainers[1] == TrainerChoice("nnUNetTrainerDSD", ("short",))
 
 
+def test_settings_by_parts_are_those_of_the_same_names() -> None:
+    study, problems = study_from_dict(changed(plans={"short": {"settings": {"training": {"epochs": 3}}}}))
+    assert problems == []
+    assert study.plans[0].settings == {"epochs": 3}
+
+
 def test_test_cases_may_go_unmirrored(tmp_path: Path) -> None:
     study, problems = study_from_dict(changed(evaluate_on="test", mirroring=False))
     assert problems == []
@@ -80,6 +86,8 @@ def test_methods_name_the_plans_where_a_trainer_is_run_on_several() -> None:
         ({"plans": {"short": {"settings": {"epoch": 3}}}}, "unknown setting 'epoch'; did you mean 'epochs'?"),
         ({"plans": {"short": {"settings": {"epochs": 0}}}}, "plans 'short': epochs: got 0"),
         ({"plans": {"short": {"settings": {"seed": 3}}}}, "'seed' is given by the study's seeds"),
+        ({"plans": {"short": {"settings": {"training": {"seed": 3}}}}}, "'seed' is given by the study's seeds"),
+        ({"plans": {"short": {"settings": {"dual": {"epochs": 3}}}}}, "plans 'short': 'epochs' stands in 'dual'"),
         ({"trainers": []}, "trainers is []"),
         ({"trainers": ["nnUNetTrainerDSX"]}, "nnUNetTrainerDSX"),
         ({"trainers": ["SwinTripletTeacher"]}, "is of kind video"),

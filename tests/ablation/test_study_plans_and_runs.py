@@ -23,6 +23,7 @@ from nnunet_dsd.ablation.study_file import load_study
 from nnunet_dsd.ablation.training_state import finished_epochs, training_state
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.config import flat_block
 
 
 def read(workplace: StudyWorkplace, **changes: object) -> tuple[Study, Places]:
@@ -60,7 +61,8 @@ def test_derived_plans_are_those_of_the_plan_command(workplace: StudyWorkplace) 
         words = "plan -d 99 -c 3d_fullres --preset paper --epochs 3 --patch-size 16 16 16 --width 0.5 --seed"
         assert main([*words.split(), seed, "-o", path.stem]) == 0
     assert [json.loads(path.read_text()) for path in paths] == written
-    assert [plans["configurations"]["3d_fullres"]["self_distillation"]["seed"] for plans in written] == [1, 7]
+    blocks = [plans["configurations"]["3d_fullres"]["self_distillation"] for plans in written]
+    assert [block["training"]["seed"] for block in blocks] == [1, 7]
 
 
 def test_plans_made_earlier_are_taken_up_and_others_of_that_name_refused_with_the_difference(
@@ -71,12 +73,27 @@ def test_plans_made_earlier_are_taken_up_and_others_of_that_name_refused_with_th
     assert machine_problems(study, places) == []
     assert write_derived_plans(study, places) == [path]
     plans = json.loads(path.read_text())
-    plans["configurations"]["3d_fullres"]["self_distillation"]["epochs"] = 4
+    plans["configurations"]["3d_fullres"]["self_distillation"]["training"]["epochs"] = 4
     path.write_text(json.dumps(plans))
     (problem,) = machine_problems(study, places)
-    assert "self_distillation.epochs: 4 there, 3 in the study" in problem
+    assert "self_distillation.training.epochs: 4 there, 3 in the study" in problem
     with pytest.raises(DataError, match="says something else"):
         write_derived_plans(study, places)
+
+
+def test_plans_of_an_earlier_version_are_taken_up(workplace: StudyWorkplace) -> None:
+    study, places = read(workplace)
+    (path,) = write_derived_plans(study, places)
+    plans = json.loads(path.read_text())
+    configuration = plans["configurations"]["3d_fullres"]
+    configuration["self_distillation"] = flat_block(configuration["self_distillation"])
+    path.write_text(json.dumps(plans))
+    assert machine_problems(study, places) == []
+    assert write_derived_plans(study, places) == [path]
+    configuration["self_distillation"]["epochs"] = 4
+    path.write_text(json.dumps(plans))
+    (problem,) = machine_problems(study, places)
+    assert "self_distillation.training.epochs: 4 there, 3 in the study" in problem
 
 
 def test_problems_of_plans_are_told_without_a_count_in_a_count(workplace: StudyWorkplace) -> None:
@@ -92,7 +109,7 @@ def test_a_presets_batch_and_patch_size_hold_where_the_study_is_silent(workplace
     first, second = (json.loads(path.read_text()) for path in write_derived_plans(study, places))
     changed = first["configurations"]["3d_fullres"]
     assert (changed["batch_size"], changed["patch_size"]) == (1, [32, 32, 32])
-    assert changed["self_distillation"]["learning_rate"] == 1e-4
+    assert changed["self_distillation"]["training"]["learning_rate"] == 1e-4
     assert (second["configurations"]["3d_fullres"]["batch_size"]) == 4
 
 
@@ -188,10 +205,12 @@ def test_the_weights_of_a_transformer_follow_the_feature_size_of_its_plans(
     patch = {"img_size": (96, 96, 96)} if network is UNETR else {}
     built = network(in_channels=1, out_channels=2, feature_size=size, **patch)
     plans = example_plans()
-    plans["configurations"]["3d_fullres"]["self_distillation"] = {} if usual else {"feature_size": size}
+    block = {} if usual else {"feature_size": size}
     run = Run("m", trainer, "p", "p", "3d_cascade_fullres", 0, 1)  # inherits from 3d_fullres
     expected = sum(weight.numel() for weight in built.parameters())
-    assert math.isclose(network_weights(run, plans), expected, rel_tol=0.01)
+    for form in (block, {"network": block}):
+        plans["configurations"]["3d_fullres"]["self_distillation"] = form
+        assert math.isclose(network_weights(run, plans), expected, rel_tol=0.01)
 
 
 def test_too_little_room_is_said_with_the_estimate(workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """`nnunet-dsd plan`: from the command line to the plans file."""
 
-import dataclasses
 import json
 
 import pytest
@@ -8,7 +7,15 @@ from example_plans import example_plans
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.declared_settings import declares_numbers
-from nnunet_dsd.config import PLANS_KEY, Settings, read_settings, setting_choices, setting_names, setting_type
+from nnunet_dsd.config import (
+    PLANS_KEY,
+    grouped_block,
+    read_settings,
+    setting_choices,
+    setting_names,
+    setting_specs,
+    setting_type,
+)
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def written(folder, name="Mine"):
 def test_the_command_of_the_readme_writes_its_settings(folder, capsys):
     assert plan("--temperature", "2", "--alpha", "0.5", output="nnUNetPlans_T2") == 0
     block = written(folder, "nnUNetPlans_T2")["3d_fullres"][PLANS_KEY]
-    settings = read_settings(block)
+    settings = read_settings(block).dual
     assert (settings.temperature, settings.alpha) == (2.0, 0.5)
     printed = capsys.readouterr().out
     assert f"written: {folder / 'nnUNetPlans_T2.json'}" in printed
@@ -72,10 +79,13 @@ def test_a_teacher_that_is_not_there_yet_is_noted(folder, tmp_path, monkeypatch,
 def test_a_teachers_path_holds_wherever_the_training_starts(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert plan("--feedback-teacher", "models/nnUNetTrainer__nnUNetPlans__3d_fullres") == 0
-    named = written(folder)["3d_fullres"][PLANS_KEY]["feedback_teacher"]
+    named = written(folder)["3d_fullres"][PLANS_KEY]["hlfd"]["feedback_teacher"]
     assert named == str(tmp_path / "models" / "nnUNetTrainer__nnUNetPlans__3d_fullres")
     assert plan("--feedback-teacher", "nnUNetTrainer__nnUNetPlans__3d_fullres/", "--overwrite") == 0
-    assert written(folder)["3d_fullres"][PLANS_KEY]["feedback_teacher"] == "nnUNetTrainer__nnUNetPlans__3d_fullres/"
+    assert (
+        written(folder)["3d_fullres"][PLANS_KEY]["hlfd"]["feedback_teacher"]
+        == "nnUNetTrainer__nnUNetPlans__3d_fullres/"
+    )
 
 
 def test_every_configuration_gets_its_training_command(folder, capsys):
@@ -104,14 +114,14 @@ def another_value(spec):
 NEEDED_WITH = {"feedback_cache": {"augmentation": False}}  # settings that are refused alone
 
 
-@pytest.mark.parametrize("spec", dataclasses.fields(Settings), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", setting_specs(), ids=lambda spec: spec.name)
 def test_every_setting_has_an_option_that_reaches_the_plans(folder, spec):
     value, flag = another_value(spec), spec.name.replace("_", "-")
     words = [str(number) for number in value] if isinstance(value, list) else [str(value)]
     given = [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", *words]
     needed = NEEDED_WITH.get(spec.name, {})
     assert plan(*given, *(f"--no-{name}" for name in needed)) == 0
-    assert written(folder)["3d_fullres"][PLANS_KEY] == {spec.name: value, **needed}
+    assert written(folder)["3d_fullres"][PLANS_KEY] == grouped_block({spec.name: value, **needed})
 
 
 def test_a_cache_with_augmentation_is_refused_before_anything_is_written(folder, capsys):
@@ -130,7 +140,7 @@ def test_batch_patch_and_width_change_the_plans_themselves(folder, capsys):
 def test_a_preset_is_a_start_that_single_options_change(folder):
     assert plan("--preset", "paper-hippocampus", "--epochs", "5", "--batch-size", "2") == 0
     configuration = written(folder)["3d_fullres"]
-    settings = read_settings(configuration[PLANS_KEY])
+    settings = read_settings(configuration[PLANS_KEY]).training
     assert (settings.epochs, settings.optimiser, settings.learning_rate) == (5, "adamw", 1e-4)
     assert (configuration["batch_size"], configuration["patch_size"]) == (2, [32, 32, 32])
 
@@ -144,7 +154,7 @@ def test_a_presets_width_holds_where_none_is_asked_for(folder, options, first):
 
 def test_a_switch_of_a_preset_can_be_turned_off(folder):
     assert plan("--preset", "paper", "--no-dice-background") == 0
-    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).dice_background is False
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).dual.dice_background is False
 
 
 @pytest.mark.parametrize(
@@ -187,9 +197,9 @@ def test_overwriting_must_be_asked_for(folder, capsys):
     assert plan("--temperature", "2.5") == 0
     assert plan("--temperature", "3.5") == 1
     assert "--overwrite" in capsys.readouterr().err
-    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).temperature == 2.5
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).dual.temperature == 2.5
     assert plan("--temperature", "3.5", "--overwrite") == 0
-    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).temperature == 3.5
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).dual.temperature == 3.5
 
 
 def test_the_plans_derived_from_are_left_as_they_were(folder):
@@ -220,8 +230,8 @@ def test_help_shows_every_setting(capsys):
 )
 def test_mirror_axes_are_numbers_or_none(folder, words, axes):
     assert plan("--mirror-axes", *words) == 0
-    assert written(folder)["3d_fullres"][PLANS_KEY] == {"mirror_axes": axes}
-    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).mirror_axes == tuple(axes)
+    assert written(folder)["3d_fullres"][PLANS_KEY] == {"training": {"mirror_axes": axes}}
+    assert read_settings(written(folder)["3d_fullres"][PLANS_KEY]).training.mirror_axes == tuple(axes)
     assert plan("--mirror-axes", *words) == 0  # the same once more says nothing else
 
 

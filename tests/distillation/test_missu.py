@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy import special
 
-from nnunet_dsd.config import Settings
 from nnunet_dsd.distillation.missu import missu_terms, missu_weights
 from nnunet_dsd.networks.missu import MissuOutput
 
@@ -41,7 +40,7 @@ def divergence(student, teacher):
 @pytest.mark.parametrize("detached", [True, False])
 def test_the_terms_are_their_formulas(detached):
     made = output()
-    terms = missu_terms(made, TARGET, settings=Settings(detach_teacher=detached), supervised_loss=mean_square)
+    terms = missu_terms(made, TARGET, detach_teacher=detached, supervised_loss=mean_square)
     assert list(terms) == ["output", "fusion_1", "fusion_2", "missu_kl_1", "missu_kl_2"]
     assert terms["output"] == mean_square(made.main, TARGET)
     for i in (0, 1):
@@ -52,14 +51,14 @@ def test_the_terms_are_their_formulas(detached):
 
 def test_a_pair_that_agrees_has_no_divergence():
     made = output()._replace(student_features=(torch.ones(1, 4, 2, 2),), teacher_features=(3 + torch.ones(1, 4, 2, 2),))
-    terms = missu_terms(made, TARGET, settings=Settings(), supervised_loss=mean_square)
+    terms = missu_terms(made, TARGET, detach_teacher=False, supervised_loss=mean_square)
     assert float(terms["missu_kl_1"]) == pytest.approx(0, abs=1e-7)
 
 
 @pytest.mark.parametrize("detached", [True, False])
 def test_a_detached_teacher_learns_nothing_from_the_divergence_but_is_in_the_graph(detached):
     made = output()
-    terms = missu_terms(made, TARGET, settings=Settings(detach_teacher=detached), supervised_loss=mean_square)
+    terms = missu_terms(made, TARGET, detach_teacher=detached, supervised_loss=mean_square)
     (terms["missu_kl_1"] + terms["missu_kl_2"]).backward()
     for student, teacher in zip(made.student_features, made.teacher_features, strict=True):
         assert student.grad.abs().max() > 0
@@ -67,7 +66,7 @@ def test_a_detached_teacher_learns_nothing_from_the_divergence_but_is_in_the_gra
 
 
 def test_weights_are_equal_for_all_pairs():
-    weights = missu_weights(Settings(reduction="sum", missu_weight=0.5, eta=2.0), pairs=3)
+    weights = missu_weights(pairs=3, weight=0.5, eta=2.0, reduction="sum")
     assert weights == {
         "output": 1.0,
         **{f"fusion_{i}": 2.0 for i in (1, 2, 3)},
@@ -77,7 +76,7 @@ def test_weights_are_equal_for_all_pairs():
 
 def test_the_normalised_weights_do_not_depend_on_the_number_of_pairs():
     for pairs in (1, 3):
-        weights = missu_weights(Settings(reduction="mean", missu_weight=0.5), pairs=pairs)
+        weights = missu_weights(pairs=pairs, weight=0.5, eta=1.0, reduction="mean")
         supervised = [value for name, value in weights.items() if not name.startswith("missu")]
         assert sum(supervised) == pytest.approx(1)
         assert sum(weights.values()) - sum(supervised) == pytest.approx(0.5)

@@ -9,7 +9,7 @@ from oracle import PAPER
 from torch.nn import functional
 
 from nnunet_dsd.common.errors import NetworkStructureError
-from nnunet_dsd.config import Settings
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.distillation.objective import dual_distillation_terms, term_weights
 from nnunet_dsd.distillation.terms import weighted_sum
 
@@ -83,7 +83,7 @@ def cross_entropy_by_hand(target):
 @pytest.mark.parametrize(("levels", "classes", "shape"), [(2, 2, (4, 3)), (3, 3, (2, 3, 4)), (4, 8, (3, 3))])
 def test_the_weighted_terms_of_a_step_equal_the_oracle_in_float64(levels, classes, shape, choices, progress):
     output, target = random_output(levels, classes, shape), torch.randint(classes, (2, 1, *shape))
-    settings = Settings(**choices)
+    settings = DualSettings(**choices)
     terms = dual_distillation_terms(output, target, settings=settings, supervised_loss=cross_entropy)
     weights = term_weights(settings, levels=levels, progress=progress)
     expected, expected_terms = oracle.whole_loss(
@@ -98,7 +98,7 @@ def test_mask_and_regions_reach_the_divergences_of_both_sides(regions):
     output, target = random_output(3, 3, (4, 4)), torch.randint(3, (2, 1, 4, 4))
     mask = torch.rand(2, 1, 4, 4) < 0.5
     terms = dual_distillation_terms(
-        output, target, settings=Settings(**PAPER), supervised_loss=cross_entropy, mask=mask, regions=regions
+        output, target, settings=DualSettings(**PAPER), supervised_loss=cross_entropy, mask=mask, regions=regions
     )
     expected = oracle.whole_loss(
         as_arrays(output), cross_entropy_by_hand(target), PAPER, mask=mask.numpy(), regions=regions
@@ -109,7 +109,7 @@ def test_mask_and_regions_reach_the_divergences_of_both_sides(regions):
 @pytest.mark.parametrize("choices", CHOICES, ids=named)
 def test_terms_and_weights_have_the_same_names_in_the_same_order(choices):
     output, target = random_output(3, 2, (2, 2)), torch.randint(2, (2, 1, 2, 2))
-    settings = Settings(**choices)
+    settings = DualSettings(**choices)
     terms = dual_distillation_terms(output, target, settings=settings, supervised_loss=cross_entropy)
     assert list(terms) == list(term_weights(settings, levels=3))
 
@@ -123,11 +123,11 @@ def test_the_papers_weights_are_one_for_every_term_of_four_levels():
         ],
         1.0,
     )
-    assert term_weights(Settings(**PAPER), levels=4) == expected
+    assert term_weights(DualSettings(**PAPER), levels=4) == expected
 
 
 def test_alpha_weighs_encoders_beta_decoders_and_eta_the_ground_truth():
-    settings = Settings(**PAPER | {"alpha": 2.0, "beta": 3.0, "eta": 5.0, "eta_decay": 0.5})
+    settings = DualSettings(**PAPER | {"alpha": 2.0, "beta": 3.0, "eta": 5.0, "eta_decay": 0.5})
     assert term_weights(settings, levels=2) == {
         "output": 1.0,
         "decoder_1": 2.5,
@@ -138,7 +138,7 @@ def test_alpha_weighs_encoders_beta_decoders_and_eta_the_ground_truth():
 
 
 def test_the_mean_divides_supervision_by_its_weights_and_each_side_by_its_students():
-    settings = Settings(**PAPER | {"alpha": 2.0, "beta": 3.0, "reduction": "mean", "eta_decay": 0.5})
+    settings = DualSettings(**PAPER | {"alpha": 2.0, "beta": 3.0, "reduction": "mean", "eta_decay": 0.5})
     weights = term_weights(settings, levels=3)
     supervised = {name: weight for name, weight in weights.items() if "kl" not in name}
     assert supervised == pytest.approx(
@@ -150,7 +150,7 @@ def test_the_mean_divides_supervision_by_its_weights_and_each_side_by_its_studen
 
 @pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.1, 0.25), (0.4, 1.0), (0.7, 1.0), (1.0, 1.0)])
 def test_the_ramp_grows_the_divergences_linearly_and_leaves_the_ground_truth_alone(progress, share):
-    settings = Settings(**PAPER | {"alpha": 2.0, "distillation_ramp": 0.4, "feature_l2": 0.5})
+    settings = DualSettings(**PAPER | {"alpha": 2.0, "distillation_ramp": 0.4, "feature_l2": 0.5})
     weights = term_weights(settings, levels=2, progress=progress)
     assert weights["encoder_kl_1"] == pytest.approx(2 * share)
     assert weights["decoder_kl_2"] == pytest.approx(share)
@@ -160,7 +160,7 @@ def test_the_ramp_grows_the_divergences_linearly_and_leaves_the_ground_truth_alo
 def test_with_all_distillation_weights_zero_only_the_output_counts():
     output, target = random_output(3, 3, (4, 4)), torch.randint(3, (2, 1, 4, 4))
     for reduction in ("sum", "mean"):
-        settings = Settings(**PAPER | {"alpha": 0.0, "beta": 0.0, "eta": 0.0, "reduction": reduction})
+        settings = DualSettings(**PAPER | {"alpha": 0.0, "beta": 0.0, "eta": 0.0, "reduction": reduction})
         terms = dual_distillation_terms(output, target, settings=settings, supervised_loss=cross_entropy)
         assert list(terms) == ["output"]
         assert torch.equal(weighted_sum(terms, term_weights(settings, levels=3)), cross_entropy(output.main, target))
@@ -168,7 +168,7 @@ def test_with_all_distillation_weights_zero_only_the_output_counts():
 
 def test_encoder_maps_never_meet_the_ground_truth():
     output, target = random_output(3, 3, (4, 4), gradients=True), torch.randint(3, (2, 1, 4, 4))
-    settings = Settings(**PAPER | {"alpha": 0.0, "beta": 0.0})
+    settings = DualSettings(**PAPER | {"alpha": 0.0, "beta": 0.0})
     terms = dual_distillation_terms(output, target, settings=settings, supervised_loss=cross_entropy)
     weighted_sum(terms, term_weights(settings, levels=3)).backward()
     assert all(item.grad is None for item in output.encoders)
@@ -178,7 +178,7 @@ def test_encoder_maps_never_meet_the_ground_truth():
 @pytest.mark.parametrize("detach", [False, True])
 def test_detaching_keeps_the_distillation_out_of_both_teachers_but_not_their_ground_truth(detach):
     output, target = random_output(3, 3, (4, 4), gradients=True), torch.randint(3, (2, 1, 4, 4))
-    settings = Settings(**PAPER | {"detach_teacher": detach, "feature_l2": 1.0})
+    settings = DualSettings(**PAPER | {"detach_teacher": detach, "feature_l2": 1.0})
     terms = dual_distillation_terms(output, target, settings=settings, supervised_loss=cross_entropy)
     weighted_sum(terms, term_weights(settings, levels=3)).backward()
     for teacher in (output.encoders[-1], output.encoder_vectors[-1], output.decoder_vectors[0]):
@@ -192,7 +192,7 @@ def test_detaching_keeps_the_distillation_out_of_both_teachers_but_not_their_gro
 
 def test_encoder_supervision_shows_the_deepest_encoder_alone_the_ground_truth():
     output, target = random_output(3, 3, (4, 4)), torch.randint(3, (2, 1, 4, 4))
-    settings = Settings(**PAPER | {"encoder_supervision": 0.5})
+    settings = DualSettings(**PAPER | {"encoder_supervision": 0.5})
     terms = dual_distillation_terms(output, target, settings=settings, supervised_loss=cross_entropy)
     assert terms["encoder_3"].item() == pytest.approx(
         cross_entropy_by_hand(target)(oracle.as_array(output.encoders[2]))
@@ -204,4 +204,4 @@ def test_encoder_supervision_shows_the_deepest_encoder_alone_the_ground_truth():
 def test_a_side_with_a_single_level_is_refused():
     output, target = random_output(1, 2, (2, 2)), torch.randint(2, (2, 1, 2, 2))
     with pytest.raises(NetworkStructureError, match="at least 2 encoder levels"):
-        dual_distillation_terms(output, target, settings=Settings(**PAPER), supervised_loss=cross_entropy)
+        dual_distillation_terms(output, target, settings=DualSettings(**PAPER), supervised_loss=cross_entropy)

@@ -55,7 +55,7 @@ def train(arguments):
     block = json.loads(plans.read_text())["configurations"][arguments.configuration].get("self_distillation", {})
     fold = f"fold_{arguments.fold}/checkpoint_final.pth"
     if arguments.tr.endswith("HLFD"):
-        require(folder("nnUNet_results", arguments.dataset) / block["feedback_teacher"] / fold)
+        require(folder("nnUNet_results", arguments.dataset) / block["hlfd"]["feedback_teacher"] / fold)
     (model(arguments) / fold).parent.mkdir(parents=True)
     shutil.copyfile(plans, model(arguments) / "plans.json")
     shutil.copyfile(preprocessed / "dataset.json", model(arguments) / "dataset.json")

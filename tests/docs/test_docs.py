@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from nnunet_dsd.cli.main import SUBCOMMANDS, build_parser, load_subcommand
-from nnunet_dsd.config import Settings, setting_names
+from nnunet_dsd.config import PARTS, setting_names, setting_specs
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.trainers.catalog import ENTRIES
 from video_triplet.cli import main as triplet_cli
@@ -172,19 +173,23 @@ def test_every_page_is_in_the_navigation():
 
 
 def test_the_settings_table_has_every_setting(tables):
-    rows = tables.settings_table().splitlines()[2:]
+    text = tables.settings_table()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == list(setting_names())
+    assert re.findall(r"^### `(\w+)`", text, re.MULTILINE) == list(PARTS)
     assert all("`" in row.split(" | ")[2] for row in rows)
     assert set(tables.SYMBOLS) <= set(setting_names())
+    assert "This part is read by nnUNetTrainerMISSU, and those of other networks" in text
 
 
 def test_a_default_is_shown_as_the_code_has_it(tables):
-    rows = {row.split("`")[1]: row.split(" | ")[2].strip("`") for row in tables.settings_table().splitlines()[2:]}
-    defaults = Settings()
-    assert float(rows["temperature"]) == defaults.temperature
-    assert int(rows["epochs"]) == defaults.epochs
-    assert rows["teacher"] == defaults.teacher
-    assert rows["detach_teacher"] == str(defaults.detach_teacher).lower()
+    lines = [line for line in tables.settings_table().splitlines() if line.startswith("| `")]
+    rows = {line.split("`")[1]: line.split(" | ")[2].strip("`") for line in lines}
+    defaults = {spec.name: spec.default for spec in setting_specs()}
+    assert float(rows["temperature"]) == defaults["temperature"]
+    assert int(rows["epochs"]) == defaults["epochs"]
+    assert rows["teacher"] == defaults["teacher"]
+    assert rows["detach_teacher"] == str(defaults["detach_teacher"]).lower()
 
 
 def test_the_presets_table_has_every_preset(tables):
@@ -314,7 +319,7 @@ def test_every_logged_term_is_documented():
         name for row in re.findall(r"^\| (`.+?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
     optional = {name: 1.0 for name in setting_names() if name in ("feature_l2", "encoder_supervision")}
-    names = {*term_weights(Settings(**optional), levels=3), *MONITORED}
+    names = {*term_weights(DualSettings(**optional), levels=3), *MONITORED}
     assert {re.sub(r"_\d+$", "_i", name) for name in names} <= documented
 
 

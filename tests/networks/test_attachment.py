@@ -10,8 +10,9 @@ import torch
 from monai.networks.nets import AttentionUnet, SegResNet
 from torch import nn
 
-from nnunet_dsd.common.errors import NetworkStructureError, ShapeError
+from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, ShapeError
 from nnunet_dsd.config import Settings
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.networks.attachment import DualSelfDistillation
 from nnunet_dsd.networks.heads import DistillationOutput
 from nnunet_dsd.networks.taps import detach
@@ -25,7 +26,7 @@ ATTENTION = {
     "encoders": ["model.0", "model.1.submodule.0", "model.1.submodule.1.submodule.0"],
     "decoders": ["model.1.submodule.1", "model.1.submodule.1.submodule.1", "model.1.submodule.1.submodule.1.submodule"],
 }
-PAPER = Settings(**PRESETS["paper"].settings)
+PAPER = DualSettings(**PRESETS["paper"].settings)
 
 
 def segresnet(dimensions=2, classes=3):
@@ -113,7 +114,7 @@ def test_regions_are_supervised_one_by_one():
 
 
 def test_a_mask_takes_voxels_out_of_the_divergences():
-    made = distilled(settings=Settings(eta=0.0))
+    made = distilled(settings=DualSettings(eta=0.0))
     images, labels = batch()
     output = made(images)
     nothing = torch.zeros_like(labels)
@@ -168,14 +169,14 @@ def test_released_hooks_of_others_stay():
 
 
 def test_only_the_heads_that_the_settings_need_are_built():
-    made = distilled(settings=Settings(alpha=0.0, bottlenecks="separate"))
+    made = distilled(settings=DualSettings(alpha=0.0, bottlenecks="separate"))
     keys = [name for name, _ in made.named_parameters() if name.startswith("heads.")]
     assert keys
     assert not any("encoder_" in key for key in keys)
 
 
 def test_progress_drives_the_ramp():
-    made = distilled(settings=Settings(distillation_ramp=0.5, alpha=1.0, reduction="sum"))
+    made = distilled(settings=DualSettings(distillation_ramp=0.5, alpha=1.0, reduction="sum"))
     made.progress = 0.25
     assert made.weights()["encoder_kl_1"] == pytest.approx(0.5)
 
@@ -300,3 +301,8 @@ def test_features_of_a_forward_pass_that_failed_are_dropped_by_the_next():
     fail.remove()
     made.eval()(batch()[0])
     assert not made.heads._features
+
+
+def test_all_settings_of_plans_are_refused_with_which_of_them_are_meant():
+    with pytest.raises(SettingsError, match=r"got Settings, expected DualSettings, .* as \.dual"):
+        distilled(settings=Settings())

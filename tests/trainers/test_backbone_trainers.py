@@ -200,7 +200,7 @@ def test_transformers_train_as_in_the_paper_and_convolutions_as_in_nnunet(nnunet
     block = plans["configurations"]["3d_fullres"]["self_distillation"]
     for key in ("optimiser", "learning_rate", "weight_decay", "schedule"):
         del block[key]
-    settings = nnunet.trainer(name, plans=plans).settings
+    settings = nnunet.trainer(name, plans=plans).settings.training
     assert (settings.optimiser, settings.initial_learning_rate, settings.schedule) == expected
 
 
@@ -235,8 +235,8 @@ def test_a_feature_size_is_refused_where_it_would_do_nothing(nnunet):
 def test_missu_detaches_its_teachers_unless_the_plans_say_otherwise(nnunet):
     plans = nnunet.plans()
     del plans["configurations"]["3d_fullres"]["self_distillation"]["detach_teacher"]
-    assert nnunet.trainer("nnUNetTrainerMISSU", plans=plans).settings.detach_teacher
-    assert not nnunet.trainer("nnUNetTrainerMISSU", settings={"detach_teacher": False}).settings.detach_teacher
+    assert nnunet.trainer("nnUNetTrainerMISSU", plans=plans).settings.dual.detach_teacher
+    assert not nnunet.trainer("nnUNetTrainerMISSU", settings={"detach_teacher": False}).settings.dual.detach_teacher
 
 
 def test_a_stock_only_copy_of_another_architecture_is_refused(nnunet, tmp_path):

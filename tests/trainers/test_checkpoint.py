@@ -1,6 +1,5 @@
 """Checkpoints are written whole or not at all, and what does not fit is refused in words."""
 
-import dataclasses
 import errno
 import os
 import stat
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from nnunet_dsd.common.errors import CheckpointError
-from nnunet_dsd.config import Settings
+from nnunet_dsd.config import read_settings
 from nnunet_dsd.trainers.checkpoint import (
     SETTINGS_KEY,
     capture_checkpoint,
@@ -192,34 +191,38 @@ def test_weights_of_another_architecture_are_refused_naming_what_does_not_fit(fo
     assert "plans" in message
 
 
+def settings_of(**values):
+    return read_settings(values)
+
+
 def saved_with(epoch, **settings):
-    return {"current_epoch": epoch, SETTINGS_KEY: dataclasses.asdict(Settings(epochs=10, **settings))}
+    return {"current_epoch": epoch, SETTINGS_KEY: settings_of(epochs=10, **settings).flat()}
 
 
 def test_an_unfinished_training_is_not_continued_with_another_loss_or_optimiser():
     checkpoint = saved_with(4, temperature=2.0, optimiser="sgd")
     with pytest.raises(CheckpointError, match=r"temperature was 2\.0, is 3\.0; optimiser was sgd, is adamw"):
         check_settings_fit(
-            checkpoint, Settings(epochs=10, temperature=3.0, optimiser="adamw"), own=Settings(), source="here"
+            checkpoint, settings_of(epochs=10, temperature=3.0, optimiser="adamw"), own=settings_of(), source="here"
         )
 
 
 def test_another_budget_is_allowed_and_said():
-    said = check_settings_fit(saved_with(4, seed=1), Settings(epochs=20, seed=1), own=Settings(), source="here")
+    said = check_settings_fit(saved_with(4, seed=1), settings_of(epochs=20, seed=1), own=settings_of(), source="here")
     assert said == "epochs was 10, is 20"
-    assert check_settings_fit(saved_with(4), Settings(epochs=10), own=Settings(), source="here") == ""
+    assert check_settings_fit(saved_with(4), settings_of(epochs=10), own=settings_of(), source="here") == ""
 
 
 def test_a_finished_training_and_a_checkpoint_of_stock_nnunet_pass_with_any_settings():
-    other = Settings(epochs=10, temperature=4.5)
-    assert "temperature" in check_settings_fit(saved_with(10, temperature=2.0), other, own=Settings(), source="here")
-    assert check_settings_fit({"current_epoch": 4}, other, own=Settings(), source="here") == ""
+    other = settings_of(epochs=10, temperature=4.5)
+    assert "temperature" in check_settings_fit(saved_with(10, temperature=2.0), other, own=settings_of(), source="here")
+    assert check_settings_fit({"current_epoch": 4}, other, own=settings_of(), source="here") == ""
 
 
 def test_a_setting_younger_than_the_checkpoint_was_at_the_trainers_own_value():
     checkpoint = saved_with(4)
     del checkpoint[SETTINGS_KEY]["encoder_supervision"]
-    own = Settings(encoder_supervision=0.5)
-    assert check_settings_fit(checkpoint, Settings(epochs=10, encoder_supervision=0.5), own=own, source="here") == ""
+    own = settings_of(encoder_supervision=0.5)
+    assert check_settings_fit(checkpoint, settings_of(epochs=10, encoder_supervision=0.5), own=own, source="here") == ""
     with pytest.raises(CheckpointError, match=r"encoder_supervision was 0\.5, is 0\.0"):
-        check_settings_fit(checkpoint, Settings(epochs=10), own=own, source="here")
+        check_settings_fit(checkpoint, settings_of(epochs=10), own=own, source="here")

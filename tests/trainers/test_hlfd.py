@@ -418,7 +418,8 @@ def test_defaults_are_the_papers(nnunet, taught):
     plans = copy.deepcopy(student.plans_manager.plans)
     del plans["configurations"]["3d_fullres"][PLANS_KEY]["temperature"]
     settings = nnunet.trainer(NAME, plans=plans).settings
-    assert (settings.temperature, settings.feedback_beta, settings.feedback_lambda) == (4.0, 0.9, 0.1)
+    assert settings.dual.temperature == 4.0
+    assert (settings.hlfd.feedback_beta, settings.hlfd.feedback_lambda) == (0.9, 0.1)
 
 
 def test_a_compiled_student_is_one_graph_that_is_not_compiled_again_for_every_batch(taught):

@@ -14,7 +14,7 @@ from oracle import PAPER
 from scipy import special
 from tiny_networks import CASE_NAMES, CASES
 
-from nnunet_dsd.config import Settings
+from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.networks.heads import DistillationOutput, attach_heads, heads_for
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.networks.taps import HEADS_NAME
@@ -147,7 +147,7 @@ def eq_1(labels, **choices):
 @pytest.mark.parametrize("case", CASES, ids=CASE_NAMES)
 def test_the_loss_of_a_whole_step_equals_the_oracle_on_features_tapped_by_the_test(case, step):
     choices, progress = step
-    settings = Settings(**choices)
+    settings = DualSettings(**choices)
     network = network_with_heads(case, settings, dtype=torch.float64)
     images, labels = case.images(dtype=torch.float64), case.labels()
     for background, batch_dice in ((False, False), (True, True)):
@@ -167,7 +167,7 @@ def test_the_loss_of_a_whole_step_equals_the_oracle_on_features_tapped_by_the_te
 
 @pytest.mark.parametrize("case", CASES, ids=CASE_NAMES)
 def test_in_float32_the_loss_of_a_whole_step_equals_the_oracle_on_the_networks_maps(case):
-    settings = Settings(**TRAINING)
+    settings = DualSettings(**TRAINING)
     output, labels = network_with_heads(case, settings)(case.images()), case.labels()
     maps = {
         "main": oracle.as_array(output.main),
@@ -182,7 +182,7 @@ def test_in_float32_the_loss_of_a_whole_step_equals_the_oracle_on_the_networks_m
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[2]], ids=[CASE_NAMES[1], CASE_NAMES[2]])
 def test_ignored_voxels_count_in_no_term(case):
-    settings, ignored = Settings(**TRAINING), case.classes
+    settings, ignored = DualSettings(**TRAINING), case.classes
     network = network_with_heads(case, settings, dtype=torch.float64)
     images, labels = case.images(dtype=torch.float64), case.labels()
     labels[torch.rand(labels.shape) < 0.4] = ignored
@@ -197,7 +197,7 @@ def test_ignored_voxels_count_in_no_term(case):
 
 
 def test_with_every_voxel_ignored_all_divergences_are_zero_and_nothing_is_nan():
-    case, settings = CASES[0], Settings(**TRAINING)
+    case, settings = CASES[0], DualSettings(**TRAINING)
     network = network_with_heads(case, settings)
     loss = distilled_loss(case, settings, dice_ce(ignore_label=9), ignore_label=9)
     value = loss(network(case.images()), torch.full((2, 1, *case.patch), 9.0))
@@ -209,7 +209,7 @@ def test_with_every_voxel_ignored_all_divergences_are_zero_and_nothing_is_nan():
 
 @pytest.mark.parametrize("masked", [False, True], ids=["all voxels", "ignored voxels"])
 def test_with_regions_every_term_is_a_bernoulli_one(masked):
-    case, settings = CASES[2], Settings(**TRAINING | {"temperature": 2.0})
+    case, settings = CASES[2], DualSettings(**TRAINING | {"temperature": 2.0})
     network = network_with_heads(case, settings, dtype=torch.float64)
     images = case.images(dtype=torch.float64)
     regions = (torch.rand(2, case.classes, *case.patch) < 0.3).double()
@@ -232,7 +232,7 @@ def test_with_regions_every_term_is_a_bernoulli_one(masked):
 @pytest.mark.parametrize("case", CASES, ids=CASE_NAMES)
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_with_every_weight_zero_loss_and_gradients_are_the_stock_ones(case, reduction):
-    settings = Settings(**TRAINING | {"alpha": 0.0, "beta": 0.0, "eta": 0.0, "reduction": reduction})
+    settings = DualSettings(**TRAINING | {"alpha": 0.0, "beta": 0.0, "eta": 0.0, "reduction": reduction})
     network, stock = network_with_heads(case, settings), copy.deepcopy(stock_network(case)).train()
     labels = case.labels()
     value = distilled_loss(case, settings)(network(case.images()), labels)
@@ -248,7 +248,7 @@ def test_with_every_weight_zero_loss_and_gradients_are_the_stock_ones(case, redu
 
 
 def test_plain_logits_get_the_supervised_loss_alone():
-    case, settings = CASES[0], Settings(**TRAINING)
+    case, settings = CASES[0], DualSettings(**TRAINING)
     logits, labels = torch.randn(2, case.classes, *case.patch), case.labels()
     expected = oracle.dice_and_cross_entropy(
         oracle.as_array(logits), labels[:, 0].numpy(), background=False, batch_dice=False
@@ -294,7 +294,7 @@ CHANGES = [
 )
 def test_every_trainable_parameter_gets_a_gradient_in_every_ablation(trainer, changes):
     variant = ABLATIONS[trainer]
-    settings = Settings(**TRAINING | dict(variant.defaults) | changes | dict(variant.fixed))
+    settings = DualSettings(**TRAINING | dict(variant.defaults) | changes | dict(variant.fixed))
     without = []
     for case in (CASES[1], CASES[4]):
         network = network_with_heads(case, settings)
@@ -307,7 +307,7 @@ def test_every_trainable_parameter_gets_a_gradient_in_every_ablation(trainer, ch
 
 
 def test_ramp_zero_still_gives_heads_of_encoders_a_gradient_of_zero():
-    case, settings = CASES[0], Settings(**TRAINING | {"distillation_ramp": 0.5, "bottlenecks": "separate"})
+    case, settings = CASES[0], DualSettings(**TRAINING | {"distillation_ramp": 0.5, "bottlenecks": "separate"})
     network = network_with_heads(case, settings)
     loss = distilled_loss(case, settings)
     loss.begin_epoch(0.0)
@@ -319,7 +319,7 @@ def test_ramp_zero_still_gives_heads_of_encoders_a_gradient_of_zero():
 
 
 def test_under_autocast_the_divergences_are_float32_of_the_half_precision_maps():
-    case, settings = CASES[2], Settings(**TRAINING)
+    case, settings = CASES[2], DualSettings(**TRAINING)
     network = network_with_heads(case, settings)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = network(case.images())
@@ -338,7 +338,7 @@ def test_under_autocast_the_divergences_are_float32_of_the_half_precision_maps()
 def test_term_names_are_those_of_the_terms_a_step_leaves_behind():
     case = CASES[1]
     for choices, _ in STEPS:
-        settings = Settings(**choices)
+        settings = DualSettings(**choices)
         loss = distilled_loss(case, settings)
         loss(network_with_heads(case, settings)(case.images()), case.labels())
         assert tuple(loss.last_terms) == loss.term_names()
@@ -346,7 +346,7 @@ def test_term_names_are_those_of_the_terms_a_step_leaves_behind():
 
 
 def test_the_encoder_teacher_is_looked_at_in_the_first_step_of_an_epoch_and_every_tenth_after():
-    case, settings = CASES[0], Settings(**TRAINING)
+    case, settings = CASES[0], DualSettings(**TRAINING)
     network, loss = network_with_heads(case, settings), distilled_loss(case, settings)
     output, seen = network(case.images()), []
     for step in range(2 * MONITOR_EVERY):
@@ -358,7 +358,7 @@ def test_the_encoder_teacher_is_looked_at_in_the_first_step_of_an_epoch_and_ever
 
 
 def test_the_logged_entropy_is_that_of_the_deepest_encoder():
-    case, settings = CASES[1], Settings(**TRAINING)
+    case, settings = CASES[1], DualSettings(**TRAINING)
     output, loss = network_with_heads(case, settings)(case.images()), distilled_loss(case, settings)
     loss(output, case.labels())
     labels = oracle.soft_labels(oracle.as_array(output.encoders[-1]), 1.0)
@@ -425,7 +425,7 @@ def test_informativeness_of_regions_ignores_the_channel_that_marks_ignored_voxel
 
 
 def test_an_output_without_heads_is_still_a_training_output():
-    case, settings = CASES[0], Settings(**TRAINING | {"alpha": 0.0, "beta": 0.0, "eta": 0.0})
+    case, settings = CASES[0], DualSettings(**TRAINING | {"alpha": 0.0, "beta": 0.0, "eta": 0.0})
     output = network_with_heads(case, settings)(case.images())
     assert isinstance(output, DistillationOutput)
     assert (output.encoders, output.decoders, output.encoder_vectors, output.decoder_vectors) == ((), (), (), ())

@@ -8,7 +8,7 @@ import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
 
-from nnunet_dsd.config import FeedbackMethod
+from nnunet_dsd.distillation.feedback_settings import FeedbackMethod
 from nnunet_dsd.distillation.hierarchical import LevelCounts, feedback_of
 from nnunet_dsd.trainers.loss_figure import _group_of, draw_loss_terms
 

@@ -17,7 +17,7 @@ from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.errors import CheckpointError, DataError, SetupError
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.trainers.export import export_model
-from nnunet_dsd.trainers.published import published_checkpoint
+from nnunet_dsd.trainers.published import published_checkpoint, published_plans
 
 FINAL = "checkpoint_final.pth"
 IDENTIFIERS = [f"ball_{index}" for index in range(CASES)]
@@ -206,3 +206,9 @@ def test_a_checkpoint_of_weights_only_is_not_published(lacking):
     assert published_checkpoint(whole)["network_weights"] == {}
     with pytest.raises(CheckpointError, match=f"lacks {lacking}"):
         published_checkpoint({key: value for key, value in whole.items() if key != lacking})
+
+
+def test_a_teacher_in_a_block_of_parts_is_named_without_its_path():
+    plans = {"configurations": {"3d_fullres": {PLANS_KEY: {"hlfd": {"feedback_teacher": "/data/of/someone/a__b__c/"}}}}}
+    block = published_plans(plans)["configurations"]["3d_fullres"][PLANS_KEY]
+    assert block == {"hlfd": {"feedback_teacher": "a__b__c"}}

@@ -4,8 +4,8 @@ import pytest
 import torch
 from trainer_workplace import PLAIN, SETTINGS, made_up_batch, same_weights, small_network
 
-from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.common.errors import CheckpointError, NetworkStructureError, SettingsError
+from nnunet_dsd.config import PLANS_KEY, grouped_block
 from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers.distilled import DistilledTrainer
 
@@ -92,7 +92,7 @@ def test_the_loss_settings_of_the_plans_reach_the_loss(nnunet):
 
 def test_a_variant_s_own_settings_win_over_the_plans(nnunet):
     trainer = nnunet.trainer("nnUNetTrainerSDD", settings={"alpha": 9.0, "beta": 2.0})
-    assert (trainer.settings.alpha, trainer.settings.beta) == (0.0, 2.0)
+    assert (trainer.settings.dual.alpha, trainer.settings.dual.beta) == (0.0, 2.0)
 
 
 def test_separate_bottlenecks_are_built_for_every_level(nnunet):
@@ -192,5 +192,33 @@ def test_the_training_network_has_heads_and_the_class_s_own_builder_none(nnunet)
 
 def test_the_settings_of_these_tests_are_a_valid_block(nnunet):
     trainer = nnunet.initialized()
-    assert {name: getattr(trainer.settings, name) for name in SETTINGS} == SETTINGS
+    assert trainer.settings.flat().items() >= SETTINGS.items()
     assert torch.isfinite(torch.as_tensor(trainer.train_step(made_up_batch(trainer))["loss"]))
+
+
+def test_a_block_of_parts_reaches_the_training_and_goes_on_from_a_flat_one(nnunet, tmp_path):
+    flat = nnunet.initialized(settings={"temperature": 2.5, "epochs": 9})
+    flat.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    plans = nnunet.plans(settings={"temperature": 2.5, "epochs": 9})
+    configuration = plans["configurations"]["3d_fullres"]
+    configuration[PLANS_KEY] = grouped_block(configuration[PLANS_KEY])
+    grouped = nnunet.trainer(plans=plans)
+    assert grouped.settings == flat.settings
+    assert (grouped.num_epochs, grouped.settings.dual.temperature) == (9, 2.5)
+    grouped.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    configuration[PLANS_KEY]["dual"]["temperature"] = 3.5
+    with pytest.raises(CheckpointError, match=r"temperature was 2\.5, is 3\.5"):
+        nnunet.trainer(plans=plans).load_checkpoint(str(tmp_path / "checkpoint.pth"))
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerDSD", "nnUNetTrainerStock", "nnUNetTrainerDynUNet_DSD"])
+def test_a_setting_in_the_wrong_part_is_refused_before_any_folder_is_made(nnunet, name):
+    plans = nnunet.plans()
+    plans["configurations"]["3d_fullres"][PLANS_KEY] = {"dual": {"epochs": 3}, "alpha": 1.0}
+    with pytest.raises(SettingsError) as caught:
+        nnunet.trainer(name, plans=plans)
+    assert caught.value.problems == (
+        "'epochs' stands in 'dual'; it belongs into 'training'",
+        "'alpha' stands beside the parts; it belongs into 'dual'",
+    )
+    assert not nnunet.results.exists()

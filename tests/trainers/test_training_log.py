@@ -151,5 +151,5 @@ def test_a_student_s_own_temperature_is_no_difference(nnunet):
     plans["configurations"]["3d_fullres"]["self_distillation"] = named
     student = nnunet.trainer("nnUNetTrainerHLFD", plans=plans)
     student.initialize()
-    assert student.settings.temperature == 4.0
+    assert student.settings.dual.temperature == 4.0
     assert f"that differ from this trainer's defaults: {named}" in Path(student.log_file).read_text()

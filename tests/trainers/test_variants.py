@@ -22,7 +22,7 @@ PLANS_SAY = {"alpha": 0.7, "beta": 0.6, "eta": 0.5, "feature_l2": 0.4, "teacher"
     ],
 )
 def test_plans_set_what_the_variant_leaves_open_and_nothing_else(trainer, kept):
-    settings = read_settings(PLANS_SAY, defaults=trainer.defaults, fixed=trainer.fixed)
+    settings = read_settings(PLANS_SAY, defaults=trainer.defaults, fixed=trainer.fixed).dual
     followed = [name for name, value in PLANS_SAY.items() if getattr(settings, name) == value]
     assert tuple(followed) == kept
     left_out = {name: getattr(settings, name) for name in PLANS_SAY if name not in kept and name != "teacher"}
@@ -31,7 +31,7 @@ def test_plans_set_what_the_variant_leaves_open_and_nothing_else(trainer, kept):
 
 def test_the_feature_variant_has_a_feature_distance_without_being_asked():
     trainer = variants.nnUNetTrainerDSDFeatureL2
-    assert read_settings(None, defaults=trainer.defaults, fixed=trainer.fixed).feature_l2 == 1e-4
+    assert read_settings(None, defaults=trainer.defaults, fixed=trainer.fixed).dual.feature_l2 == 1e-4
 
 
 def test_the_feature_variant_refuses_plans_that_take_its_feature_distance_away(nnunet):

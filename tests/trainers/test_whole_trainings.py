@@ -21,7 +21,7 @@ def test_a_training_goes_to_its_end_and_can_be_made_longer(nnunet, taught, witho
 
     settings = {**SETTINGS, **NARROW.get(name, {})}
     if name in TAUGHT:
-        settings |= {"feedback_teacher": taught()[1].settings.feedback_teacher}
+        settings |= {"feedback_teacher": taught()[1].settings.hlfd.feedback_teacher}
     plans = nnunet.plans(settings=settings)
     if name not in ON_NNUNET_NETWORKS:
         plans["configurations"]["3d_fullres"] |= {"patch_size": [32, 32, 64], "batch_size": 1}

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from step_cost import PATCHES, make_batch, plans_for, sandbox, seconds_of, show_and_write
 
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.registry import find_trainer
 
 STUDENT = "nnUNetTrainerHLFD"

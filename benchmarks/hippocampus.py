@@ -67,7 +67,7 @@ def prepare(cases: Path, processes: int) -> None:
 
 def parse_variant(variant: str) -> tuple[str, dict[str, Any]]:
     """Return the trainer's name and the settings that a variant names."""
-    from nnunet_dsd.config import setting_type
+    from nnunet_dsd.config.settings import setting_type
     from nnunet_dsd.presets import find_preset
 
     trainer, _, assignments = VARIANTS.get(variant, variant).partition(":")

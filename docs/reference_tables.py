@@ -18,7 +18,7 @@ from typing import Any
 
 from nnunet_dsd.cli.main import SUBCOMMANDS, load_subcommand
 from nnunet_dsd.common.declared_settings import declared_choices, declared_type, declares_numbers
-from nnunet_dsd.config import PARTS, Settings, read_settings, setting_choices, setting_specs, setting_type
+from nnunet_dsd.config.settings import PARTS, Settings, read_settings, setting_choices, setting_specs, setting_type
 from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.registry import all_trainers

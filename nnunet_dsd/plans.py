@@ -15,12 +15,12 @@ from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError, NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.common.files import write_text
 from nnunet_dsd.common.likeness import did_you_mean, listed
-from nnunet_dsd.config import DERIVED_FROM_KEY, PLANS_KEY, flat_block, grouped_block, read_settings
-from nnunet_dsd.misplaced_blocks import misplaced_blocks
+from nnunet_dsd.config.misplaced_blocks import misplaced_blocks
+from nnunet_dsd.config.settings import DERIVED_FROM_KEY, PLANS_KEY, flat_block, grouped_block, read_settings
+from nnunet_dsd.config.training_settings import mirror_axes_problems
 from nnunet_dsd.networks.ushape import check_patch_size, cumulative_scales
 from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.presets import Preset
-from nnunet_dsd.training_settings import mirror_axes_problems
 
 MINIMUM_FEATURES = 4
 

@@ -33,8 +33,8 @@ class TrainerEntry:
         kind: `"segmentation"` (found by nnU-Net) or `"video"`.
         summary: One line.
         paper: The publication, or an empty string.
-        reads: Names of the settings that it reads from the plans (`nnunet_dsd.config.setting_names`); None where it
-            does not say.
+        reads: Names of the settings that it reads from the plans (see `nnunet_dsd.config.settings.setting_names`);
+            None where it does not say.
     """
 
     name: str

@@ -9,7 +9,7 @@ from example_plans import example_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_dsd.common.errors import DataError, DistillationError, NetworkStructureError, SettingsError, SetupError
-from nnunet_dsd.config import PLANS_KEY, Settings, flat_block
+from nnunet_dsd.config.settings import PLANS_KEY, Settings, flat_block
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 
 BLOCK = {"dual": {"temperature": 2.25, "alpha": 0.375}}

@@ -3,7 +3,7 @@
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import read_settings
+from nnunet_dsd.config.settings import read_settings
 from nnunet_dsd.presets import PRESETS, find_preset
 from nnunet_dsd.registry import find_trainer
 

@@ -9,7 +9,7 @@ from typing import Any
 from nnunet_dsd.ablation.places import Places, read_json
 from nnunet_dsd.ablation.study import PlansChoice, Study
 from nnunet_dsd.common.errors import DataError, NetworkStructureError, SettingsError
-from nnunet_dsd.config import Settings, read_settings
+from nnunet_dsd.config.settings import Settings, read_settings
 from nnunet_dsd.plans import PlanChanges, by_parts, derive_plans, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS
 

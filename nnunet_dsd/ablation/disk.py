@@ -13,7 +13,7 @@ from typing import Any
 
 from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
-from nnunet_dsd.config import PLANS_KEY, flat_block
+from nnunet_dsd.config.settings import PLANS_KEY, flat_block
 
 BYTES_PER_WEIGHT = 3 * 4  # the weight and two moments of AdamW, in float32; SGD needs less
 CHECKPOINTS_KEPT = 2  # best and final

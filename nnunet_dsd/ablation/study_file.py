@@ -11,7 +11,7 @@ from nnunet_dsd.ablation.study import ALL_CASES, DEVICES, EVALUATE_ON, SAFE_NAME
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.json_files import Table, is_count, is_list_of, is_text, read_json
 from nnunet_dsd.common.likeness import nearest
-from nnunet_dsd.config import flat_block, read_settings
+from nnunet_dsd.config.settings import flat_block, read_settings
 from nnunet_dsd.presets import PRESETS
 
 STUDY_ENTRIES = (

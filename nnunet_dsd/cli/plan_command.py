@@ -17,7 +17,7 @@ from nnunet_dsd.common.command_line import OneValue
 from nnunet_dsd.common.likeness import did_you_mean, nearest_first
 from nnunet_dsd.common.machine import training_device
 from nnunet_dsd.common.tables import print_table
-from nnunet_dsd.config import PLANS_KEY, flat_block
+from nnunet_dsd.config.settings import PLANS_KEY, flat_block
 from nnunet_dsd.datasets.sided_names import sided_pairs
 from nnunet_dsd.distillation.feedback_settings import named_by_path
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans

@@ -9,7 +9,7 @@ from typing import Any
 from nnunet_dsd.common.command_line import ShapesHelp
 from nnunet_dsd.common.declared_settings import add_setting_options, given_options
 from nnunet_dsd.common.errors import RegistryError, SettingsError
-from nnunet_dsd.config import PART_OF, PARTS
+from nnunet_dsd.config.settings import PART_OF, PARTS
 from nnunet_dsd.registry import all_trainers, require_segmentation_trainer
 from nnunet_dsd.trainers.readers import described_readers, readers_of_part
 

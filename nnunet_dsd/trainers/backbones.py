@@ -12,7 +12,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from nnunet_dsd.common.errors import NetworkStructureError
-from nnunet_dsd.config import PLANS_KEY, read_settings
+from nnunet_dsd.config.settings import PLANS_KEY, read_settings
 from nnunet_dsd.networks.backbones import BACKBONES, Backbone, NetworkRequest, build_backbone, computed_size
 from nnunet_dsd.networks.padding import padding_cost
 from nnunet_dsd.networks.ushape import NetworkLevels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_dsd.config import setting_names
+from nnunet_dsd.config.settings import setting_names
 from nnunet_dsd.registry import TrainerEntry
 
 DSD_PAPER = (

@@ -15,7 +15,7 @@ import torch
 
 from nnunet_dsd.common.errors import CheckpointError
 from nnunet_dsd.common.files import whole_file
-from nnunet_dsd.config import Settings
+from nnunet_dsd.config.settings import Settings
 
 HEADS_KEY = "distillation_heads"
 OPTIMISER_KEY = "distillation_optimiser"

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.json_files import read_json
-from nnunet_dsd.misplaced_blocks import misplaced_blocks
+from nnunet_dsd.config.misplaced_blocks import misplaced_blocks
 
 NEEDED = {"plans.json": ("plans_name", "configurations"), "dataset.json": ("labels", "file_ending")}
 EXPECTED = "Expected a folder such as nnUNet_results/Dataset004_Hippocampus/nnUNetTrainerDSD__nnUNetPlans__3d_fullres"

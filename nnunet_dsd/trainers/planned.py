@@ -15,8 +15,9 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 
 from nnunet_dsd.common.errors import CheckpointError, DistillationError, NetworkStructureError, SettingsError
-from nnunet_dsd.config import PLANS_KEY, SOURCE, Settings, read_settings
-from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
+from nnunet_dsd.config.misplaced_blocks import refuse_misplaced_blocks
+from nnunet_dsd.config.settings import PLANS_KEY, SOURCE, Settings, read_settings
+from nnunet_dsd.config.training_settings import mirror_axes_problems
 from nnunet_dsd.networks.staged import freeze_deep_supervision_layers
 from nnunet_dsd.trainers.checkpoint import (
     HEADS_KEY,
@@ -32,13 +33,12 @@ from nnunet_dsd.trainers.checkpoint import (
 )
 from nnunet_dsd.trainers.optimiser_state import head_numbers, join_states, split_state, state_to_load
 from nnunet_dsd.trainers.schedules import EpochSchedule, learning_rate
-from nnunet_dsd.training_settings import mirror_axes_problems
 
 STOCK_TRAINER = "nnUNetTrainer"
 
 
 class PlannedTrainer(nnUNetTrainer):
-    """nnU-Net's trainer with its settings read from the plans (see `nnunet_dsd.config.Settings`).
+    """nnU-Net's trainer with its settings read from the plans (see `nnunet_dsd.config.settings.Settings`).
 
     Subclasses are tables: `defaults` is what a variant uses where the plans are silent, `fixed` what makes it the
     variant it is and no plans file can change, and `needed` the settings that must not be 0. Parameters are nnU-Net's

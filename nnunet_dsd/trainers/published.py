@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.trainers.checkpoint import STOCK_KEYS, require_parts
 from nnunet_dsd.trainers.headed import LOG_PREFIX
 from nnunet_dsd.trainers.path_patterns import last_part, text_without_paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nnunet_dsd.config import setting_names
+from nnunet_dsd.config.settings import setting_names
 from nnunet_dsd.registry import TrainerEntry
 from nnunet_dsd.trainers.catalog import BACKBONES, ENTRIES
 

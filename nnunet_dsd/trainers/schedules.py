@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch.optim import Optimizer
 
-from nnunet_dsd.training_settings import Schedule
+from nnunet_dsd.config.training_settings import Schedule
 
 PAPER_STEPS = 6
 PAPER_GAMMA = 0.5

@@ -15,12 +15,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import DataError, DistillationError, SettingsError
-from nnunet_dsd.config import PLANS_KEY, SOURCE, read_settings
-from nnunet_dsd.misplaced_blocks import refuse_misplaced_blocks
+from nnunet_dsd.config.misplaced_blocks import refuse_misplaced_blocks
+from nnunet_dsd.config.settings import PLANS_KEY, SOURCE, read_settings
+from nnunet_dsd.config.training_settings import mirror_axes_problems
 from nnunet_dsd.networks.cost import median_ratio, multiply_adds, parameter_count, seconds_in_turn
 from nnunet_dsd.trainers.plain_network import build_plain_network, nnunet_trainer
 from nnunet_dsd.trainers.planned import PlannedTrainer
-from nnunet_dsd.training_settings import mirror_axes_problems
 
 
 @dataclass(frozen=True)

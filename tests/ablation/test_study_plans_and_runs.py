@@ -23,7 +23,7 @@ from nnunet_dsd.ablation.study_file import load_study
 from nnunet_dsd.ablation.training_state import finished_epochs, training_state
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.errors import DataError, SetupError
-from nnunet_dsd.config import flat_block
+from nnunet_dsd.config.settings import flat_block
 
 
 def read(workplace: StudyWorkplace, **changes: object) -> tuple[Study, Places]:

@@ -7,7 +7,7 @@ from example_plans import example_plans
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.declared_settings import declares_numbers
-from nnunet_dsd.config import (
+from nnunet_dsd.config.settings import (
     PLANS_KEY,
     grouped_block,
     read_settings,

@@ -8,7 +8,7 @@ from example_plans import example_plans
 from nnunet_dsd import registry
 from nnunet_dsd.cli import plan_options
 from nnunet_dsd.cli.main import main
-from nnunet_dsd.config import PLANS_KEY, setting_names
+from nnunet_dsd.config.settings import PLANS_KEY, setting_names
 from nnunet_dsd.registry import TrainerEntry
 from nnunet_dsd.trainers.catalog import ENTRIES
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_dsd.cli.main import SUBCOMMANDS, build_parser, load_subcommand
-from nnunet_dsd.config import PARTS, setting_names, setting_specs
+from nnunet_dsd.config.settings import PARTS, setting_names, setting_specs
 from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.presets import PRESETS
 from nnunet_dsd.trainers.catalog import ENTRIES

@@ -11,7 +11,7 @@ from monai.networks.nets import AttentionUnet, SegResNet
 from torch import nn
 
 from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, ShapeError
-from nnunet_dsd.config import Settings
+from nnunet_dsd.config.settings import Settings
 from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.networks.attachment import DualSelfDistillation
 from nnunet_dsd.networks.heads import DistillationOutput

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nnunet_dsd.common.errors import CheckpointError
-from nnunet_dsd.config import read_settings
+from nnunet_dsd.config.settings import read_settings
 from nnunet_dsd.trainers.checkpoint import (
     SETTINGS_KEY,
     capture_checkpoint,

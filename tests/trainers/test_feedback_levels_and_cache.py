@@ -9,7 +9,7 @@ from test_hlfd import NAME, initialized, taught  # noqa: F401 - a fixture
 from trainer_workplace import made_up_batch
 
 from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, TeacherError
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import Place
 from nnunet_dsd.networks.feedback_cache import GIBIBYTE, RememberingTeacher
 

@@ -18,7 +18,7 @@ from trainer_workplace import (
 )
 
 from nnunet_dsd.common.errors import CheckpointError, SettingsError, TeacherError
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import feedback_value
 from nnunet_dsd.networks.taps import HEADS_NAME
 

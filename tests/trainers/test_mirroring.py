@@ -6,7 +6,7 @@ import torch
 from trainer_workplace import PLAIN, read, write_model
 
 from nnunet_dsd.common.errors import CheckpointError, SettingsError
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.trainers.export import export_model
 
 FINAL = "checkpoint_final.pth"

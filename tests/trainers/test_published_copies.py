@@ -15,7 +15,7 @@ from trainer_workplace import CASES, CLASSES, read, write_model
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.errors import CheckpointError, DataError, SetupError
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.trainers.export import export_model
 from nnunet_dsd.trainers.published import published_checkpoint, published_plans
 

@@ -20,7 +20,7 @@ from trainer_workplace import (
 )
 
 from nnunet_dsd.common.errors import CheckpointError
-from nnunet_dsd.config import PLANS_KEY
+from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, SETTINGS_KEY
 
 NAMES = ON_NNUNET_NETWORKS

@@ -5,7 +5,7 @@ import torch
 from trainer_workplace import PLAIN, SETTINGS, made_up_batch, same_weights, small_network
 
 from nnunet_dsd.common.errors import CheckpointError, NetworkStructureError, SettingsError
-from nnunet_dsd.config import PLANS_KEY, grouped_block
+from nnunet_dsd.config.settings import PLANS_KEY, grouped_block
 from nnunet_dsd.networks.taps import HEADS_NAME
 from nnunet_dsd.trainers.distilled import DistilledTrainer
 

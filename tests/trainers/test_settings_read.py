@@ -7,13 +7,13 @@ from test_backbone_trainers import FEATURE_SIZES, backbone_of
 from test_hlfd import taught  # noqa: F401 - a fixture
 from trainer_workplace import ON_MONAI_NETWORKS, TAUGHT, made_up_batch, start, trainer_class
 
-from nnunet_dsd.config import PART_OF, PARTS, setting_names
+from nnunet_dsd.config.settings import PART_OF, PARTS, setting_names
 from nnunet_dsd.networks.backbones import BACKBONES
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.catalog import ENTRIES
 
 # Who asks for every value, to check, compare or write it, whatever the trainer does with it.
-CHECKS = {"dataclasses", "nnunet_dsd.config", "nnunet_dsd.common.declared_settings"}
+CHECKS = {"dataclasses", "nnunet_dsd.config.settings", "nnunet_dsd.common.declared_settings"}
 FITTING = [32, 32, 64]  # a patch that ResNet18FCN does not pad
 CHEAPEST = BACKBONES["DynUNet"]
 NAMES = [entry.name for entry in ENTRIES]

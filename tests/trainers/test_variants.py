@@ -3,7 +3,7 @@
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import read_settings
+from nnunet_dsd.config.settings import read_settings
 from nnunet_dsd.trainers import variants
 
 PLANS_SAY = {"alpha": 0.7, "beta": 0.6, "eta": 0.5, "feature_l2": 0.4, "teacher": "deepest", "temperature": 2.0}

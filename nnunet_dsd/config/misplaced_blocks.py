@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import DERIVED_FROM_KEY, PART_OF, PARTS, PLANS_KEY, setting_names
+from nnunet_dsd.config.settings import DERIVED_FROM_KEY, PART_OF, PARTS, PLANS_KEY, setting_names
 
 ABBREVIATIONS = ("dsd",)
 LIKENESS = 0.75  # of 0 to 1: a few wrong, missing or added letters in the block's name

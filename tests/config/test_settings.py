@@ -7,7 +7,7 @@ import math
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import (
+from nnunet_dsd.config.settings import (
     PART_OF,
     PARTS,
     Settings,
@@ -17,8 +17,8 @@ from nnunet_dsd.config import (
     setting_specs,
     setting_type,
 )
+from nnunet_dsd.config.training_settings import TrainingSettings
 from nnunet_dsd.distillation.dual_settings import DualSettings
-from nnunet_dsd.training_settings import TrainingSettings
 
 NUMBERS = {"alpha": 0.25, "temperature": 2.5, "epochs": 7, "seed": 3, "eta_decay": 0.125}
 

@@ -18,12 +18,12 @@ from nnunet_dsd.common.declared_settings import declared_choices, declared_type,
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.common.settings_part import SettingsPart
+from nnunet_dsd.config.training_settings import TrainingSettings
 from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.distillation.epochwise_settings import EpochwiseSettings
 from nnunet_dsd.distillation.feedback_settings import FeedbackSettings
 from nnunet_dsd.distillation.missu_settings import MissuSettings
 from nnunet_dsd.networks.network_settings import NetworkSettings
-from nnunet_dsd.training_settings import TrainingSettings
 
 PLANS_KEY = "self_distillation"
 DERIVED_FROM_KEY = "self_distillation_derived_from"  # at the top of derived plans: the name of the original ones

@@ -6,8 +6,8 @@ import pytest
 from example_plans import example_plans
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import PLANS_KEY, setting_names
-from nnunet_dsd.misplaced_blocks import misplaced_blocks, refuse_misplaced_blocks
+from nnunet_dsd.config.misplaced_blocks import misplaced_blocks, refuse_misplaced_blocks
+from nnunet_dsd.config.settings import PLANS_KEY, setting_names
 from nnunet_dsd.plans import PlanChanges, derive_plans
 
 BLOCK = {"epochs": 2}

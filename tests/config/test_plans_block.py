@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError
-from nnunet_dsd.config import (
+from nnunet_dsd.config.settings import (
     PART_OF,
     PARTS,
     Settings,

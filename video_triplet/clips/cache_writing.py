@@ -77,12 +77,8 @@ def prepare_clip_cache(
     def announced_plan() -> CachePlan:
         plan = plan_clip_cache(dataset, folder, size=size, fit=fit, sound_only=sound_only)
         announce(plan)
-        if plan.unreadable and not sound_only:
-            listed = "".join(f"\n  - {reason}" for reason in plan.unreadable.values())
-            raise DataError(
-                f"{counted(len(plan.unreadable), 'video')} cannot be opened; copy again, or leave them out with "
-                f"--sound-only:{listed}"
-            )
+        if not sound_only:
+            _refuse_unreadable(plan)
         return plan
 
     return fill_cache(
@@ -94,6 +90,15 @@ def prepare_clip_cache(
         workers=workers,
         progress=progress,
     )
+
+
+def _refuse_unreadable(plan: CachePlan) -> None:
+    if plan.unreadable:
+        listed = "".join(f"\n  - {reason}" for reason in plan.unreadable.values())
+        raise DataError(
+            f"{counted(len(plan.unreadable), 'video')} cannot be opened; copy again, or leave them out with "
+            f"--sound-only:{listed}"
+        )
 
 
 def write_clips(video: ClipVideo, *, folder: Path, size: Size, fit: Fit, sound_only: bool) -> CachedClips:

@@ -106,10 +106,8 @@ def evaluate(
         DataError: if frames or labels are missing, the numbers of classes differ, or null triplets are to be ignored
             where the classes are no triplets.
     """
-    if ignore_null and not predictions.vocabulary.has_components:
-        raise DataError(
-            "these classes are no triplets, so there are no null triplets to ignore; leave out --ignore-null"
-        )
+    if ignore_null:
+        _require_triplets(predictions)
     names = tuple(video.name for video in truth)
     if not allow_training_videos:
         refuse_trained_on(predictions.models, names, purpose="evaluation")
@@ -134,6 +132,13 @@ def evaluate(
         trained_on=tuple(name for name in names if name in seen),
         selected_on=tuple(name for name in names if name in chosen),
     )
+
+
+def _require_triplets(predictions: Predictions) -> None:
+    if not predictions.vocabulary.has_components:
+        raise DataError(
+            "these classes are no triplets, so there are no null triplets to ignore; leave out --ignore-null"
+        )
 
 
 def evaluate_dataset(

@@ -3,7 +3,6 @@
 import copy
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,11 +17,10 @@ from trainer_workplace import (
     write_model,
 )
 
-from nnunet_dsd.common.errors import CheckpointError, DataError, SettingsError, TeacherError
+from nnunet_dsd.common.errors import CheckpointError, SettingsError, TeacherError
 from nnunet_dsd.config import PLANS_KEY
 from nnunet_dsd.distillation.hierarchical import feedback_value
 from nnunet_dsd.networks.taps import HEADS_NAME
-from nnunet_dsd.trainers.teacher import known_validation_cases
 
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
 NAME = "nnUNetTrainerHLFD"
@@ -462,17 +460,3 @@ def test_half_precision_gives_finite_losses(taught, kind):
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(parameter.grad).all() for parameter in student.heads().parameters())
-
-
-@pytest.mark.parametrize("content", ["", "{", "[" * 100_000])
-def test_splits_that_are_damaged_are_named_and_not_taken_for_none(tmp_path, content):
-    (tmp_path / "fold_0").mkdir()
-    teacher = SimpleNamespace(
-        folds=("0",), folder=tmp_path, dataset_json={"file_ending": ".nii.gz"}, path=lambda fold: Path(__file__)
-    )
-    splits = tmp_path / "splits_final.json"
-    splits.write_text('[{"train": ["b"], "val": ["a"]}]')
-    assert known_validation_cases(teacher, ["a", "b"], splits) == {"0": ["b"]}
-    splits.write_text(content)
-    with pytest.raises(DataError, match=r"splits_final\.json is damaged, so that it is not known which cases"):
-        known_validation_cases(teacher, ["a", "b"], splits)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +47,3 @@ def write_data_set(root: Path, shifts: dict[str, int]) -> tuple[Path, Path]:
         write(predictions / f"{case}.nii.gz", two_boxes(shift))
     write_dataset_json(root)
     return predictions, references
-
-
-def die(job: object) -> None:
-    """End this process at once, as the system does to one that takes too much memory."""
-    os._exit(9)
-
-
-def tell_and_wait(job: object) -> None:
-    """Say on standard output that the work began, and take a minute for it."""
-    os.write(1, b"at work\n")  # at once, where another process writes there too
-    time.sleep(60)

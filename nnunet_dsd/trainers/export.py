@@ -16,6 +16,7 @@ from torch import nn
 
 from nnunet_dsd.common.errors import CheckpointError, DataError, SetupError
 from nnunet_dsd.common.files import require_writable, whole_folder
+from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.registry import find_trainer
@@ -205,7 +206,8 @@ def _copy_results(source: Path, target: Path, ending: str) -> None:
     for path in sorted(source.glob(f"*{ending}")):
         shutil.copyfile(path, target / path.name)
     if (source / SUMMARY).is_file():
-        scores = without_paths(json.loads((source / SUMMARY).read_text(encoding="utf-8")))
+        damaged = f"{source / SUMMARY} is damaged; let nnUNetv2_train ... --val make it again"
+        scores = without_paths(read_json(source / SUMMARY, broken=lambda reason: f"{damaged} ({reason})"))
         (target / SUMMARY).write_text(json.dumps(scores, indent=4), encoding="utf-8")  # nnU-Net's scores may be NaN
 
 

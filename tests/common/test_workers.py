@@ -2,14 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
 
 import pytest
 import SimpleITK as sitk
-from made_up_folders import die
+from ending_processes import die, end_at_work
 
 from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.common.workers import as_done, for_each, in_order
@@ -85,7 +83,7 @@ def test_a_process_takes_one_core_for_simpleitk():
 
 
 WAIT = """
-from made_up_folders import tell_and_wait
+from ending_processes import tell_and_wait
 from nnunet_dsd.common.workers import for_each
 for_each(tell_and_wait, range(2), processes=2, description="")
 """
@@ -93,14 +91,6 @@ for_each(tell_and_wait, range(2), processes=2, description="")
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
 def test_processes_end_with_the_one_that_started_them(ending):
-    """Ctrl-C goes to all of them, as from a terminal; what is killed can tell nobody."""
-    places = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", WAIT], env=places, start_new_session=True, **streams) as process:
-        assert [process.stdout.readline() for _ in range(2)] == [b"at work\n"] * 2
-        (os.killpg if ending == signal.SIGINT else os.kill)(process.pid, ending)
-        # The pipes end when the last process that writes to them has ended; each would wait for 60 s.
-        rest, error = process.communicate(timeout=20)
-    assert rest == b""
-    assert process.returncode == -ending
-    assert error.count(b"Traceback") == (ending == signal.SIGINT)
+    status, errors = end_at_work(WAIT, ending=ending)
+    assert status == -ending
+    assert errors.count(b"Traceback") == (ending == signal.SIGINT)

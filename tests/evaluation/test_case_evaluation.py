@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from made_up_folders import die, two_boxes, write, write_data_set
+from ending_processes import die, end_at_work
+from made_up_folders import two_boxes, write, write_data_set
 
 from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.evaluation.cases import evaluate_files, evaluate_folders
@@ -165,7 +165,7 @@ def test_a_process_that_is_killed_is_told_and_not_waited_for(
 EVALUATE_AND_WAIT = """
 import sys
 from pathlib import Path
-from made_up_folders import tell_and_wait
+from ending_processes import tell_and_wait
 from nnunet_dsd.evaluation import cases
 from nnunet_dsd.evaluation.structures import label_set
 cases._run_job = tell_and_wait
@@ -174,15 +174,7 @@ cases.evaluate_folders(Path(sys.argv[1]), Path(sys.argv[2]), label_set({"head": 
 
 
 def test_the_processes_end_with_an_evaluation_that_is_killed(folders: tuple[Path, Path]) -> None:
-    places = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", EVALUATE_AND_WAIT, *map(str, folders)]
-    with subprocess.Popen(command, env=places, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == [b"at work\n"] * 2
-        process.send_signal(signal.SIGKILL)
-        # The pipe ends when the last process that writes to it has ended; each would wait for 60 s.
-        rest, _ = process.communicate(timeout=20)
-    assert rest == b""
+    assert end_at_work(EVALUATE_AND_WAIT, *folders)[0] == -signal.SIGKILL
 
 
 def test_a_folder_without_label_images_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -142,6 +142,18 @@ def test_validation_that_is_not_there_is_refused_before_anything_is_written(stud
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.parametrize("content", ["", "{", "[" * 100_000])
+def test_damaged_scores_of_a_validation_are_named_and_nothing_is_left(student, tmp_path, content):
+    model = tmp_path / student.name
+    shutil.copytree(student, model)
+    (model / "fold_0" / "validation" / "summary.json").write_text(content)
+    with pytest.raises(
+        DataError, match=r"fold_0/validation/summary\.json is damaged; let nnUNetv2_train .* --val make"
+    ):
+        export_model(model, tmp_path / "copy", checkpoint=FINAL, with_validation=True)
+    assert not (tmp_path / "copy").exists()
+
+
 def refused(student, output, capsys):
     assert main(["export", str(student), "-o", str(output)]) == 1
     said = capsys.readouterr().err

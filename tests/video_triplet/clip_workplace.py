@@ -1,6 +1,5 @@
 """A narrow C3D on tiny clips, for tests that fine-tune."""
 
-import csv
 import json
 
 import torch
@@ -41,12 +40,6 @@ def save_encoder(path, *, name="c3d", seed=11, **options):
     state = {f"module.encoder_q.encoder.{key}": values for key, values in built.module.state_dict().items()}
     torch.save({"model": {**state, "module.encoder_q.fc.weight": nn.Linear(3, 2).weight.data}, "epoch": 5}, path)
     return built.module
-
-
-def history(folder):
-    """The epochs of a training, by column."""
-    with (folder / "history.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def train_command(data, folder, *more, trainer="ClipFineTuningEpochSD", **changes):

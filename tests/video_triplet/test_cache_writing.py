@@ -4,7 +4,6 @@ import errno
 import os
 import pickle
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ending_processes import die
 from frame_examples import again, noise, write_dataset
 from PIL import Image
 
@@ -227,13 +227,9 @@ def test_a_folder_that_cannot_be_made_is_refused(dataset, tmp_path):
 
 
 def test_a_worker_that_is_killed_is_reported(dataset, folder, monkeypatch):
-    monkeypatch.setattr(cache_writing, "write_video", kill_myself)
+    monkeypatch.setattr(cache_writing, "write_video", die)
     with pytest.raises(SetupError, match="a decoding process was killed"):
         prepare_cache(dataset, folder, size=SIZE, workers=2)
-
-
-def kill_myself(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("settings", [{"size": 0}, {"workers": 0}])

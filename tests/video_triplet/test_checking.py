@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ending_processes import die, end_at_work
 from made_up_datasets import (
     IMAGE_SIZE,
     SAMPLE,
@@ -272,10 +270,6 @@ def test_the_real_sample_lacks_exactly_the_images_that_its_folders_lack() -> Non
     assert sum(len(video) for video in sound(dataset, report).videos.values()) == len(labelled & images)
 
 
-def killed(path: Path) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def long_video() -> Video:
     """More frames than a process is given at once; their images are there."""
     frames = np.arange(image_checking.IMAGES_PER_TASK + 1)
@@ -284,14 +278,14 @@ def long_video() -> Video:
 
 
 def test_a_decoding_process_that_is_killed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_checking, "examine", killed)
+    monkeypatch.setattr(image_checking, "examine", die)
     with pytest.raises(SetupError, match="a decoding process was killed, perhaps for want of memory"):
         image_checking.check_images([long_video()], workers=2)
 
 
 CHECK_AND_WAIT = """
 import pickle, sys
-from made_up_folders import tell_and_wait
+from ending_processes import tell_and_wait
 from video_triplet.data import image_checking
 image_checking.examine = tell_and_wait
 image_checking.check_images(pickle.loads(bytes.fromhex(sys.argv[1])), workers=2)
@@ -299,12 +293,4 @@ image_checking.check_images(pickle.loads(bytes.fromhex(sys.argv[1])), workers=2)
 
 
 def test_the_processes_end_with_a_check_that_is_killed() -> None:
-    places = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    videos = pickle.dumps([long_video()]).hex()
-    command = [sys.executable, "-c", CHECK_AND_WAIT, videos]
-    with subprocess.Popen(command, env=places, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == [b"at work\n"] * 2
-        process.kill()
-        rest, _ = process.communicate(timeout=20)  # the pipe ends with the last process; each would wait for 60 s
-    assert rest == b""
+    assert end_at_work(CHECK_AND_WAIT, pickle.dumps([long_video()]).hex())[0] == -signal.SIGKILL

@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 import torch
-from clip_workplace import CPU, clip_experiment, history, train_command
+from clip_workplace import CPU, clip_experiment, train_command
 from killed_processes import finish, kill_and_continue
+from triplet_workplace import history
 
 from video_triplet.cli.main import main
 from video_triplet.clips.model_file import load_clip_model

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from ending_processes import die
 from made_up_clips import SIZE, cut_off, frames_of, ucf_name, write_clip, write_ucf101
 from PIL import Image
 
@@ -295,10 +296,6 @@ def test_reading_many_videos_leaves_no_file_open(root, folder):
 
 
 def test_a_worker_that_is_killed_is_reported(root, folder, monkeypatch):
-    monkeypatch.setattr(cache_writing, "write_clips", kill_myself)
+    monkeypatch.setattr(cache_writing, "write_clips", die)
     with pytest.raises(SetupError, match="a decoding process was killed"):
         prepare_clip_cache(open_clips(root), folder, size=SMALL, workers=2)
-
-
-def kill_myself(*_, **__):
-    os.kill(os.getpid(), 9)

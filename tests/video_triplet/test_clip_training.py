@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from clip_workplace import CPU, clip_experiment, history, save_encoder, train_command
+from clip_workplace import CPU, clip_experiment, save_encoder, train_command
+from triplet_workplace import history
 
 from nnunet_dsd.common.errors import CheckpointError, DataError, NetworkStructureError, SettingsError
 from video_triplet.cli.main import main

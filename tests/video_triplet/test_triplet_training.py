@@ -1,6 +1,5 @@
 """Trainings end to end on a rendered data set: loss, accumulation, best epoch, resuming, two processes."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -15,7 +14,7 @@ import pytest
 import torch
 from metric_oracle import class_ap, mean, video_map
 from torch.nn import functional
-from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
+from triplet_workplace import CPU, TINY, experiment, history, options, tiny_settings
 
 from nnunet_dsd.common import files
 from nnunet_dsd.common.errors import CheckpointError, DataError, DivergenceError, SettingsError, SetupError
@@ -29,12 +28,6 @@ from video_triplet.trainers.callbacks import refuse_divergence
 from video_triplet.trainers.experiment import Experiment, find_video_trainer
 from video_triplet.trainers.loading import TripletData
 from video_triplet.trainers.run import Machine, train
-
-
-def history(folder):
-    """The epochs of a training as numbers."""
-    with (folder / "history.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def train_command(data, folder, *more, **changes):

@@ -1,5 +1,6 @@
 """A tiny network and a tiny rendered data set, for tests that train."""
 
+import csv
 import json
 
 from video_triplet.data.frame_sources import FolderFrames
@@ -44,3 +45,9 @@ def validation(protocol):
 def options(values):
     """Settings as options of the command line."""
     return [text for name, value in values.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def history(folder):
+    """The epochs of a training as numbers."""
+    with (folder / "history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -78,16 +78,6 @@ class Experiment(Trainable):
         """Number of the split's fold."""
         return self.split.fold
 
-    @property
-    def teachers(self) -> tuple[ModelRecord, ...]:
-        """The models that made the soft labels."""
-        return self.soft_labels.models if self.soft_labels else ()
-
-    @property
-    def soft_labels_hash(self) -> str:
-        """Hash of the soft labels, or ""."""
-        return self.soft_labels.content_hash if self.soft_labels else ""
-
     @cached_property
     def targets(self) -> dict[Head, NDArray[np.float32]]:
         """What the training frames are trained with, `(N, classes)` by head, in the order of the training videos."""
@@ -113,7 +103,7 @@ class Experiment(Trainable):
             "vocabulary": self.dataset.vocabulary.fingerprint,
             "labels": labels_hash([*self.training_videos, *self.validation_videos]),
             "images": self.source.fingerprint([*self.split.training, *self.split.validation]),
-            "soft_labels": self.soft_labels_hash,
+            "soft_labels": self.soft_labels.content_hash if self.soft_labels else "",
         }
 
     def build_module(self) -> TripletTrainer:

@@ -38,7 +38,7 @@ class EpochData(LightningDataModule, ABC):
     """Loaders whose rows are a function of seed and epoch; a kind of training says what its rows are.
 
     Args:
-        settings: Of the training.
+        experiment: Says which rows, batch size and seed.
         workers: Processes per device that read; 0 reads in the training process.
 
     Attributes:
@@ -47,9 +47,10 @@ class EpochData(LightningDataModule, ABC):
 
     what = "training rows"
 
-    def __init__(self, settings: StepSettings, *, workers: int) -> None:
+    def __init__(self, experiment: Any, *, workers: int) -> None:
         super().__init__()
-        self.settings, self.workers = settings, workers
+        self.experiment, self.workers = experiment, workers
+        self.settings: StepSettings = experiment.settings
 
     @abstractmethod
     def training_rows(self) -> Any:
@@ -113,18 +114,10 @@ class EpochData(LightningDataModule, ABC):
 
 
 class TripletData(EpochData):
-    """Training and validation frames of an experiment.
-
-    Args:
-        experiment: Says which frames, targets, augmentation, batch size and seed.
-        workers: As of `EpochData`.
-    """
+    """Training and validation frames of an experiment on triplets; arguments as of `EpochData`."""
 
     what = "training frames"
-
-    def __init__(self, experiment: Experiment, *, workers: int) -> None:
-        super().__init__(experiment.settings, workers=workers)
-        self.experiment = experiment
+    experiment: Experiment
 
     def training_rows(self) -> TripletFrames:
         """Return the training frames with their targets."""
@@ -146,13 +139,10 @@ class TripletData(EpochData):
 
 
 class ClipData(EpochData):
-    """Training and validation clips of an experiment; other arguments as of `EpochData`."""
+    """Training and validation clips of an experiment on clips; arguments as of `EpochData`."""
 
     what = "training videos"
-
-    def __init__(self, experiment: ClipExperiment, *, workers: int) -> None:
-        super().__init__(experiment.settings, workers=workers)
-        self.experiment = experiment
+    experiment: ClipExperiment
 
     @property
     def clips_per_row(self) -> int:

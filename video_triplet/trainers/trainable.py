@@ -15,6 +15,7 @@ from torch import Tensor
 from nnunet_dsd.common.hashes import file_hash, weights_hash
 from video_triplet.clips.pretrained import LoadingReport
 from video_triplet.data.provenance import ModelRecord, videos_selected_on, videos_trained_on
+from video_triplet.predictions.file import Predictions
 from video_triplet.settings import EpochChoice, EpochReduction
 from video_triplet.trainers.callbacks import ValidationScore
 from video_triplet.trainers.loading import EpochData, StepSettings
@@ -76,14 +77,9 @@ class Trainable(ABC):
         """Number of the split."""
 
     @property
-    def teachers(self) -> tuple[ModelRecord, ...]:
-        """The models whose soft labels are learned from."""
-        return ()
-
-    @property
-    def soft_labels_hash(self) -> str:
-        """Of these soft labels, or ""."""
-        return ""
+    def soft_labels(self) -> Predictions | None:
+        """What a student learns from; None where there is none."""
+        return None
 
     @property
     def training_videos(self) -> list[Any]:
@@ -144,6 +140,7 @@ class Trainable(ABC):
             epoch: Its epoch, from 1.
             kept: As of `save_model`.
         """
+        teachers = self.soft_labels.models if self.soft_labels else ()
         selected = self.split.validation if self.settings.choose_epoch == "best" and not kept else ()
         return ModelRecord(
             trainer=self.trainer,
@@ -151,7 +148,7 @@ class Trainable(ABC):
             epoch=epoch,
             seed=self.settings.seed,
             fold=self.fold,
-            trained_on=tuple(sorted({*self.split.training, *videos_trained_on(self.teachers)})),
-            selected_on=tuple(sorted({*selected, *videos_selected_on(self.teachers)})),
-            soft_labels=self.soft_labels_hash,
+            trained_on=tuple(sorted({*self.split.training, *videos_trained_on(teachers)})),
+            selected_on=tuple(sorted({*selected, *videos_selected_on(teachers)})),
+            soft_labels=self.soft_labels.content_hash if self.soft_labels else "",
         )

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from nnunet_dsd.common.declared_settings import differing_settings, merged_settings, refuse_impossible, setting
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import listed
+from nnunet_dsd.distillation.epochwise_settings import EpochReduction
 from video_triplet.vocabulary import Head
 
 HeadSet = Literal["triplet", "multi-task", "multi-task-phase"]
@@ -21,7 +22,6 @@ HEAD_SETS: Mapping[HeadSet, tuple[Head, ...]] = {
 AugmentationName = Literal["paper", "authors-code", "none"]
 EpochChoice = Literal["best", "last"]
 Reduction = Literal["mean", "sum"]
-EpochReduction = Literal["mean", "samples", "sum"]  # as nnunet_dsd.distillation.epochwise has it
 AnySettings = TypeVar("AnySettings")
 
 

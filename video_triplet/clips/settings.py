@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from nnunet_dsd.common.declared_settings import differing_settings, refuse_impossible, setting
 from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
+from nnunet_dsd.distillation.epochwise_settings import EpochReduction
 from video_triplet.clips.encoders import find_encoder
 from video_triplet.settings import (
     EpochChoice,
-    EpochReduction,
     Presets,
     options_problems,
     read_options,

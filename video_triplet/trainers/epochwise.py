@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import NetworkStructureError, SettingsError, SetupError
 from nnunet_dsd.distillation.epochwise import PreviousEpoch, epoch_distance
-from video_triplet.settings import EpochReduction
+from nnunet_dsd.distillation.epochwise_settings import EpochReduction
 
 DISTANCE = "train_epoch_distance"
 

@@ -13,10 +13,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from nnunet_dsd.common.hashes import file_hash, weights_hash
+from nnunet_dsd.distillation.epochwise_settings import EpochReduction
 from video_triplet.clips.pretrained import LoadingReport
 from video_triplet.data.provenance import ModelRecord, videos_selected_on, videos_trained_on
 from video_triplet.predictions.file import Predictions
-from video_triplet.settings import EpochChoice, EpochReduction
+from video_triplet.settings import EpochChoice
 from video_triplet.trainers.callbacks import ValidationScore
 from video_triplet.trainers.loading import EpochData, StepSettings
 

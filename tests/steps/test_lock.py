@@ -109,10 +109,10 @@ def ended(tmp_path: Path) -> int:
 
 
 @pytest.fixture
-def group() -> Iterator[int]:
-    """A process group of this machine that lives."""
+def group() -> Iterator[subprocess.Popen[bytes]]:
+    """The leader of a process group of this machine that lives."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-    yield process.pid
+    yield process
     kill(process)
 
 
@@ -124,15 +124,21 @@ def held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("end_program", [False, True])
-def test_a_claim_of_another_machine_is_believed_and_no_group_of_that_number_dies_here(
-    tmp_path: Path, ended: int, group: int, held: None, end_program: bool
+def test_no_group_dies_for_a_lock_that_another_machine_noted(
+    tmp_path: Path, ended: int, group: subprocess.Popen[bytes], held: None, end_program: bool
 ) -> None:
     lock = tmp_path / ".lock"
-    lock.write_text(json.dumps({"host": f"not-{socket.gethostname()}", "process": ended, "group": group}))
-    assert is_claimed(lock)
+    lock.write_text(json.dumps({"host": f"not-{socket.gethostname()}", "process": ended, "group": group.pid}))
     with claimed(lock, end_program=end_program) as claim:
         assert claim is None
-    os.killpg(group, 0)
+    with pytest.raises(subprocess.TimeoutExpired):
+        group.wait(0.5)
+
+
+def test_a_claim_of_another_machine_is_believed_though_no_such_process_is_here(tmp_path: Path, ended: int) -> None:
+    lock = tmp_path / ".lock"
+    lock.write_text(json.dumps({"host": f"not-{socket.gethostname()}", "process": ended, "group": None}))
+    assert is_claimed(lock)
 
 
 def test_an_ended_process_of_this_machine_claims_nothing(tmp_path: Path, ended: int) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.runs import Run
-from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common import json_files
 from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.plans import dataset_folder
 
@@ -102,12 +101,5 @@ def find_places(dataset: str, study: Path) -> Places:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: if it is missing or no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    """Return what a JSON file holds; errors as of `common.json_files.read_json`."""
+    return json_files.read_json(path, broken=lambda reason: f"{path} cannot be read: {reason}")

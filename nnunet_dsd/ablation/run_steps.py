@@ -64,14 +64,14 @@ def declared_epochs(study: Study, run: Run) -> int | None:
 def _train(study: Study, run: Run, places: Places) -> Step:
     fold = places.fold(run)
 
-    def resuming() -> Words:
+    def resume_words() -> Words:
         return how_to_go_on(training_state(fold))
 
     return Step(
         name="train",
         title=f"train {run.name}",
         command=train_command(study, run),
-        resuming=resuming,
+        resume_words=resume_words,
         outputs=(fold / FINAL, fold / "validation" / "summary.json"),
         is_done=partial(is_trained, run, places),
         log=places.log(run, "train"),

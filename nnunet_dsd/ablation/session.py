@@ -25,7 +25,7 @@ from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.steps.display import Display
-from nnunet_dsd.steps.runner import Outcome, Setting, perform, run_jobs
+from nnunet_dsd.steps.runner import Outcome, RunContext, perform, run_jobs
 
 
 class Session:
@@ -102,7 +102,7 @@ class Session:
         if to_run:
             mark_tried(self.study, to_run, self.places, drawn=True)
         jobs = [job_of(self.study, run, self.places) for run in chosen]
-        outcome = run_jobs(jobs, Setting(display=Display(self.console, len(jobs))), keep_going=keep_going)
+        outcome = run_jobs(jobs, RunContext(display=Display(self.console, len(jobs))), keep_going=keep_going)
         if outcome.stopped_by is None or not self._left():
             self._conclude(outcome)
         if outcome.stopped_by is not None:
@@ -112,10 +112,10 @@ class Session:
     def report(self) -> int:
         """Score the runs that are trained (and predicted), and compare; train and predict nothing."""
         open_study_folder(self.places.study, self.study)
-        setting = Setting(display=Display(self.console, len(self.runs)))
+        context = RunContext(display=Display(self.console, len(self.runs)))
         for number, run in enumerate(self.runs, start=1):
             if is_predicted(self.study, run, self.places) and not is_scored(self.study, run, self.places):
-                perform(score_step(self.study, run, self.places), number, setting)
+                perform(score_step(self.study, run, self.places), number, context)
         self._write_report()
         return 0
 

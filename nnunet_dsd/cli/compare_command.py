@@ -122,10 +122,12 @@ def _run_list(arguments: argparse.Namespace) -> RunList:
 def _write(folder: Path, comparison: Comparison, *, overwrite: bool, console: Console) -> dict[str, str]:
     from rich.progress import Progress
 
+    from nnunet_dsd.common.machine import is_continuous_integration
     from nnunet_dsd.comparison.figure_files import figure_tasks
     from nnunet_dsd.comparison.folder import write_comparison
 
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = not console.is_terminal or is_continuous_integration()
+    with Progress(console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("drawing", total=len(figure_tasks(comparison)))
         return write_comparison(folder, comparison, overwrite=overwrite, drawn=lambda: progress.advance(task))
 

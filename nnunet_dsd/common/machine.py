@@ -34,6 +34,11 @@ def training_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def is_continuous_integration() -> bool:
+    """Return whether this is run by a service whose logs nobody watches while they grow."""
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
 def progress_is_shown() -> bool:
     """Return whether progress goes to a terminal; never in continuous integration."""
-    return sys.stderr.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
+    return sys.stderr.isatty() and not is_continuous_integration()

@@ -119,17 +119,21 @@ def read_settings(
             impossible value.
     """
     given, problems = _flattened(block)
-    problems += _unknown(given)
     values, parts = {**(defaults or {}), **given, **(fixed or {})}, {}
+    problems += _unknown(values)
     for part, owner in PARTS.items():
         of_part = {name: value for name, value in values.items() if PART_OF.get(name) == part}
         try:
             parts[part] = owner(**merged_settings(owner, of_part, source=source))
         except SettingsError as error:
             problems += error.problems
+    try:
+        settings = Settings(**typing.cast(Any, parts))  # tells what does not go together though parts are wrong
+    except SettingsError as error:
+        problems += error.problems
     if problems:
         raise SettingsError(problems, source=source)
-    return Settings(**typing.cast(Any, parts))
+    return settings
 
 
 def flat_block(block: Mapping[str, Any] | None, *, source: str = SOURCE) -> dict[str, Any]:

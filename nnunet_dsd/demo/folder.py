@@ -58,7 +58,7 @@ class DemoFolder:
 
     @property
     def logs(self) -> Path:
-        """Full output of every step."""
+        """Output of every command."""
         return self.root / "logs"
 
     @property

@@ -21,7 +21,7 @@ from nnunet_dsd.steps.display import Display, clock
 from nnunet_dsd.steps.lock import Claim, claimed
 from nnunet_dsd.steps.markers import Markers, remove
 from nnunet_dsd.steps.program import CommandFailedError
-from nnunet_dsd.steps.runner import Setting, run_steps
+from nnunet_dsd.steps.runner import RunContext, run_steps
 
 # OMP_WAIT_POLICY: threads that wait by spinning make a step three times slower once other programs use the cores.
 # nnUNet_compile: compiling takes longer than this training.
@@ -49,7 +49,8 @@ def run_demo(settings: DemoSettings, *, console: Console, clean: bool = False, r
     with claimed(folder.lock, end_program=True) as claim:
         if claim is None:
             raise SetupError(
-                f"Another demo is at work in {folder.root}. Wait for it, end it, or give another folder with -o."
+                f"Another demo, or a program that a killed one left, is at work in {folder.root}. Wait for it, end it, "
+                "or give another folder with -o."
             )
         if restart:
             remove((*folder.intermediate, *folder.kept))
@@ -87,9 +88,9 @@ def _run(settings: DemoSettings, folder: DemoFolder, console: Console, claim: Cl
     for name, value in folder.environment.items():
         console.print(f"  [dim]$ export {name}={escape(value)}[/]", soft_wrap=True, highlight=False)
     display = Display(console, len(steps), shows_commands=True)
-    setting = Setting(display=display, claim=claim, environment=child_environment(folder))
+    context = RunContext(display=display, claim=claim, environment=child_environment(folder))
     try:
-        seconds = run_steps(steps, setting, markers=Markers(folder.markers, steps))
+        seconds = run_steps(steps, context, markers=Markers(folder.markers, steps))
     except CommandFailedError as error:
         raise SetupError(f"{error}\nRun the same command again to continue here.") from error
     write_report(settings, folder, steps, seconds)

@@ -75,7 +75,7 @@ def _train(settings: DemoSettings, folder: DemoFolder) -> Step:
     fold = folder.fold(settings.trainer)
     words = f"nnUNetv2_train {DATASET_ID} {CONFIGURATION} 0 -tr {settings.trainer} -p {PLANS} -device {settings.device}"
 
-    def resuming() -> Words:
+    def resume_words() -> Words:
         return ("--c",) if any((fold / name).is_file() for name in CHECKPOINTS) else ()
 
     return Step(
@@ -85,8 +85,7 @@ def _train(settings: DemoSettings, folder: DemoFolder) -> Step:
         outputs=(fold / "checkpoint_final.pth", fold / "validation" / "summary.json"),
         owned=(folder.results,),
         command=tuple(words.split()),
-        resuming=resuming,
-        resumes=True,
+        resume_words=resume_words,
         epochs=settings.epochs,
     )
 

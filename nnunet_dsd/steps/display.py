@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
+from nnunet_dsd.common.machine import is_continuous_integration
 from nnunet_dsd.steps.step import Step
 from nnunet_dsd.steps.training_output import progress_line
 
@@ -51,7 +52,7 @@ class Display:
         """Show a step while it runs; yields what takes the lines of its output."""
         if self.shows_commands and step.command:
             self.console.print(f"  [dim]$ {escape(shlex.join(step.command_now()))}[/]", soft_wrap=True, highlight=False)
-        if not self.console.is_terminal or step.prints:
+        if not self.console.is_terminal or is_continuous_integration() or step.prints:
             self.line("started", number, step.title)
             yield lambda line: None
             return

@@ -10,6 +10,7 @@ from typing import Any
 
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.common.files import write_json
+from nnunet_dsd.common.json_files import json_or_none
 
 
 def refuse_foreign_folder(root: Path, marker: Path, *, what: str) -> None:
@@ -38,6 +39,6 @@ def claim_folder(root: Path, marker_name: str, settings: Mapping[str, Any], *, r
     refuse_foreign_folder(root, marker, what="not this demo's")
     if restart and marker.is_file():
         shutil.rmtree(root)
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) != wanted:
+    if marker.is_file() and json_or_none(marker) != wanted:
         raise SetupError(f"{root} holds a demo of other settings; add --restart to delete it, or choose another folder")
     write_json(marker, wanted)

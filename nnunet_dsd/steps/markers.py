@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from nnunet_dsd import __version__
 from nnunet_dsd.common.files import write_json
+from nnunet_dsd.common.json_files import json_or_none
 from nnunet_dsd.steps.step import Step
 
 State = Literal["started", "finished"]
@@ -63,7 +64,7 @@ class Markers:
             self._files[later].unlink(missing_ok=True)
         earlier = read_marker(self._files[step.name])
         started = Marker(self._fingerprints[step.name], "started", earlier.seconds if earlier else 0.0)
-        if not (step.resumes and earlier == started):
+        if step.resume_words is None or earlier != started:
             remove((*step.owned, *([step.log] if step.log else [])))
             started = Marker(started.fingerprint, "started")
         write_json(self._files[step.name], asdict(started))
@@ -87,8 +88,8 @@ def fingerprint(name: str, parameters: Mapping[str, Any], previous: str) -> str:
 def read_marker(path: Path) -> Marker | None:
     """Read a marker; None if there is none, or what lies there is none."""
     try:
-        return Marker(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        return Marker(**json_or_none(path))
+    except TypeError:  # no file, no object, or other entries
         return None
 
 

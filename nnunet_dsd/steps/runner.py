@@ -13,12 +13,12 @@ from nnunet_dsd.common.files import write_text
 from nnunet_dsd.steps.display import Display, clock, duration
 from nnunet_dsd.steps.lock import Claim, claimed
 from nnunet_dsd.steps.markers import Markers
-from nnunet_dsd.steps.program import CommandFailedError, run_logged
+from nnunet_dsd.steps.program import run_logged
 from nnunet_dsd.steps.step import Start, Step, Words
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class RunContext:
     """What steps are run in.
 
     Attributes:
@@ -70,7 +70,7 @@ class Outcome:
     stopped_by: DistillationError | None = None
 
 
-def run_steps(steps: Sequence[Step], setting: Setting, *, markers: Markers | None = None) -> dict[str, float]:
+def run_steps(steps: Sequence[Step], context: RunContext, *, markers: Markers | None = None) -> dict[str, float]:
     """Bring every step to its end.
 
     A step that its marker, or its own `is_done`, says is finished is skipped. With markers a step that was stopped goes
@@ -79,7 +79,7 @@ def run_steps(steps: Sequence[Step], setting: Setting, *, markers: Markers | Non
 
     Args:
         steps: In order.
-        setting: What they are run in.
+        context: What they are run in.
         markers: What is known about earlier runs of this list; None where the steps see for themselves.
 
     Returns:
@@ -90,35 +90,35 @@ def run_steps(steps: Sequence[Step], setting: Setting, *, markers: Markers | Non
         earlier = _seconds_if_finished(step, markers)
         if earlier is not None:
             note = f"done earlier ({clock(earlier)})" if markers else "done earlier"
-            setting.display.line("done", number, step.title, note)
+            context.display.line("done", number, step.title, note)
             seconds[step.name] = earlier
             continue
         before = markers.start(step) if markers else 0.0
         begin = time.monotonic()
         try:
-            perform(step, number, setting)
+            perform(step, number, context)
         except BaseException:
             spent = time.monotonic() - begin
             if markers:
                 markers.stop(step, before + spent)
-            setting.display.line("failed", number, step.title, f"stopped after {clock(spent)}")
+            context.display.line("failed", number, step.title, f"stopped after {clock(spent)}")
             raise
         seconds[step.name] = before + time.monotonic() - begin
         if markers:
             markers.finish(step, seconds[step.name])
-        setting.display.line("done", number, step.title, clock(seconds[step.name]))
+        context.display.line("done", number, step.title, clock(seconds[step.name]))
     return seconds
 
 
-def run_jobs(jobs: Sequence[Job], setting: Setting, *, keep_going: bool) -> Outcome:
+def run_jobs(jobs: Sequence[Job], context: RunContext, *, keep_going: bool) -> Outcome:
     """Bring every job to its end that no other process works on.
 
     Args:
         jobs: In order.
-        setting: What they are run in; each job has a claim of its own.
+        context: What they are run in; each job has a claim of its own.
         keep_going: Whether the next job is started after one that failed.
     """
-    outcome, display = Outcome(), setting.display
+    outcome, display = Outcome(), context.display
     for number, job in enumerate(jobs, start=1):
         if job.is_done:
             display.line("done", number, job.name, "done earlier")
@@ -127,7 +127,7 @@ def run_jobs(jobs: Sequence[Job], setting: Setting, *, keep_going: bool) -> Outc
             if claim is None:
                 outcome.busy.append(job.name)
                 display.line("busy", number, job.name, "another process works on it")
-            elif error := _bring_to_end(number, job, replace(setting, claim=claim)):
+            elif error := _bring_to_end(number, job, replace(context, claim=claim)):
                 outcome.failed.append(job.name)
                 if not keep_going:
                     outcome.stopped_by = error
@@ -136,7 +136,7 @@ def run_jobs(jobs: Sequence[Job], setting: Setting, *, keep_going: bool) -> Outc
     return outcome
 
 
-def perform(step: Step, number: int, setting: Setting) -> None:
+def perform(step: Step, number: int, context: RunContext) -> None:
     """Run one step, whether or not it has finished before.
 
     Raises:
@@ -147,9 +147,9 @@ def perform(step: Step, number: int, setting: Setting) -> None:
     def start(command: Words) -> None:
         if step.log is None:
             raise SetupError(f"the step {step.name} starts a command and has no log")
-        run_logged(command, log=step.log, claim=setting.claim, environment=setting.environment, on_line=on_line)
+        run_logged(command, log=step.log, claim=context.claim, environment=context.environment, on_line=on_line)
 
-    with setting.display.running(number, step) as on_line:
+    with context.display.running(number, step) as on_line:
         if step.work is not None:
             _work(step, start)
         else:
@@ -160,19 +160,19 @@ def perform(step: Step, number: int, setting: Setting) -> None:
         raise SetupError(f"{what} ended without error but left no {', '.join(map(str, missing))}{where}")
 
 
-def _bring_to_end(number: int, job: Job, setting: Setting) -> DistillationError | None:
+def _bring_to_end(number: int, job: Job, context: RunContext) -> DistillationError | None:
     """Do what is missing of a job; return its failure, which is noted for other processes, or None."""
     begin = time.monotonic()
     job.failure.unlink(missing_ok=True)  # a job that is tried again has not ended
     try:
         for step in job.steps:
             if step.is_done is None or not step.is_done():
-                perform(step, number, setting)
+                perform(step, number, context)
     except DistillationError as error:
         write_text(job.failure, f"{error}\n")
-        setting.display.line("failed", number, job.name, f"failed after {duration(time.monotonic() - begin)}")
+        context.display.line("failed", number, job.name, f"failed after {duration(time.monotonic() - begin)}")
         return error
-    setting.display.line("done", number, job.name, duration(time.monotonic() - begin))
+    context.display.line("done", number, job.name, duration(time.monotonic() - begin))
     return None
 
 
@@ -180,7 +180,7 @@ def _work(step: Step, start: Start) -> None:
     """Call a step's work; what goes wrong in it, but in the commands that it starts, is written to its log."""
     try:
         step.work(start)  # type: ignore[misc]
-    except CommandFailedError:
+    except DistillationError:  # says by itself what is wrong
         raise
     except Exception:
         if step.log:

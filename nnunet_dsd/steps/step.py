@@ -23,7 +23,8 @@ class Step:
         name: Of its marker; unique in its list.
         title: What is shown.
         command: The command as a user types it, the program's name first; empty where there is none.
-        resuming: Gives the words that are added to it where an earlier attempt is gone on with.
+        resume_words: Gives the words that are added to it where an earlier attempt is gone on with; None where every
+            attempt starts afresh.
         work: What is called instead of starting the command; gets what starts commands.
         outputs: Files that are there when it has finished.
         is_done: Whether it has finished, by the files that are there.
@@ -31,14 +32,13 @@ class Step:
         prints: Whether it prints what it does by itself, so that only its title is shown.
         parameters: What its outcome depends on, apart from the steps before it.
         owned: What is deleted before it starts afresh.
-        resumes: Whether an earlier attempt with the same parameters is gone on with.
         epochs: How many epochs the command will report; None where it is no training, or that is not known.
     """
 
     name: str
     title: str
     command: Words = ()
-    resuming: Callable[[], Words] = tuple
+    resume_words: Callable[[], Words] | None = None
     work: Callable[[Start], object] | None = None
     outputs: tuple[Path, ...] = ()
     is_done: Callable[[], bool] | None = None
@@ -46,7 +46,6 @@ class Step:
     prints: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     owned: tuple[Path, ...] = ()
-    resumes: bool = False
     epochs: int | None = None
 
     @property
@@ -56,7 +55,7 @@ class Step:
 
     def command_now(self) -> Words:
         """Return the command that goes on where an earlier attempt stopped, as far as it can."""
-        return (*self.command, *self.resuming())
+        return (*self.command, *(self.resume_words() if self.resume_words else ()))
 
     def missing_outputs(self) -> list[Path]:
         """Return the outputs that are not there."""

@@ -140,6 +140,21 @@ def test_without_a_block_the_defaults_hold(block):
     assert read_settings(block) == Settings()
 
 
+@pytest.mark.parametrize("where", ["defaults", "fixed"])
+def test_a_trainer_that_misspells_a_setting_is_refused_too(where):
+    with pytest.raises(SettingsError, match="unknown setting 'alhpa'; did you mean 'alpha'"):
+        read_settings({}, **{where: {"alhpa": 0.0}})
+
+
+def test_what_does_not_go_together_is_told_with_everything_else():
+    block = {"temperature": -1, "feedback_cache": 1.0}
+    with pytest.raises(SettingsError) as caught:
+        read_settings(block)
+    first, second = caught.value.problems
+    assert first.startswith("temperature")
+    assert second.startswith("feedback_cache: got 1.0 with augmentation")
+
+
 def test_the_block_wins_over_a_trainers_defaults_and_what_is_fixed_wins_over_both():
     settings = read_settings(
         {"alpha": 0.25, "beta": 0.25},

@@ -12,7 +12,7 @@ from rich.console import Console
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.steps.display import Display
 from nnunet_dsd.steps.lock import claimed
-from nnunet_dsd.steps.runner import Job, Outcome, Setting, perform, run_jobs
+from nnunet_dsd.steps.runner import Job, Outcome, RunContext, perform, run_jobs
 from nnunet_dsd.steps.step import Start, Step
 
 
@@ -43,7 +43,7 @@ class Workplace:
         self.ran.clear()
         console = Console(file=io.StringIO(), width=200)
         jobs = [self.job(name) for name in names]
-        outcome = run_jobs(jobs, Setting(display=Display(console, len(jobs))), keep_going=keep_going)
+        outcome = run_jobs(jobs, RunContext(display=Display(console, len(jobs))), keep_going=keep_going)
         return outcome, console.file.getvalue()
 
 
@@ -95,8 +95,8 @@ def test_after_a_failure_the_others_are_run_where_that_is_asked_for(workplace: W
     assert "a1 is broken" in text
 
 
-def setting() -> Setting:
-    return Setting(display=Display(Console(file=io.StringIO()), 1))
+def context() -> RunContext:
+    return RunContext(display=Display(Console(file=io.StringIO()), 1))
 
 
 def test_work_that_fails_leaves_its_traceback_in_the_log_behind_what_is_there(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_work_that_fails_leaves_its_traceback_in_the_log_behind_what_is_there(tm
     log.write_text("before\n")
     step = Step(name="a", title="divide", work=lambda start: 1 / 0, log=log)
     with pytest.raises(ZeroDivisionError):
-        perform(step, 1, setting())
+        perform(step, 1, context())
     assert log.read_text().startswith("before\ndivide\nTraceback")
     assert "ZeroDivisionError" in log.read_text()
 
@@ -112,6 +112,6 @@ def test_work_that_fails_leaves_its_traceback_in_the_log_behind_what_is_there(tm
 def test_a_command_without_a_log_is_refused(tmp_path: Path) -> None:
     step = Step(name="a", title="a", command=("true",))
     with pytest.raises(SetupError, match="starts a command and has no log"):
-        perform(step, 1, setting())
-    perform(replace(step, log=tmp_path / "log"), 1, setting())
+        perform(step, 1, context())
+    perform(replace(step, log=tmp_path / "log"), 1, context())
     assert (tmp_path / "log").read_text().startswith("$ true  # ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from rich.console import Console
 
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.steps.display import Display
+from nnunet_dsd.steps.lock import claimed
 from nnunet_dsd.steps.markers import Markers
 from nnunet_dsd.steps.program import CommandFailedError
-from nnunet_dsd.steps.runner import Setting, run_steps
+from nnunet_dsd.steps.runner import RunContext, run_steps
 from nnunet_dsd.steps.step import Start, Step
 
 
@@ -46,9 +48,9 @@ class Recorder:
 
 def run(folder: Path, *steps: Step) -> str:
     console = Console(file=io.StringIO(), width=200)
-    setting = Setting(display=Display(console, len(steps)))
+    context = RunContext(display=Display(console, len(steps)))
     logged = [replace(step, log=folder / f"{step.name}.log") for step in steps]
-    run_steps(logged, setting, markers=Markers(folder / "steps", logged))
+    run_steps(logged, context, markers=Markers(folder / "steps", logged))
     return console.file.getvalue()
 
 
@@ -111,8 +113,7 @@ def training(folder: Path, code: str, **parameters: object) -> Step:
         outputs=(final,),
         owned=(checkpoint.parent,),
         command=python(code),
-        resuming=lambda: ("--c",) if checkpoint.exists() or final.exists() else (),
-        resumes=True,
+        resume_words=lambda: ("--c",) if checkpoint.exists() or final.exists() else (),
     )
 
 
@@ -143,3 +144,63 @@ def test_a_training_does_not_continue_on_data_that_was_made_anew(recorder: Recor
     (folder / "data.txt").unlink()
     recorder.run(data, training(folder, ENDING))
     assert (folder / "fold" / "final").read_text() == "False"
+
+
+def test_seconds_of_several_attempts_add_up(folder: Path) -> None:
+    def wait(start: Start) -> None:
+        time.sleep(0.2)
+        if not (folder / "second").exists():
+            (folder / "second").touch()
+            raise SetupError("stopped")
+
+    step = Step(name="a", title="a", work=wait, resume_words=tuple)
+    with pytest.raises(SetupError, match="stopped"):
+        run(folder, step)
+    context = RunContext(display=Display(Console(file=io.StringIO()), 1))
+    logged = [replace(step, log=folder / "a.log")]
+    seconds = run_steps(logged, context, markers=Markers(folder / "steps", logged))
+    assert 0.4 <= seconds["a"] < 5
+    assert run_steps(logged, context, markers=Markers(folder / "steps", logged)) == seconds
+
+
+def test_a_step_begun_afresh_begins_its_log_afresh(folder: Path) -> None:
+    for word in ("one", "two"):
+        run(folder, Step(name="a", title="a", command=python(f"print({word!r})"), parameters={"word": word}))
+    assert "two" in (folder / "a.log").read_text()
+    assert "one" not in (folder / "a.log").read_text()
+
+
+def test_without_markers_a_step_is_asked_whether_it_is_done(folder: Path) -> None:
+    ran = []
+    steps = [
+        Step(name=name, title=name, work=lambda start, name=name: ran.append(name), is_done=is_done)
+        for name, is_done in (("a", lambda: True), ("b", lambda: False), ("c", None))
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    seconds = run_steps(steps, RunContext(display=Display(console, 3)))
+    assert ran == ["b", "c"]
+    assert seconds["a"] == 0
+    assert "✓ 1/3 a  done earlier\n" in console.file.getvalue()
+
+
+def test_programs_get_the_environment_and_the_claim_of_their_context(tmp_path: Path) -> None:
+    code = "import os; print(os.environ['COLOUR'], len(os.listdir('/proc/self/fd')))"
+    log = tmp_path / "log"
+    display = Display(Console(file=io.StringIO()), 1)
+    step = Step(name="a", title="a", command=python(code), log=log)
+    with claimed(tmp_path / ".lock") as claim:
+        run_steps([step], RunContext(display=display, claim=claim, environment={"COLOUR": "green"}))
+    run_steps([step], RunContext(display=display, environment={"COLOUR": "blue"}))
+    (first, more), (second, fewer) = (line.split() for line in log.read_text().splitlines() if "$" not in line)
+    assert (first, second) == ("green", "blue")
+    assert int(more) == int(fewer) + 1  # the lock
+
+
+def test_an_error_that_says_what_is_wrong_leaves_no_traceback_in_the_log(tmp_path: Path) -> None:
+    def work(start: Start) -> None:
+        start(python("raise SystemExit(3)"))
+
+    step = Step(name="a", title="a", work=work, log=tmp_path / "log")
+    with pytest.raises(CommandFailedError, match="ended with status 3"):
+        run_steps([step], RunContext(display=Display(Console(file=io.StringIO()), 1)))
+    assert "Traceback" not in (tmp_path / "log").read_text()

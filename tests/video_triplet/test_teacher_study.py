@@ -64,6 +64,15 @@ def test_every_command_of_the_study_can_be_parsed(study):
         build_parser().parse_args(list(step.command[1:]))
 
 
+def test_a_step_is_finished_when_all_its_files_are_there(study):
+    for step in [*teacher_steps(study), *control_steps(study), *curve_steps(study)]:
+        for path in step.outputs:
+            assert not step.is_done()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        assert step.is_done()
+
+
 def choice(*members):
     epochs = tuple(ChosenEpoch(f"run{seed}", epoch, seed, "hash") for seed, epoch in members)
     return Choice(

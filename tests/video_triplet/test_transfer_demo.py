@@ -3,13 +3,15 @@
 import csv
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from nnunet_dsd.common.errors import SettingsError
 from video_triplet.cli.main import build_parser, main
-from video_triplet.demo.transfer import TransferFolder, TransferSettings, commands, demo_steps
+from video_triplet.demo.transfer import TransferFolder, TransferSettings, commands, demo_steps, tested
 from video_triplet.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
+from video_triplet.models import model_file
 
 
 def test_every_step_is_a_command_that_can_be_parsed(tmp_path):
@@ -45,6 +47,20 @@ def test_what_is_there_is_neither_rendered_nor_tested_again(tmp_path):
     assert not any(step.is_done() for step in asked)
     (tmp_path / "data" / "source").mkdir(parents=True)
     assert [step.is_done() for step in asked] == [True, False, False]
+
+
+def test_a_test_is_of_the_model_that_is_there(tmp_path, monkeypatch):
+    model = tmp_path / "run" / "model.pt"
+    monkeypatch.setattr(model_file, "read_record", lambda path: SimpleNamespace(checkpoint="new"))
+    (tmp_path / "run" / "test").mkdir(parents=True)
+    result = tmp_path / "run" / "test" / "test.json"
+    for text, expected in (
+        ('{"model": {"checkpoint": "new"}}', True),
+        ('{"model": {"checkpoint": "old"}}', False),
+        ("{", False),
+    ):
+        result.write_text(text)
+        assert tested(model) is expected
 
 
 @pytest.mark.parametrize(

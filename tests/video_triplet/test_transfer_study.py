@@ -1,6 +1,7 @@
 """The fine-tuning paper's table: its numbers, what is run of it, and what is marked as not run."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from clip_workplace import SIZE, TINY, save_encoder
@@ -9,7 +10,7 @@ from made_up_clips import write_ucf101
 from nnunet_dsd.common.errors import SettingsError
 from video_triplet.cli.main import main
 from video_triplet.cli.study_transfer_command import read_seeds
-from video_triplet.study import transfer_study
+from video_triplet.study import transfer_study, transfer_study_run
 from video_triplet.study.transfer_study import (
     LAMBDAS,
     LAMBDAS_OF_TABLE_1,
@@ -18,6 +19,8 @@ from video_triplet.study.transfer_study import (
     cells,
     read_lambdas,
 )
+from video_triplet.study.transfer_study_run import TransferStudy, run_transfer_study
+from video_triplet.trainers.run import Machine
 
 OURS = {("c3d", "ucf101"): 78.6, ("c3d", "hmdb51"): 45.8, ("r2plus1d", "ucf101"): 82.3, ("r2plus1d", "hmdb51"): 47.3}
 
@@ -105,3 +108,60 @@ def test_what_is_at_hand_is_run_once_and_stands_beside_the_published_numbers(tmp
     shown = {row["epoch_lambda"]: row["published_acc1"] for row in rows if row["acc1"] is not None}
     assert shown == {0.0: None, 100.0: None}
     assert f"| C3D | epoch-wise | none (lambda 100) | {here} |" in table_lines(tmp_path / "study")[0][4]
+
+
+@pytest.fixture
+def stand_ins(monkeypatch, tmp_path):
+    """A study whose trainings and tests are noted instead of run; what was in the table before each of them."""
+    done = []
+
+    def train(experiment, folder, machine):
+        done.append(("train", folder.name, (tmp_path / "table.json").exists()))
+        return folder / "model.pt"
+
+    def write_test(folder, test):
+        done.append(("test", folder.parent.name, read_rows(tmp_path)))
+        folder.mkdir(parents=True)
+        (folder / "test.json").write_text('{"acc1": 0.5, "acc5": 0.75, "classes": 3}')
+        (folder / "confusion.png").touch()
+
+    dataset = SimpleNamespace(subset=lambda names: names)
+    experiment = SimpleNamespace(dataset=dataset, split=SimpleNamespace(test=()), source=None)
+    monkeypatch.setattr(transfer_study_run, "train", train)
+    monkeypatch.setattr(transfer_study_run, "write_test", write_test)
+    monkeypatch.setattr(transfer_study_run, "run_test", lambda *_, **__: None)
+    monkeypatch.setattr(transfer_study_run, "load_clip_model", lambda *_, **__: None)
+    monkeypatch.setattr(transfer_study_run, "experiment_of", lambda *_: experiment)
+    study = TransferStudy(
+        folder=tmp_path,
+        lambdas=(0.0, 1.0),
+        seeds=(1,),
+        weights={"c3d": "none"},
+        data={"ucf101": lambda: (dataset, None)},
+        validation_fraction=0.0,
+        settings={},
+        machine=Machine(accelerator="cpu"),
+    )
+    return study, done
+
+
+def read_rows(folder):
+    """How many rows of the table have been run."""
+    return sum(row["acc1"] is not None for row in json.loads((folder / "table.json").read_text())["rows"])
+
+
+def test_the_table_is_written_after_each_cell_and_finished_cells_are_not_tested_again(stand_ins, tmp_path):
+    study, done = stand_ins
+    text = run_transfer_study(study)
+    names = [f"c3d-ucf101-lambda-{value}-seed-1" for value in "01"]
+    assert done == [
+        ("train", names[0], True),
+        ("test", names[0], 0),
+        ("train", names[1], True),
+        ("test", names[1], 1),
+    ]
+    assert text == (tmp_path / "table.md").read_text()
+    assert read_rows(tmp_path) == 2
+    done.clear()
+    assert run_transfer_study(study) == text
+    assert [what for what, *_ in done] == ["train", "train"]  # which sees for itself that it is finished

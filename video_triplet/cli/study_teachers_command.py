@@ -161,6 +161,7 @@ def read_study(arguments: argparse.Namespace) -> TeacherStudy:
         seeds=tuple(arguments.seeds),
         curve=read_epochs(arguments.curve, arguments.teacher_epochs, source="--curve"),
         strategies=tuple(dict.fromkeys(arguments.strategies)),
+        criterion=arguments.criterion,
         training={**data, **split, **machine, **setting_options(settings)},
         of_role={
             "teacher": {"--epochs": (str(arguments.teacher_epochs),)},

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from nnunet_dsd.common.declared_settings import below_lowest
 from nnunet_dsd.common.errors import SettingsError
+from nnunet_dsd.common.json_files import json_or_none
 from nnunet_dsd.steps.folder import claim_folder
 from nnunet_dsd.steps.step import Start, Step, Words
 from video_triplet.models.run_files import MODEL_FILE
@@ -162,8 +163,8 @@ def tested(model: Path) -> bool:
     result = model.parent / TEST_RESULT
     if not result.is_file():
         return False
-    there = json.loads(result.read_text(encoding="utf-8"))["model"]["checkpoint"]
-    return bool(there == read_record(model).checkpoint)
+    there = json_or_none(result)  # a damaged one is made anew
+    return bool(there and there["model"]["checkpoint"] == read_record(model).checkpoint)
 
 
 def _rendering(folder: TransferFolder, settings: TransferSettings, task: str, kind: str) -> Step:

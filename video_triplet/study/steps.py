@@ -10,12 +10,13 @@ from rich.console import Console
 
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.steps.display import Display
-from nnunet_dsd.steps.runner import Setting, run_steps
+from nnunet_dsd.steps.runner import RunContext, run_steps
 from nnunet_dsd.steps.step import Start, Step, Words
 
 Call = Callable[[Sequence[str]], int]  # runs the arguments of a command of `video-triplet`, returns its exit status
 Options = Mapping[str, Words]  # the words of each option, by its name such as `--seed`
 PROGRAM = "video-triplet"
+INTERRUPTED = 130  # exit status of a command that Ctrl-C ended
 
 
 def command_step(title: str, words: Words, outputs: tuple[Path, ...] = ()) -> Step:
@@ -45,12 +46,15 @@ def run_all(steps: Sequence[Step], call: Call, *, console: Console | None = None
         SetupError: if a command fails; what is finished stays.
     """
     display = Display(console or Console(), len(steps), shows_commands=shows_commands)
-    run_steps(called(steps, call), Setting(display=display))
+    run_steps(called(steps, call), RunContext(display=display))
 
 
 def _calling(step: Step, call: Call) -> Callable[[Start], None]:
     def work(start: Start) -> None:
-        if call(step.command[1:]):
+        status = call(step.command[1:])
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        if status:
             raise SetupError(
                 f"{step.title}: `{' '.join(step.command[:2])}` failed; what is finished stays, and the same command "
                 "goes on from here"

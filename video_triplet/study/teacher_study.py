@@ -31,6 +31,7 @@ class TeacherStudy:
         seeds: One teacher and its students each.
         curve: Epochs of the teachers that get a student of their own.
         strategies: Names of those that are compared.
+        criterion: Of the choices.
         training: Options of every `train`.
         of_role: Further options of `train` for `"teacher"` and `"student"`.
         data: Options that say where the frames are.
@@ -44,6 +45,7 @@ class TeacherStudy:
     seeds: tuple[int, ...]
     curve: tuple[int, ...]
     strategies: tuple[str, ...]
+    criterion: str
     training: Options
     of_role: Mapping[str, Options]
     data: Options

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.declared_settings import below_lowest
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.files import write_json
+from nnunet_dsd.common.json_files import read_object
 from nnunet_dsd.steps.folder import refuse_foreign_folder
 from nnunet_dsd.steps.step import Step
 from video_triplet.data.frame_sources import FrameSource
@@ -113,7 +113,7 @@ def run_teacher_study(
         SettingsError: if it holds another study, also one of other labels or images.
         LeakError: if the validation videos are the test videos.
     """
-    claim(study.folder, data, described, call, image_size=image_size)
+    claim_study_folder(study.folder, data, described, call, image_size=image_size)
     run_all(before_the_choices(study), call)
     run_all(strategy_steps(study, choices_of_their_own(study)), call)
     reading, truth = _reading(study, data), None
@@ -121,19 +121,23 @@ def run_teacher_study(
         from video_triplet.rendered.triplets import TRUTH_FILE
 
         truth = load_predictions(data.rendering.data / TRUTH_FILE)
-    return write_results(study, collect(study, reading, truth), criterion=described["criterion"])
+    return write_results(study, collect(study, reading, truth), criterion=study.criterion)
 
 
-def claim(folder: Path, data: StudyData, described: Mapping[str, str], call: Call, *, image_size: int | None) -> None:
+def claim_study_folder(
+    folder: Path, data: StudyData, described: Mapping[str, str], call: Call, *, image_size: int | None
+) -> None:
     """Render the data set if there is none, check the split, and remember what the study is; errors as of the study."""
     path = folder / MARKER
     refuse_foreign_folder(folder, path, what="no study of teachers")
-    there = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    there = None
+    if path.is_file():
+        there = read_object(path, broken=lambda reason: f"{path} is damaged ({reason}); give another folder with -o")
     refuse_another_study(folder, there, described)
     if data.rendering:
         write_json(path, {**(there or {}), **described})
         run_all(data.rendering.steps(), call)
-    content = {**described, **hashes(data, image_size)}
+    content = {**described, **data_hashes(data, image_size)}
     refuse_another_study(folder, there, content)
     write_json(path, content)
 
@@ -153,7 +157,7 @@ def refuse_another_study(folder: Path, there: Mapping[str, str] | None, content:
         raise SettingsError(changed, source=f"{folder}, which holds another study (choose another folder)")
 
 
-def hashes(data: StudyData, image_size: int | None) -> dict[str, str]:
+def data_hashes(data: StudyData, image_size: int | None) -> dict[str, str]:
     """Return hashes of labels and images of the fold's videos.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from nnunet_dsd.steps.display import Display
-from nnunet_dsd.steps.runner import Setting, run_steps
+from nnunet_dsd.steps.runner import RunContext, run_steps
 from nnunet_dsd.steps.step import Start, Step
 from video_triplet.clips.model_file import load_clip_model
 from video_triplet.clips.settings import CLIP_PRESETS
@@ -84,7 +84,7 @@ def run_transfer_study(study: TransferStudy) -> str:
         if cell.layout == layout
         for seed in study.seeds
     ]
-    run_steps(steps, Setting(display=Display(Console(), len(steps))))
+    run_steps(steps, RunContext(display=Display(Console(), len(steps))))
     return study.write_table()
 
 

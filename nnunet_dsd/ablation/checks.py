@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,14 @@ def machine_problems(study: Study, places: Places) -> list[str]:
     if study.evaluate_on == "test" and not problems:
         problems += _test_problems(places)
     return problems
+
+
+def device_note(study: Study) -> str | None:
+    """Return a note where nnU-Net would look for a GPU, its default, and this machine has no driver of one."""
+    drivers = [Path(place) for place in ("/proc/driver/nvidia", "/dev/kfd")]  # NVIDIA's, and AMD's
+    if study.device or sys.platform != "linux" or any(path.exists() for path in drivers):
+        return None
+    return "note: the study names no device and this machine has no GPU driver; if so, give --device cpu"
 
 
 def disk_problems(study: Study, places: Places) -> list[str]:

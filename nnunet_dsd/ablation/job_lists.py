@@ -53,4 +53,4 @@ def job_list(kind: str, source: Sequence[str], study: Study, runs: Sequence[Run]
     lines = [shlex.join((*ours, "--only-runs", run.name)) for run in free]
     if kind == "parallel":
         return "\n".join([*comments, *lines])
-    return array_job(study.name, lines, comments, last=shlex.join((*ours, "--only-report")))
+    return array_job(study.name, lines, comments, last=shlex.join((*ours, "--only-report")), gpu=study.device != "cpu")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from nnunet_dsd.ablation.checks import disk_problems, machine_problems
+from nnunet_dsd.ablation.checks import device_note, disk_problems, machine_problems
 from nnunet_dsd.ablation.derived_plans import write_derived_plans
 from nnunet_dsd.ablation.job_lists import job_list, nnunet_commands, split_running
 from nnunet_dsd.ablation.last_steps import last_step_problems, mark_tried, picture_problem
@@ -144,6 +144,8 @@ class Session:
     def _try_last_steps(self, runs: Sequence[Run]) -> None:
         """Try what scores and report will need; that there will be no pictures is told, anything else is refused."""
         self._require_last_steps(runs)
+        if runs and (note := device_note(self.study)):
+            self._say(note)
         if runs and (problem := picture_problem(self.study, runs, self.places)):
             self._say(f"note: the report will have no pictures of cases. {problem}")
 

@@ -12,8 +12,7 @@ SLURM_HEADER = """\
 # Edit these lines for your cluster.
 #SBATCH --job-name={name}
 #SBATCH --array=0-{last}
-#SBATCH --gres=gpu:1
-#SBATCH --cpus-per-task=12
+{gpu}#SBATCH --cpus-per-task=12
 #SBATCH --mem=48G
 #SBATCH --time=48:00:00
 #SBATCH --output=%x-%A-%a.txt
@@ -25,7 +24,7 @@ def shell_script(commands: Sequence[Words], comments: Sequence[str]) -> str:
     return "\n".join(["#!/bin/bash", "set -e", *comments, *map(shlex.join, commands)])
 
 
-def array_job(name: str, lines: Sequence[str], comments: Sequence[str], *, last: str) -> str:
+def array_job(name: str, lines: Sequence[str], comments: Sequence[str], *, last: str, gpu: bool = True) -> str:
     """Return a Slurm array job.
 
     Args:
@@ -33,8 +32,9 @@ def array_job(name: str, lines: Sequence[str], comments: Sequence[str], *, last:
         lines: A command line for each of its tasks.
         comments: Lines about what it leaves out.
         last: The command that writes the report, said in a comment.
+        gpu: Whether a task needs one.
     """
-    header = SLURM_HEADER.format(name=name, last=len(lines) - 1)
+    header = SLURM_HEADER.format(name=name, last=len(lines) - 1, gpu="#SBATCH --gres=gpu:1\n" if gpu else "")
     noted = "".join(f"{comment}\n" for comment in comments)
     listed = "\n".join(f"    {shlex.quote(line)}" for line in lines)
     return (

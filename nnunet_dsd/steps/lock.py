@@ -90,6 +90,14 @@ def is_claimed(path: Path) -> bool:
     return _is_alive(noted.process) or (noted.group is not None and _is_alive(noted.group))
 
 
+def is_orphaned(path: Path) -> bool:
+    """Tell whether a lock is held by a program alone, whose process on this machine was killed."""
+    noted = _noted(path)
+    if noted is None or noted.group is None or noted.host != socket.gethostname() or _is_alive(noted.process):
+        return False
+    return _is_alive(noted.group)
+
+
 def _freed(descriptor: int, path: Path, *, end_program: bool) -> bool:
     """End what a killed process of this machine left, if that holds the lock; return whether the lock was taken."""
     noted = _noted(path)

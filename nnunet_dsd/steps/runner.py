@@ -11,9 +11,9 @@ from pathlib import Path
 from nnunet_dsd.common.errors import DistillationError, SetupError
 from nnunet_dsd.common.files import write_text
 from nnunet_dsd.steps.display import Display, clock, duration
-from nnunet_dsd.steps.lock import Claim, claimed
+from nnunet_dsd.steps.lock import Claim, claimed, is_orphaned
 from nnunet_dsd.steps.markers import Markers
-from nnunet_dsd.steps.program import run_logged
+from nnunet_dsd.steps.program import POLL_SECONDS, run_logged
 from nnunet_dsd.steps.step import Start, Step, Words
 
 
@@ -113,26 +113,26 @@ def run_steps(steps: Sequence[Step], context: RunContext, *, markers: Markers | 
 def run_jobs(jobs: Sequence[Job], context: RunContext, *, keep_going: bool) -> Outcome:
     """Bring every job to its end that no other process works on.
 
+    Those that others work on are passed over, and looked at once more when the rest is done. A program that a killed
+    process left is waited for then, so that what follows it is done too.
+
     Args:
         jobs: In order.
         context: What they are run in; each job has a claim of its own.
         keep_going: Whether the next job is started after one that failed.
     """
-    outcome, display = Outcome(), context.display
+    outcome = Outcome()
+    passed_over: list[tuple[int, Job]] = []
     for number, job in enumerate(jobs, start=1):
-        if job.is_done:
-            display.line("done", number, job.name, "done earlier")
-            continue
-        with claimed(job.lock) as claim:
-            if claim is None:
-                outcome.busy.append(job.name)
-                display.line("busy", number, job.name, "another process works on it")
-            elif error := _bring_to_end(number, job, replace(context, claim=claim)):
-                outcome.failed.append(job.name)
-                if not keep_going:
-                    outcome.stopped_by = error
-                    break
-                display.console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        if not _take(number, job, context, outcome, keep_going=keep_going):
+            passed_over.append((number, job))
+        if outcome.stopped_by:
+            break
+    for number, job in passed_over:
+        if not outcome.stopped_by:
+            _wait_for_orphan(number, job, context.display)
+        if outcome.stopped_by or not _take(number, job, context, outcome, keep_going=keep_going):
+            outcome.busy.append(job.name)
     return outcome
 
 
@@ -158,6 +158,32 @@ def perform(step: Step, number: int, context: RunContext) -> None:
         what = step.command[0] if step.command else f"the step {step.name}"
         where = f"; see {step.log}" if step.log else ""
         raise SetupError(f"{what} ended without error but left no {', '.join(map(str, missing))}{where}")
+
+
+def _take(number: int, job: Job, context: RunContext, outcome: Outcome, *, keep_going: bool) -> bool:
+    """Bring one job to its end, and note how it went; return False where another process works on it."""
+    display = context.display
+    if job.is_done:
+        display.line("done", number, job.name, "done earlier")
+        return True
+    with claimed(job.lock) as claim:
+        if claim is None:
+            display.line("busy", number, job.name, "another process works on it")
+            return False
+        if error := _bring_to_end(number, job, replace(context, claim=claim)):
+            outcome.failed.append(job.name)
+            if keep_going:
+                display.console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+            else:
+                outcome.stopped_by = error
+    return True
+
+
+def _wait_for_orphan(number: int, job: Job, display: Display) -> None:
+    if is_orphaned(job.lock):
+        display.line("busy", number, job.name, "waiting for the program that a killed process left")
+    while is_orphaned(job.lock):
+        time.sleep(POLL_SECONDS)
 
 
 def _bring_to_end(number: int, job: Job, context: RunContext) -> DistillationError | None:

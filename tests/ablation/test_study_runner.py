@@ -325,25 +325,24 @@ def test_after_a_kill_of_everything_only_the_rest_is_run(workplace: StudyWorkpla
     assert workplace.calls() == [f"train {DSD} {PLANS} 0 --c", *all_calls(workplace)[3:]]
 
 
-def test_a_training_outlives_the_kill_of_its_study_and_is_not_started_twice(
-    workplace: StudyWorkplace, capsys: pytest.CaptureFixture[str]
+def test_a_training_outlives_the_kill_of_its_study_and_is_waited_for_instead_of_started_twice(
+    workplace: StudyWorkplace,
 ) -> None:
     workplace.misbehave(BASIC, "hang")
     process = workplace.start()
     wait_for(lambda: is_hanging(workplace))
     process.kill()
     process.wait()
-    workplace.calls()
-    assert ablate(workplace) == 0
-    assert workplace.calls() == all_calls(workplace)[2:4]
-    printed = capsys.readouterr().out
-    assert "another process works on it" in printed
-    assert "no report yet: 1 run is left to other processes" in printed
+    workplace.calls_file.write_text("")
+    again = workplace.start()
+    wait_for(lambda: f"evaluate {workplace.name(DSD)}" in workplace.calls_file.read_text(), seconds=60)
+    with pytest.raises(subprocess.TimeoutExpired):
+        again.wait(1)
     workplace.behave(BASIC)
-    wait_for((workplace.fold(BASIC) / "validation" / "summary.json").exists)
-    wait_for(lambda: not is_claimed(workplace.fold(BASIC).parent / ".fold_0.lock"))
-    assert ablate(workplace) == 0
-    assert workplace.calls() == [all_calls(workplace)[1], all_calls(workplace)[4]]
+    assert again.wait(60) == 0
+    calls = all_calls(workplace)
+    assert workplace.calls() == [*calls[2:4], calls[1], calls[4]]
+    assert not is_claimed(workplace.fold(BASIC).parent / ".fold_0.lock")
 
 
 def test_two_processes_share_the_work(workplace: StudyWorkplace) -> None:

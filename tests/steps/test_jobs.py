@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +27,14 @@ class Workplace:
         self.folder = folder
         self.ran: list[str] = []
         self.broken: set[str] = set()
+        self.at: dict[str, Callable[[], None]] = {}
 
     def step(self, name: str) -> Step:
         output = self.folder / name
 
         def work(start: Start) -> None:
             self.ran.append(name)
+            self.at.get(name, lambda: None)()
             if name in self.broken:
                 raise SetupError(f"{name} is broken")
             output.write_text("done")
@@ -72,6 +78,30 @@ def test_what_another_process_works_on_is_passed_over(workplace: Workplace) -> N
     assert outcome.busy == ["a"]
     assert workplace.ran == ["b1", "b2"]
     assert "- 1/2 a  another process works on it" in text
+
+
+def test_a_job_that_others_have_let_go_of_meanwhile_is_done_at_the_end(workplace: Workplace) -> None:
+    with ExitStack() as held:
+        held.enter_context(claimed(workplace.folder / ".a.lock"))
+        workplace.at["b2"] = held.close
+        outcome, _ = workplace.run("a", "b")
+    assert outcome == Outcome()
+    assert workplace.ran == ["b1", "b2", "a1", "a2"]
+
+
+def test_a_program_that_a_killed_process_left_is_waited_for(workplace: Workplace) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from nnunet_dsd.steps.lock import claimed\n"
+        "from nnunet_dsd.steps.program import run_logged\n"
+        f"lock = Path({str(workplace.folder / '.a.lock')!r})\n"
+        "with claimed(lock) as claim: run_logged((sys.executable, '-c', 'import time; print(1, flush=True); "
+        "time.sleep(3)'), log=lock.parent / 'log', claim=claim, on_line=lambda line: os.kill(os.getpid(), 9))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    outcome, text = workplace.run("a", "b")
+    assert outcome == Outcome()
+    assert workplace.ran == ["b1", "b2", "a1", "a2"]
+    assert "- 1/2 a  waiting for the program that a killed process left" in text
 
 
 def test_a_failure_stops_the_rest_and_is_noted_until_the_job_is_tried_again(workplace: Workplace) -> None:

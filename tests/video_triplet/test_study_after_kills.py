@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,8 +47,11 @@ def test_a_study_killed_at_random_moments_ends_as_an_unbroken_one(rendered, tmp_
         if process.poll() is None and kills < MOST_KILLS:
             process.send_signal(signal.SIGKILL)
             kills += 1
-        if process.wait() == 0:
+        if process.wait() == 0 and kills:
             break
+        if not kills:  # the machine has become faster: once more, with less patience
+            shutil.rmtree(tmp_path / "killed")
+            unbroken /= 2
     assert process.returncode == 0
     assert kills
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -2,7 +2,8 @@
 
 A page asks for one with a comment of its own line: `<!-- table: settings -->`, `<!-- help: plan -->` for a subcommand
 of `nnunet-dsd`, `<!-- triplet-help: train -->` for one of `video-triplet`. A comment that asks for something unknown
-stops the build. `python docs/reference_tables.py` prints everything.
+stops the build. `python docs/reference_tables.py` prints everything. The line after a comment tells readers of the
+source where to look; it is replaced with the comment.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from video_triplet.settings import Presets, TripletSettings
 from video_triplet.study.configurations import CONFIGURATIONS, PUBLISHED
 
 DOCS = Path(__file__).parent
-REQUEST = re.compile(r"^<!-- (?P<kind>table|help|triplet-help|value): (?P<name>[\w-]+) -->$", re.MULTILINE)
+REQUEST = re.compile(
+    r"^<!-- (?P<kind>table|help|triplet-help|value): (?P<name>[\w-]+) -->(?:\n\*\(shown on the built page[^\n]*\)\*)?$",
+    re.MULTILINE,
+)
 EVIDENCE = "<!-- evidence -->"
 EVIDENCE_PAGE = "explanation/evidence-hippocampus.md"
 TRIPLET_EVIDENCE = "<!-- triplet-evidence -->"

@@ -302,6 +302,17 @@ def test_every_request_of_a_page_is_answered(page, tables):
     filled = tables.fill(page.read_text())
     kinds = "table|help|triplet-help|value|evidence|triplet-evidence"
     assert re.findall(rf"^<!-- (?:{kinds})\b.*-->$", filled, re.MULTILINE) == []
+    assert "shown on the built page" not in filled
+
+
+@each_page
+def test_who_reads_the_source_of_a_page_is_told_where_its_tables_are(page):
+    lines = page.read_text().splitlines()
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if found := re.fullmatch(r"<!-- (?:table|(help|triplet-help)): ([\w-]+) -->", line):
+            programs = {"help": "nnunet-dsd", "triplet-help": "video-triplet", None: ""}
+            command = f"{programs[found[1]]} {found[2]} --help" if found[1] else "python docs/reference_tables.py"
+            assert after == f"*(shown on the built page, or by `{command}`)*"
 
 
 def test_a_request_for_something_unknown_stops_the_build(tables):

@@ -19,9 +19,10 @@ from nnunet_dsd.common.machine import training_device
 from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.config.settings import PLANS_KEY, flat_block
 from nnunet_dsd.datasets.sided_names import sided_pairs
-from nnunet_dsd.distillation.feedback_settings import named_by_path
+from nnunet_dsd.distillation.feedback_settings import FeedbackSettings, named_by_path
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
+from nnunet_dsd.registry import installed_registry
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
 
@@ -61,12 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     blocks = [flat_block(derived["configurations"][name][PLANS_KEY]) for name in arguments.configuration]
     if note := _mirrored_sides(folder, blocks):
         console.print(f"note: {note}", soft_wrap=True, highlight=False)
+    for block in blocks:
+        if warning := _missing_teacher(block, folder.name, _trainer(arguments, block)):
+            console.print(f"note: {warning}", soft_wrap=True, highlight=False, markup=False)
     device = training_device()
     console.print("train with:", style="bold")
     for configuration, block in zip(arguments.configuration, blocks, strict=True):
-        trainer, warning = _trainer(arguments, block), _missing_teacher(block, folder.name)
-        if warning:
-            console.print(f"  note: {warning}", soft_wrap=True, highlight=False, markup=False)
+        trainer = _trainer(arguments, block)
         command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr {trainer} -p {arguments.output}"
         on = "" if device == "cuda" else f" -device {device}"  # nnU-Net's default is cuda
         console.print(f"  {command}{on}", soft_wrap=True, highlight=False, markup=False)
@@ -84,20 +86,26 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
     return "nnUNetTrainerHLFD" if taught else Preset.trainer
 
 
-def _missing_teacher(block: Mapping[str, Any], dataset: str) -> str | None:
-    """Return what to say of a teacher that is not there yet; None where it is, or none is named."""
+def _missing_teacher(block: Mapping[str, Any], dataset: str, trainer: str) -> str | None:
+    """Return what to say of a teacher that is not there yet; None where it is, or none is needed."""
     name = block.get("feedback_teacher") or ""
     results = os.environ.get("nnUNet_results")
     if not name:
-        return None
+        entry = installed_registry().trainers.get(trainer)
+        taught = entry is not None and "feedback_teacher" in (entry.reads or ())
+        needed = taught and block.get("feedback") != "none"
+        return f"{trainer} needs a teacher; name one with --feedback-teacher" if needed else None
     if named_by_path(name):
         folder = Path(name)
     elif results:
         folder = Path(results) / dataset / name
     else:
         return f"nnUNet_results is not set, so the teacher {name} was not looked for"
-    if (folder / "plans.json").is_file():
+    checkpoint = block.get("feedback_teacher_checkpoint") or FeedbackSettings().feedback_teacher_checkpoint
+    if any(folder.glob(f"fold_*/{checkpoint}")):
         return None
+    if (folder / "plans.json").is_file():
+        return f"the teacher {folder} is not finished: no fold of it has a {checkpoint} yet"
     missing = f"there is no teacher {folder} yet; it must be trained before the student"
     trained = sorted(path.parent.name for path in folder.parent.glob("*/plans.json"))
     if not trained:

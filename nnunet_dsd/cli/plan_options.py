@@ -13,6 +13,8 @@ from nnunet_dsd.config.settings import PART_OF, PARTS
 from nnunet_dsd.registry import all_trainers, require_segmentation_trainer
 from nnunet_dsd.trainers.readers import described_readers, readers_of_part
 
+STOCK = "nnUNetTrainer"
+
 
 class ForTrainer(ShapesHelp):
     """The option that names a trainer; `--help` then shows only the settings that this trainer reads."""
@@ -81,6 +83,9 @@ def settings_read_by(trainer: str) -> tuple[str, ...]:
         RegistryError: if there is no such trainer for segmentation.
         SettingsError: if it does not say.
     """
+    if trainer == STOCK:
+        problem = f"{trainer} is nnU-Net's own and reads no settings; nnUNetTrainerStock is it and reads a budget"
+        raise SettingsError([problem], source="--for")
     entry = require_segmentation_trainer(trainer)
     if entry.reads is None:
         raise SettingsError(

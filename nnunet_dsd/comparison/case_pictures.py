@@ -71,7 +71,10 @@ def _why_none(scores: Scores, methods: tuple[str, str]) -> str:
     """Say why no case can be chosen for a baseline and a method."""
     without = [name for name in methods if all(one.run.predictions is None for one in scores.of(name))]
     if without:
-        return f"No run of {' and none of '.join(without)} names its folder of `predictions`."
+        return (
+            f"No run of {' and none of '.join(without)} names its folder of `predictions`. Scores that lie where "
+            "`nnunet-dsd evaluate` writes them, among the predictions, need none; list others in a file for --runs."
+        )
     return f"There is no case with a Dice and predictions of both {methods[0]} and {methods[1]}."
 
 

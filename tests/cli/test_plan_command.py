@@ -73,7 +73,25 @@ def test_a_teacher_that_is_not_there_yet_is_noted(folder, tmp_path, monkeypatch,
     model.mkdir(parents=True)
     (model / "plans.json").write_text("{}")
     assert plan("--feedback-teacher", name, "--overwrite") == 0
-    assert "no teacher" not in capsys.readouterr().out
+    assert f"the teacher {model} is not finished: no fold of it has a checkpoint_final.pth" in capsys.readouterr().out
+    (model / "fold_0").mkdir()
+    (model / "fold_0" / "checkpoint_final.pth").touch()
+    assert plan("--feedback-teacher", name, "--overwrite") == 0
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_a_student_without_a_teacher_is_noted(folder, capsys):
+    assert plan("--for", "nnUNetTrainerHLFD", "--feedback-beta", "0.5") == 0
+    said = capsys.readouterr().out
+    assert "note: nnUNetTrainerHLFD needs a teacher; name one with --feedback-teacher" in said
+    assert said.index("note:") < said.index("train with:")
+    assert plan("--feedback", "none", "--overwrite") == 0
+    assert "needs a teacher" not in capsys.readouterr().out
+
+
+def test_nnunets_own_trainer_is_told_from_a_mistyped_one(folder, capsys):
+    assert plan("--for", "nnUNetTrainer") == 1
+    assert "nnUNetTrainer is nnU-Net's own and reads no settings" in capsys.readouterr().err
 
 
 def test_a_teachers_path_holds_wherever_the_training_starts(folder, tmp_path, monkeypatch):

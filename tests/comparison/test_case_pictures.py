@@ -76,7 +76,10 @@ def without_predictions(run_list, *methods):
     [
         (lambda given: replace(given, images=None), "No folder of images is known: give --images and --references"),
         (lambda given: replace(given, images=None, references=None), "No folder of images and references is known"),
-        (lambda given: without_predictions(given, "B"), "No run of B names its folder of `predictions`."),
+        (
+            lambda given: without_predictions(given, "B"),
+            "No run of B names its folder of `predictions`. Scores that",
+        ),
         (lambda given: without_predictions(given, "A", "B"), "No run of A and none of B names"),
         (lambda given: replace(given, runs=given.runs[:1]), "There is no method besides the baseline."),
     ],

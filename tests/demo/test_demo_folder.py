@@ -72,7 +72,7 @@ def test_a_second_demo_in_the_folder_is_refused_until_the_first_ends(tmp_path: P
     folder = open_demo_folder(tmp_path / "demo")
     with claimed(folder.lock) as claim:
         assert claim is not None
-        with pytest.raises(SetupError, match="Another demo is at work"):
+        with pytest.raises(SetupError, match="Another demo, or a program that a killed one left, is at work"):
             run_demo(DemoSettings(folder=folder.root), console=Console(file=io.StringIO()))
     assert sorted(path.name for path in folder.root.iterdir()) == [".lock", ".nnunet-dsd-demo"]
 

@@ -63,13 +63,24 @@ def show(*lines: str, terminal: bool, shows_commands: bool = False, prints: bool
     return console.file.getvalue()
 
 
-def test_progress_moves_on_a_terminal_only() -> None:
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of continuous integration, where nothing moves."""
+    monkeypatch.delenv("CI", raising=False)
+
+
+def test_in_continuous_integration_nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert "epoch 5" not in show("x: Epoch 4", terminal=True)
+
+
+def test_progress_moves_on_a_terminal_only(watched: None) -> None:
     assert show("x: Epoch 4", terminal=False) == "… 2/3 train [x]\n"
     shown = show("x: Epoch 4", "x: Pseudo dice [0.5, 0.6]", terminal=True)
     assert "epoch 5 of 8  validation Dice 0.50, 0.60" in shown
 
 
-def test_a_step_that_prints_by_itself_gets_a_line_on_a_terminal_too() -> None:
+def test_a_step_that_prints_by_itself_gets_a_line_on_a_terminal_too(watched: None) -> None:
     assert "epoch 5" not in show("x: Epoch 4", terminal=True, prints=True)
 
 

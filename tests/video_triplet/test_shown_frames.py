@@ -15,7 +15,13 @@ from video_triplet.clips.reading import open_clips
 from video_triplet.clips.shown_frames import shown_frames
 from video_triplet.clips.sources import VideoFiles, readable_clips
 from video_triplet.clips.splits import official_split
+from video_triplet.clips.videos import ClipVideo
 from video_triplet.data.video_files import frames_of_video
+
+
+def examine(path, *, decode):
+    """What is found out about one video."""
+    return examine_video(ClipVideo("a", path, 0), decode=decode)
 
 
 def noisy(path, frames=75, step=1, **options):
@@ -46,9 +52,9 @@ SOUND = {
 def test_sound_videos_are_not_called_damaged(tmp_path, name):
     make, frames = SOUND[name]
     path = make(tmp_path / name)
-    facts = examine_video("a", path, True)
+    facts = examine(path, decode=True)
     assert (facts.problem, facts.frames, facts.stated) == (None, frames, frames)
-    assert examine_video("a", path, False).problem is None
+    assert examine(path, decode=False).problem is None
     assert len(list(read_video(path))) == frames
 
 
@@ -69,7 +75,7 @@ def faststart(path):
 def test_cut_off_videos_are_reported(tmp_path, name, make):
     path = make(tmp_path / name)
     cut_off(path, 0.6)
-    assert examine_video("a", path, True).problem is not None
+    assert examine(path, decode=True).problem is not None
 
 
 @pytest.mark.parametrize("ending", [".avi", ".mp4"])
@@ -78,7 +84,7 @@ def test_a_video_whose_middle_is_gone_is_reported(tmp_path, ending):
     content = bytearray(path.read_bytes())
     content[len(content) // 4 : 3 * len(content) // 4] = bytes(3 * len(content) // 4 - len(content) // 4)
     path.write_bytes(content)
-    assert examine_video("a", path, True).problem is not None
+    assert examine(path, decode=True).problem is not None
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4"])

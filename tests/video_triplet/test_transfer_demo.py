@@ -9,7 +9,8 @@ import pytest
 
 from nnunet_dsd.common.errors import SettingsError
 from video_triplet.cli.main import build_parser, main
-from video_triplet.demo.transfer import TransferFolder, TransferSettings, commands, demo_steps, tested
+from video_triplet.demo import transfer
+from video_triplet.demo.transfer import TransferFolder, TransferSettings, commands, demo_steps
 from video_triplet.demo.transfer_results import TransferResult, TransferRow, as_markdown, draw, kept_fraction
 from video_triplet.models import model_file
 
@@ -60,7 +61,7 @@ def test_a_test_is_of_the_model_that_is_there(tmp_path, monkeypatch):
         ("{", False),
     ):
         result.write_text(text)
-        assert tested(model) is expected
+        assert transfer.tested(model) is expected
 
 
 @pytest.mark.parametrize(

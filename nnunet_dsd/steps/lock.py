@@ -92,27 +92,31 @@ def is_claimed(path: Path) -> bool:
 
 def is_orphaned(path: Path) -> bool:
     """Tell whether a lock is held by a program alone, whose process on this machine was killed."""
-    noted = _noted(path)
-    if noted is None or noted.group is None or noted.host != socket.gethostname() or _is_alive(noted.process):
-        return False
-    return _is_alive(noted.group)
+    group = _left_group(path)
+    return group is not None and _is_alive(group)
 
 
 def _freed(descriptor: int, path: Path, *, end_program: bool) -> bool:
     """End what a killed process of this machine left, if that holds the lock; return whether the lock was taken."""
-    noted = _noted(path)
-    if noted is None or noted.group is None or noted.host != socket.gethostname() or _is_alive(noted.process):
-        return False
-    if _is_alive(noted.group) and not end_program:
+    group = _left_group(path)
+    if group is None or (_is_alive(group) and not end_program):
         return False
     with suppress(ProcessLookupError):
-        os.killpg(noted.group, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not take_lock(descriptor, path):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
     return True
+
+
+def _left_group(path: Path) -> int | None:
+    """Return the process group that a killed process of this machine left; None where there is none to touch."""
+    noted = _noted(path)
+    if noted is None or noted.host != socket.gethostname() or _is_alive(noted.process):
+        return None
+    return noted.group
 
 
 def _noted(path: Path) -> Note | None:

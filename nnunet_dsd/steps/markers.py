@@ -37,7 +37,6 @@ class Markers:
     """The markers of a list of steps, a file for each."""
 
     def __init__(self, folder: Path, steps: Sequence[Step]) -> None:
-        self.folder = folder
         self._files: dict[str, Path] = {}
         self._fingerprints: dict[str, str] = {}
         previous = ""

@@ -16,13 +16,13 @@ from video_triplet.models import model_file
 
 
 def test_every_step_is_a_command_that_can_be_parsed(tmp_path):
-    for command in commands(TransferFolder(tmp_path), TransferSettings()):
+    for command in commands(TransferFolder(tmp_path), TransferSettings()).values():
         build_parser().parse_args(list(command))
 
 
 def test_every_lambda_and_seed_starts_from_the_same_source_model_and_is_tested(tmp_path):
     settings = TransferSettings(lambdas=(0.0, 0.5), seeds=(3, 4))
-    steps = commands(TransferFolder(tmp_path), settings)
+    steps = commands(TransferFolder(tmp_path), settings).values()
     trainings = [step for step in steps if step[0] == "train-clips"]
     source, *targets = trainings
     assert "--weights" not in source

@@ -123,36 +123,39 @@ def run_transfer_demo(
 def demo_steps(folder: TransferFolder, settings: TransferSettings) -> list[Step]:
     """Return the rendering of both tasks and a command for each step after it."""
     steps = [_rendering(folder, settings, task, kind) for task, kind in TASKS.items()]
-    for words in commands(folder, settings):
-        step = command_step(_title(words), words)
+    for title, words in commands(folder, settings).items():
+        step = command_step(title, words)
         steps.append(replace(step, is_done=partial(tested, Path(words[1]))) if words[0] == "test-clips" else step)
     return steps
 
 
-def commands(folder: TransferFolder, settings: TransferSettings) -> list[Words]:
-    """Return the arguments of `video-triplet` for each step after rendering."""
-    steps: list[Words] = []
+def commands(folder: TransferFolder, settings: TransferSettings) -> dict[str, Words]:
+    """Return the arguments of `video-triplet` for each step after rendering, by what it does."""
+    steps: dict[str, Words] = {}
     for task in TASKS:
         data = ("--data", str(folder.data(task)))
-        steps.append(("check-clips", *data))
-        steps.append(
-            ("prepare-clips", *data, "-o", str(folder.cache(task)), "--size", "48", "64", "--workers", "1")
-        )  # fmt: skip
+        steps[f"check {task}"] = ("check-clips", *data)
+        cache = ("-o", str(folder.cache(task)))
+        steps[f"decode {task}"] = ("prepare-clips", *data, *cache, "--size", "48", "64", "--workers", "1")
     network = (
         *("--encoder", "c3d", "--encoder-options", json.dumps({"width": settings.width})),
         *("--frames", "8", "--stride", "3", "--clip-size", "40", "--no-augmentation", "--batch-size", "8"),
         *("--learning-rate", str(settings.learning_rate), "--choose-epoch", "last"),
         *("--accelerator", "cpu", "--workers", "0"),
     )
-    steps.append(_training(folder, "source", folder.source_run, 0.0, 1, settings.source_epochs, network))
+    source = folder.source_run
+    steps[f"train {source.name}"] = _training(folder, "source", source, 0.0, 1, settings.source_epochs, network)
     for seed in settings.seeds:
         for lambda_ in settings.lambdas:
             run = folder.target_run(lambda_, seed)
             start = ("--weights", str(folder.source_run / MODEL_FILE))
-            steps.append(_training(folder, "target", run, lambda_, seed, settings.target_epochs, (*network, *start)))
+            options = (*network, *start)
+            steps[f"train {run.name}"] = _training(
+                folder, "target", run, lambda_, seed, settings.target_epochs, options
+            )
             place = ("--data", str(folder.data("target")), "--cache", str(folder.cache("target")))
             machine = ("--device", "cpu", "--workers", "0")
-            steps.append(("test-clips", str(run / MODEL_FILE), *place, *machine, "--overwrite"))
+            steps[f"test {run.name}"] = ("test-clips", str(run / MODEL_FILE), *place, *machine, "--overwrite")
     return steps
 
 
@@ -174,15 +177,6 @@ def _rendering(folder: TransferFolder, settings: TransferSettings, task: str, ki
 
     title = f"render the {task} task: {kind}"
     return Step(name=f"render {task}", title=title, work=work, is_done=folder.data(task).is_dir)
-
-
-def _title(words: Words) -> str:
-    """Say what a command works on: its run, or its data set."""
-    if words[0] == "test-clips":
-        return f"test {Path(words[1]).parent.name}"
-    if words[0] == "train-clips":
-        return f"train {Path(words[words.index('-o') + 1]).name}"
-    return f"{'check' if words[0] == 'check-clips' else 'decode'} {Path(words[words.index('--data') + 1]).name}"
 
 
 def _training(

@@ -134,7 +134,7 @@ def write_results(folder: TransferFolder, settings: TransferSettings, result: Tr
     write_rows(root / "results.csv", TransferRow, result.rows)
     write_text(root / "table.md", as_markdown(settings, result))
     draw(settings, result, root / "transfer.png")
-    lines = "\n".join(f"video-triplet {shlex.join(command)}" for command in commands(folder, settings))
+    lines = "\n".join(f"video-triplet {shlex.join(command)}" for command in commands(folder, settings).values())
     header, *cells = table_rows(settings, result)
     body = [
         "<h1>What fine-tuning forgets</h1>",

@@ -18,12 +18,14 @@ SEGMENTATION = {
     "presets": {"common"},
     "nnunet_folders": {"common"},
     "distillation": {"common"},
+    "soft_labels": {"common"},
     "networks": {"common", "distillation"},
     "config": {"common", "distillation", "networks"},
     "plans": {"common", "config", "networks", "nnunet_folders", "presets"},
-    "trainers": {"common", "config", "distillation", "networks", "registry"},
+    "trainers": {"common", "config", "distillation", "networks", "registry", "soft_labels"},
     "plugin": {"common", "registry"},
     "datasets": {"common", "nnunet_folders"},
+    "labelling": {"common", "datasets", "nnunet_folders", "plans", "soft_labels", "trainers"},
     "evaluation": {"common", "datasets"},
     "comparison": {"common", "evaluation"},
     "attribution": {"common", "datasets", "evaluation", "networks", "trainers"},
@@ -64,7 +66,7 @@ for table in (SEGMENTATION, VIDEO):
     table["cli"] = set(table) - {"__main__"}
 TABLES = {"nnunet_dsd": SEGMENTATION, "video_triplet": VIDEO}
 SHARED = {"common", "steps", "registry", "distillation"}  # what video_triplet may import of nnunet_dsd
-GLUE = {"trainers", "plugin"}
+GLUE = {"trainers", "labelling", "plugin"}
 SOURCES = sorted(path for package in ("nnunet_dsd", "video_triplet") for path in (REPOSITORY / package).rglob("*.py"))
 
 

@@ -145,9 +145,9 @@ def test_our_own_catalog_is_registered_by_our_pyproject_and_has_the_papers_train
     assert not found.problems
     papers = {"DSD", "DS", "SDD", "SDE", "DSDMean", "DSDReversed", "DSDFeatureL2"}
     networks = {"UNETR", "SwinUNETR", "VNet", "UNetPlusPlus", "DynUNet", "ResNet18UNet"}
-    endings = ("", *(f"_{paper}" for paper in papers), "_MISSU", "_HLFD")
+    endings = ("", *(f"_{paper}" for paper in papers), "_MISSU", "_HLFD", "_KD")
     variants = {f"{network}{ending}" for network in networks for ending in endings}
-    variants |= {"ResNet18FCN", "ResNet18FCN_HLFD"}
+    variants |= {"ResNet18FCN", "ResNet18FCN_HLFD", "ResNet18FCN_KD"}
     suffixes = {name.removeprefix("nnUNetTrainer") for name in found.trainers}
-    assert suffixes == papers | {"Basic", "Stock", "MISSU", "HLFD", "EpochSD"} | variants
+    assert suffixes == papers | {"Basic", "Stock", "MISSU", "HLFD", "KD", "EpochSD"} | variants
     assert all(entry.paper for entry in found.trainers.values())

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.derived_plans import derive, plans_problems
-from nnunet_dsd.ablation.disk import free_bytes, needed_bytes, prediction_bytes
+from nnunet_dsd.ablation.disk import needed_bytes, prediction_bytes
 from nnunet_dsd.ablation.places import Places, read_json
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.study import ALL_CASES, Study
 from nnunet_dsd.ablation.training_state import training_stage
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.machine import free_bytes
 from nnunet_dsd.plans import read_plans
 
 DEFAULT_FOLDS = 5  # what nnU-Net makes where there is no splits_final.json

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.places import Places
@@ -95,13 +93,6 @@ def unet_weights(arguments: Mapping[str, Any]) -> int:
         total += strides[stage + 1] * inputs * outputs  # transposed convolution
         total += kernels[stage] * outputs * (2 * outputs + (count - 1) * outputs)
     return total
-
-
-def free_bytes(path: Path) -> int:
-    """Return the free space on the disk of a path that may not exist yet."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
 
 
 def prediction_bytes(places: Places, *, test: bool) -> int:

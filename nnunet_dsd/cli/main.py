@@ -16,6 +16,7 @@ PROGRAM = Program(
         "doctor",
         "plan",
         "size",
+        "soft-labels",
         "export",
         "demo",
         "ablate",

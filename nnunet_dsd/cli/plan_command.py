@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from nnunet_dsd.cli.plan_notes import mirrored_sides, missing_soft_labels, missing_teacher
 from nnunet_dsd.cli.plan_options import add_settings, given_settings
 from nnunet_dsd.common.command_line import OneValue
-from nnunet_dsd.common.likeness import did_you_mean, nearest_first
 from nnunet_dsd.common.machine import training_device
 from nnunet_dsd.common.tables import print_table
-from nnunet_dsd.config.settings import PLANS_KEY, flat_block
-from nnunet_dsd.datasets.sided_names import sided_pairs
-from nnunet_dsd.distillation.feedback_settings import FeedbackSettings, named_by_path
+from nnunet_dsd.config.settings import PART_OF, PLANS_KEY, flat_block
+from nnunet_dsd.distillation.feedback_settings import named_by_path
 from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
-from nnunet_dsd.registry import installed_registry
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
 
@@ -60,16 +56,18 @@ def run(arguments: argparse.Namespace) -> int:
         if others:
             console.print(f"what {configuration} got also holds for {', '.join(others)}, which inherits from it")
     blocks = [flat_block(derived["configurations"][name][PLANS_KEY]) for name in arguments.configuration]
-    if note := _mirrored_sides(folder, blocks):
-        console.print(f"note: {note}", soft_wrap=True, highlight=False)
+    notes = [mirrored_sides(folder, blocks)]
     for block in blocks:
-        if warning := _missing_teacher(block, folder.name, _trainer(arguments, block)):
-            console.print(f"note: {warning}", soft_wrap=True, highlight=False, markup=False)
+        trainer = _trainer(arguments, block)
+        notes += [missing_teacher(block, folder.name, trainer), missing_soft_labels(block, folder, trainer)]
+    for note in filter(None, notes):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     device = training_device()
     console.print("train with:", style="bold")
     for configuration, block in zip(arguments.configuration, blocks, strict=True):
         trainer = _trainer(arguments, block)
-        command = f"nnUNetv2_train {arguments.dataset} {configuration} 0 -tr {trainer} -p {arguments.output}"
+        fold = "all" if trainer.endswith("KD") else 0  # its teachers know the cases that a fold would hold out
+        command = f"nnUNetv2_train {arguments.dataset} {configuration} {fold} -tr {trainer} -p {arguments.output}"
         on = "" if device == "cuda" else f" -device {device}"  # nnU-Net's default is cuda
         console.print(f"  {command}{on}", soft_wrap=True, highlight=False, markup=False)
     return 0
@@ -82,56 +80,11 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
     preset = find_preset(arguments.preset) if arguments.preset else None
     if preset is not None and preset.trainer != Preset.trainer:
         return preset.trainer
-    taught = block.get("feedback_teacher") or any(name.startswith("feedback") for name in given_settings(arguments))
+    given = given_settings(arguments)
+    if block.get("soft_labels") or any(PART_OF[name] == "kd" for name in given):
+        return "nnUNetTrainerKD"
+    taught = block.get("feedback_teacher") or any(name.startswith("feedback") for name in given)
     return "nnUNetTrainerHLFD" if taught else Preset.trainer
-
-
-def _missing_teacher(block: Mapping[str, Any], dataset: str, trainer: str) -> str | None:
-    """Return what to say of a teacher that is not there yet; None where it is, or none is needed."""
-    name = block.get("feedback_teacher") or ""
-    results = os.environ.get("nnUNet_results")
-    if not name:
-        entry = installed_registry().trainers.get(trainer)
-        taught = entry is not None and "feedback_teacher" in (entry.reads or ())
-        needed = taught and block.get("feedback") != "none"
-        return f"{trainer} needs a teacher; name one with --feedback-teacher" if needed else None
-    if named_by_path(name):
-        folder = Path(name)
-    elif results:
-        folder = Path(results) / dataset / name
-    else:
-        return f"nnUNet_results is not set, so the teacher {name} was not looked for"
-    checkpoint = block.get("feedback_teacher_checkpoint") or FeedbackSettings().feedback_teacher_checkpoint
-    if any(folder.glob(f"fold_*/{checkpoint}")):
-        return None
-    if (folder / "plans.json").is_file():
-        return f"the teacher {folder} is not finished: no fold of it has a {checkpoint} yet"
-    missing = f"there is no teacher {folder} yet; it must be trained before the student"
-    trained = sorted(path.parent.name for path in folder.parent.glob("*/plans.json"))
-    if not trained:
-        return f"{missing}. There is no trained model in {folder.parent}"
-    hint = did_you_mean(folder.name, trained)
-    return f"{missing}. {hint}{' ' * bool(hint)}Trained models there: {', '.join(nearest_first(folder.name, trained))}"
-
-
-def _mirrored_sides(folder: Path, blocks: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return what to say of labels with a left and a right one that mirroring confuses; None where nothing is."""
-    if all(not block.get("augmentation", True) or block.get("mirror_axes") is not None for block in blocks):
-        return None
-    try:
-        labels = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["labels"]
-    except (OSError, ValueError, KeyError, TypeError):  # not this command's to judge
-        return None
-    pairs = sided_pairs(labels)
-    if not pairs:
-        return None
-    left, right = pairs[0]
-    others = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
-    return (
-        f"'{left}' and '{right}'{others} look like a left and a right structure, and patches are mirrored along every "
-        "axis, which swaps the two. Leave the axis from left to right out with --mirror-axes, or mirror none with "
-        "--mirror-axes none"
-    )
 
 
 def _changes(arguments: argparse.Namespace) -> PlanChanges:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from pathlib import Path
 
 
 def usable_processes(most: int) -> int:
@@ -23,6 +25,13 @@ def processes_for(work: float, *, each: float, most: int) -> int:
         most: At most so many, and one per core.
     """
     return max(1, min(usable_processes(most), int(work // each)))
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free space on the disk of a path that may not exist yet."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
 
 
 def training_device() -> str:

@@ -22,6 +22,7 @@ from nnunet_dsd.config.training_settings import TrainingSettings
 from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.distillation.epochwise_settings import EpochwiseSettings
 from nnunet_dsd.distillation.feedback_settings import FeedbackSettings
+from nnunet_dsd.distillation.kd_settings import SoftLabelSettings
 from nnunet_dsd.distillation.missu_settings import MissuSettings
 from nnunet_dsd.networks.network_settings import NetworkSettings
 
@@ -42,6 +43,7 @@ class Settings:
     dual: DualSettings = field(default_factory=DualSettings)
     missu: MissuSettings = field(default_factory=MissuSettings)
     hlfd: FeedbackSettings = field(default_factory=FeedbackSettings)
+    kd: SoftLabelSettings = field(default_factory=SoftLabelSettings)
     epochwise: EpochwiseSettings = field(default_factory=EpochwiseSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

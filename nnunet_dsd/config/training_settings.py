@@ -47,6 +47,11 @@ class TrainingSettings(SettingsPart):
         low=0,
         high=2,
     )
+    start_from: str | None = setting(
+        None,
+        "checkpoint of a finished training of this data set to start from, all its weights and nothing else: a path, "
+        "or TRAINER__PLANS__CONFIGURATION/fold_N/checkpoint_final.pth among the data set's results",
+    )
     seed: int | None = setting(
         None, "seed of weights and sampling; none: as nnU-Net, not seeded", low=0, high=2**32 - 1
     )

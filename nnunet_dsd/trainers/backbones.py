@@ -18,6 +18,7 @@ from nnunet_dsd.networks.padding import padding_cost
 from nnunet_dsd.networks.ushape import NetworkLevels
 from nnunet_dsd.trainers import variants
 from nnunet_dsd.trainers.hlfd import nnUNetTrainerHLFD
+from nnunet_dsd.trainers.kd import nnUNetTrainerKD
 from nnunet_dsd.trainers.missu import nnUNetTrainerMISSU
 from nnunet_dsd.trainers.planned import PlannedTrainer
 
@@ -33,8 +34,9 @@ VARIANTS: dict[str, type[PlannedTrainer]] = {
     "_DSDFeatureL2": variants.nnUNetTrainerDSDFeatureL2,
     "_MISSU": nnUNetTrainerMISSU,
     "_HLFD": nnUNetTrainerHLFD,
+    "_KD": nnUNetTrainerKD,
 }
-VARIANTS_WITHOUT_DECODER = ("", "_HLFD")
+VARIANTS_WITHOUT_DECODER = ("", "_HLFD", "_KD")
 
 
 class BackboneTrainer(nnUNetTrainer):

@@ -33,6 +33,10 @@ HLFD_PAPER = (
     "segmentation, ISBI, 2024"
 )
 HLFD_SUMMARY = "HLFD: a finished nnU-Net model teaches this one by feedback on features and maps"
+KD_PAPER = "Hinton et al., Distilling the knowledge in a neural network, 2015; an average of models as the teacher"
+KD_SUMMARY = (
+    "knowledge distillation: finished models' stored soft labels teach this one, with images without labels too"
+)
 EPOCH_PAPER = (
     "Zhou et al., Preserve pre-trained knowledge: transfer learning with self-distillation for action recognition"
 )
@@ -64,6 +68,7 @@ READS = {
     "DSDFeatureL2": setting_names("dual"),
     "MISSU": (*setting_names("missu"), "eta", "reduction", "detach_teacher", "bottleneck_init", "dice_background"),
     "HLFD": (*setting_names("hlfd"), "temperature", "dice_background"),
+    "KD": (*setting_names("kd"), "temperature", "dice_background"),
     "EpochSD": (*setting_names("epochwise"), "dice_background"),
 }
 
@@ -85,15 +90,18 @@ def _backbone_entries(backbone: str, paper: str) -> list[TrainerEntry]:
     """Return the trainers of one of MONAI's networks: plain, taught, and with every kind of self-distillation."""
     stem = f"nnUNetTrainer{backbone}"
     plain = _entry(stem, f"MONAI's {backbone}, no distillation", paper, module="backbones")
-    taught = _entry(f"{stem}_HLFD", f"MONAI's {backbone}: {HLFD_SUMMARY}", HLFD_PAPER, module="backbones")
+    taught = [
+        _entry(f"{stem}_HLFD", f"MONAI's {backbone}: {HLFD_SUMMARY}", HLFD_PAPER, module="backbones"),
+        _entry(f"{stem}_KD", f"MONAI's {backbone}: {KD_SUMMARY}", KD_PAPER, module="backbones"),
+    ]
     if backbone in WITHOUT_DECODER:
-        return [plain, taught]
+        return [plain, *taught]
     distilled = {f"{stem}_{name.removeprefix('nnUNetTrainer')}": summary for name, summary in SUMMARIES.items()}
     return [
         plain,
         *(_entry(n, f"MONAI's {backbone}: {s}", DSD_PAPER, module="backbones") for n, s in distilled.items()),
         _entry(f"{stem}_MISSU", f"MONAI's {backbone}: {MISSU_SUMMARY}", MISSU_PAPER, module="backbones"),
-        taught,
+        *taught,
     ]
 
 
@@ -102,6 +110,7 @@ ENTRIES = (
     *(_entry(name, summary, NNUNET_PAPER) for name, summary in BASELINE_SUMMARIES.items()),
     _entry("nnUNetTrainerMISSU", MISSU_SUMMARY, MISSU_PAPER, module="missu"),
     _entry("nnUNetTrainerHLFD", HLFD_SUMMARY, HLFD_PAPER, module="hlfd"),
+    _entry("nnUNetTrainerKD", KD_SUMMARY, KD_PAPER, module="kd"),
     _entry("nnUNetTrainerEpochSD", EPOCH_SUMMARY, EPOCH_PAPER, module="epochwise"),
     *(entry for backbone, paper in BACKBONES.items() for entry in _backbone_entries(backbone, paper)),
 )

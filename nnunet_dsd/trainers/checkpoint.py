@@ -177,13 +177,22 @@ def check_weights_fit(
     Raises:
         CheckpointError: naming the first keys that are missing, unknown or of another shape.
     """
-    found = {key.removeprefix("module."): value for key, value in weights.items()}
-    if problems := weight_problems(found, expected):
+    if problems := weight_problems(without_wrapper(weights), expected):
         shown = "; ".join(problems[:3])
         raise CheckpointError(
             f"{source} belongs to another architecture: {len(problems)} weights do not fit ({shown}). Train with the "
             "plans and configuration that the checkpoint was made with (they are in its results folder's plans.json)"
         )
+
+
+def plain_weights(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Return the network's weights of a checkpoint, also of one that was trained data-parallel."""
+    return without_wrapper(checkpoint["network_weights"])
+
+
+def without_wrapper(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights by the names they have without the `module.` of data-parallel wrappers."""
+    return {key.removeprefix("module."): value for key, value in weights.items()}
 
 
 def weight_problems(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:

@@ -7,8 +7,9 @@ from torch import nn
 from nnunet_dsd.distillation.encoder_teacher import DICE_TERM, describe_encoder_teacher
 from nnunet_dsd.networks.heads import DistillationHeads, heads_for
 from nnunet_dsd.networks.ushape import NetworkLevels, u_shape
-from nnunet_dsd.trainers.headed import LOG_PREFIX, HeadedTrainer
+from nnunet_dsd.trainers.headed import HeadedTrainer
 from nnunet_dsd.trainers.loss import DualDistillationLoss
+from nnunet_dsd.trainers.term_trainer import LOG_PREFIX
 
 
 class DistilledTrainer(HeadedTrainer):

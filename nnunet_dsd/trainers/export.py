@@ -21,10 +21,10 @@ from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, check_weights_fit, read_checkpoint, require_parts
+from nnunet_dsd.trainers.checkpointed import STOCK_TRAINER
 from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, require_new_folder
 from nnunet_dsd.trainers.optimiser_state import is_head, split_state
 from nnunet_dsd.trainers.plain_network import build_plain_network
-from nnunet_dsd.trainers.planned import STOCK_TRAINER
 from nnunet_dsd.trainers.published import published_checkpoint, published_dataset, published_plans, without_paths
 
 SUMMARY = "summary.json"

@@ -44,6 +44,7 @@ class FinishedModel:
         fold: Such as "0" or "all".
         checkpoint: File name in the fold.
         device: Where the network runs.
+        mirroring: Average the predictions of mirrored images, along the axes that the training mirrored.
 
     Raises:
         CheckpointError: if the checkpoint is broken, of another configuration than the folder's name says, or of
@@ -51,10 +52,12 @@ class FinishedModel:
         DataError: if nnU-Net does not find its trainer.
     """
 
-    def __init__(self, folder: Path, *, fold: str, checkpoint: str, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, *, fold: str, checkpoint: str, device: torch.device, mirroring: bool = False
+    ) -> None:
         _require_loadable(folder, folder / f"fold_{fold}" / checkpoint)
         self._predictor = nnUNetPredictor(
-            use_mirroring=False,
+            use_mirroring=mirroring,
             perform_everything_on_device=device.type == "cuda",
             device=device,
             allow_tqdm=False,
@@ -105,9 +108,13 @@ class FinishedModel:
         )
 
     def predict(self, prepared: PreparedImage) -> Tensor:
-        """Return the logits `(1, K, *P)` of a whole image on the CPU, by sliding window and without mirroring."""
-        logits: Tensor = self._predictor.predict_logits_from_preprocessed_data(torch.from_numpy(prepared.array))
-        return logits[None].float()
+        """Return the logits `(1, K, *P)` of a whole image on the CPU, by sliding window."""
+        return self.logits(prepared.array)[None]
+
+    def logits(self, array: NDArray[np.float32]) -> Tensor:
+        """Return the logits `(K, *P)` of a preprocessed image `(C, *P)` on the CPU, by sliding window."""
+        logits: Tensor = self._predictor.predict_logits_from_preprocessed_data(torch.from_numpy(array))
+        return logits.float()
 
 
 def _require_loadable(folder: Path, path: Path) -> None:

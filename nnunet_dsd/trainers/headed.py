@@ -1,35 +1,22 @@
-"""What every trainer with training-only modules needs: attaching, logging the loss terms, saving and restoring."""
+"""What every trainer with training-only modules needs: attaching, saving and restoring them."""
 
 from __future__ import annotations
 
-import math
-import os
 from abc import abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
-from nnunetv2.utilities.collate_outputs import collate_outputs
-from nnunetv2.utilities.helpers import dummy_context
-from torch import distributed, nn
+from torch import nn
 
 from nnunet_dsd.common.errors import CheckpointError
-from nnunet_dsd.distillation.terms import formula
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.networks.taps import HEADS_NAME, TappedHeads, attach
 from nnunet_dsd.networks.ushape import NetworkLevels, check_patch_size
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, weight_problems
-from nnunet_dsd.trainers.loss import LossOfTerms
-from nnunet_dsd.trainers.loss_figure import draw_loss_terms
-from nnunet_dsd.trainers.planned import PlannedTrainer
-
-LOG_PREFIX = "distillation/"
+from nnunet_dsd.trainers.term_trainer import TermsTrainer
 
 
-class HeadedTrainer(PlannedTrainer):
+class HeadedTrainer(TermsTrainer):
     """nnU-Net's trainer with training-only modules on the network and a loss of named terms.
 
     Subclasses say which modules (`build_heads`) and which loss (`build_distillation_loss`).
@@ -40,10 +27,6 @@ class HeadedTrainer(PlannedTrainer):
     @abstractmethod
     def build_heads(self, network: nn.Module, shape: NetworkLevels, classes: int) -> TappedHeads:
         """Return the training-only modules for a plain network with these levels and output channels."""
-
-    @abstractmethod
-    def build_distillation_loss(self, supervised: nn.Module) -> LossOfTerms:
-        """Return the training loss on top of nnU-Net's own at full resolution."""
 
     def describe_network(self, network: nn.Module) -> NetworkLevels:
         """Return the levels of this trainer's network; a trainer for another architecture overrides this."""
@@ -68,64 +51,6 @@ class HeadedTrainer(PlannedTrainer):
             NetworkStructureError: naming the nearest that fits.
         """
         check_patch_size(shape.total_scale, self.configuration_manager.patch_size)
-
-    def _build_loss(self) -> nn.Module:
-        """Wrap nnU-Net's own loss at full resolution."""
-        supervised = super()._build_loss()
-        if self.settings.dual.dice_background:
-            own = supervised.loss if isinstance(supervised, DeepSupervisionWrapper) else supervised
-            own.dc.do_bg = True
-        loss = self.build_distillation_loss(supervised)
-        self.print_to_log_file("Training loss:", formula(loss.weights))
-        return loss
-
-    def initialize(self) -> None:
-        """Build everything, and make room in the log for the loss terms."""
-        super().initialize()
-        self._open_log_entries()
-
-    def _open_log_entries(self) -> None:
-        entries = self.logger.local_logger.my_fantastic_logging
-        for name in self.loss.term_names():
-            entries.setdefault(LOG_PREFIX + name, [math.nan] * self.current_epoch)
-
-    def on_train_epoch_start(self) -> None:
-        """Start an epoch with the weights of the ramp."""
-        super().on_train_epoch_start()
-        self.loss.begin_epoch((self.current_epoch + 1) / self.num_epochs)
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """Return the context in which nnU-Net runs its forward passes: mixed precision on a GPU, nothing elsewhere."""
-        on_gpu = self.device.type == "cuda"
-        context: AbstractContextManager[Any] = torch.autocast("cuda", enabled=True) if on_gpu else dummy_context()
-        return context
-
-    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Do nnU-Net's training step and report the loss terms beside the loss."""
-        result: dict[str, Any] = super().train_step(batch)
-        values = torch.stack(list(self.loss.last_terms.values())).cpu().numpy()
-        return {**result, "terms": values}
-
-    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
-        """Log the mean of each loss term over the epoch, over all processes."""
-        super().on_train_epoch_end([{"loss": output["loss"]} for output in train_outputs])
-        steps = collate_outputs([{"terms": output["terms"]} for output in train_outputs])["terms"]
-        if self.is_ddp:
-            gathered: list[Any] = [None] * distributed.get_world_size()
-            distributed.all_gather_object(gathered, steps)
-            steps = np.vstack(gathered)
-        means = dict(zip(self.loss.last_terms, np.nanmean(steps, axis=0).tolist(), strict=True))
-        for name, value in means.items():
-            self.logger.log(LOG_PREFIX + name, value, self.current_epoch)
-        self.print_to_log_file("loss terms", {name: round(value, 4) for name, value in means.items()})
-
-    def on_epoch_end(self) -> None:
-        """Finish the epoch as nnU-Net does and draw the loss terms next to its progress.png."""
-        super().on_epoch_end()
-        if self.local_rank == 0:
-            entries = self.logger.local_logger.my_fantastic_logging
-            terms = {k.removeprefix(LOG_PREFIX): v for k, v in entries.items() if k.startswith(LOG_PREFIX)}
-            draw_loss_terms(terms, os.path.join(self.output_folder, "loss_terms.png"))
 
     def heads(self) -> nn.Module:
         """Return the training-only modules."""
@@ -152,8 +77,3 @@ class HeadedTrainer(PlannedTrainer):
                 f"do not fit ({'; '.join(problems[:3])}). Continue with the plans the training began with"
             )
         self.heads().load_state_dict(checkpoint[HEADS_KEY])
-
-    def after_loading(self) -> None:
-        """Make room in the restored log for the loss terms."""
-        super().after_loading()
-        self._open_log_entries()

@@ -55,12 +55,16 @@ class LossOfTerms(nn.Module):
 
     def forward(self, output: Any, target: Tensor) -> Tensor:
         """Return the scalar loss of `output` against `target` `(B, 1, *S)`, or `(B, R, *S)` with regions."""
-        if not isinstance(output, VolumeOutput):
+        if not self.is_training(output):
             validation_loss: Tensor = self.supervised(output, target)
             return validation_loss
         terms = self.terms(output, target)
         self.last_terms = {name: value.detach() for name, value in terms.items()} | self.monitored(output, target)
         return weighted_sum(terms, self.weights)
+
+    def is_training(self, output: Any) -> bool:
+        """Return whether an output is of a training step, which has the terms, and not of validation."""
+        return isinstance(output, VolumeOutput)
 
     def monitored(self, output: Any, target: Tensor) -> dict[str, Tensor]:
         """Return what is logged beside the terms, NaN where it was not looked at in this step."""

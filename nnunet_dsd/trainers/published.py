@@ -8,8 +8,8 @@ from typing import Any
 
 from nnunet_dsd.config.settings import PLANS_KEY
 from nnunet_dsd.trainers.checkpoint import STOCK_KEYS, require_parts
-from nnunet_dsd.trainers.headed import LOG_PREFIX
 from nnunet_dsd.trainers.path_patterns import last_part, text_without_paths
+from nnunet_dsd.trainers.term_trainer import LOG_PREFIX
 
 # What nnU-Net reads of a dataset.json, and what tells where the data come from; not its lists of cases and files.
 DATASET_KEYS = (

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from nnunetv2.paths import nnUNet_results
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -18,7 +17,7 @@ from torch import nn
 from nnunet_dsd.common.errors import DataError, TeacherError
 from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.distillation.feedback_settings import FeedbackSettings, named_by_path
-from nnunet_dsd.trainers.checkpoint import check_weights_fit, read_checkpoint, require_parts
+from nnunet_dsd.trainers.checkpoint import check_weights_fit, plain_weights, read_checkpoint, require_parts
 from nnunet_dsd.trainers.model_folder import read_model_folder, trainer_and_configuration
 from nnunet_dsd.trainers.plain_network import build_plain_network
 
@@ -33,6 +32,8 @@ PREPARATION = (
 )
 # These normalisations look at the image alone; others also at the intensities of the data set.
 OF_ONE_IMAGE = ("ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization", "RGBTo01Normalization")
+
+CURE = "train a teacher on this data set"
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,40 @@ def find_teacher(settings: FeedbackSettings, *, dataset: str, fold: int | str) -
         TeacherError: if none is named, or it is no sound model folder; lists those there are.
     """
     name = settings.feedback_teacher
-    results = Path(nnUNet_results or ".") / dataset
     if name is None:
+        results = Path(nnUNet_results or ".") / dataset
         raise TeacherError(
             "a student needs a teacher: name one with `nnunet-dsd plan --feedback-teacher "
             f"TRAINER__PLANS__CONFIGURATION`. Among {results} are: {_model_folders(results)}"
         )
+    folds = tuple((settings.feedback_teacher_folds or str(fold)).replace(" ", "").split(","))
+    return find_model(name, dataset=dataset, folds=folds, checkpoint=settings.feedback_teacher_checkpoint)
+
+
+def find_model(name: str, *, dataset: str, folds: Sequence[str] | None, checkpoint: str) -> TeacherModel:
+    """Return a finished model, found but not checked.
+
+    Args:
+        name: `TRAINER__PLANS__CONFIGURATION` among the data set's results, or a model folder's path.
+        dataset: `DatasetNNN_NAME`.
+        folds: Which of its folds; None: all that have the checkpoint.
+        checkpoint: Which of each fold's checkpoints.
+
+    Raises:
+        TeacherError: if it is no sound model folder; lists those there are.
+    """
+    results = Path(nnUNet_results or ".") / dataset
     folder = Path(name).expanduser() if named_by_path(name) else results / name
     try:
         plans, dataset_json = read_model_folder(folder)
         _, configuration = trainer_and_configuration(folder, plans)
     except DataError as error:
         raise TeacherError(f"{error}. Among {results} are: {_model_folders(results)}") from error
-    folds = tuple((settings.feedback_teacher_folds or str(fold)).replace(" ", "").split(","))
-    return TeacherModel(folder, configuration, folds, settings.feedback_teacher_checkpoint, plans, dataset_json)
+    if folds is None:
+        folds = sorted(path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
+        if not folds:
+            raise TeacherError(f"no fold of {folder} has a {checkpoint}; finish one, or name another checkpoint")
+    return TeacherModel(folder, configuration, tuple(folds), checkpoint, plans, dataset_json)
 
 
 def _model_folders(results: Path) -> str:
@@ -98,9 +119,22 @@ def teacher_problems(
     teacher: TeacherModel, *, dataset_json: Mapping[str, Any], plans: PlansManager, manager: ConfigurationManager
 ) -> list[str]:
     """Return why a model cannot teach a student on these data and plans; nothing where it can."""
-    problems = [problem for fold in teacher.folds for problem in _fold_problems(teacher, fold)]
-    problems += _dataset_problems(teacher, dataset_json, plans, manager)
-    other = teacher.manager
+    problems = [problem for fold in teacher.folds for problem in fold_problems(teacher, fold)]
+    of_data = dataset_problems(teacher, dataset_json, plans, manager)
+    return problems + of_data + preparation_problems(teacher, plans, manager, of_one_data_set=not of_data)
+
+
+def preparation_problems(
+    teacher: TeacherModel, plans: PlansManager, manager: ConfigurationManager, *, of_one_data_set: bool = True
+) -> list[str]:
+    """Return why a model cannot take images that were preprocessed by these plans; nothing where it can."""
+    problems, other = [], teacher.manager
+    if of_one_data_set and not set(manager.normalization_schemes) <= set(OF_ONE_IMAGE):
+        theirs, ours = (
+            one.plans["foreground_intensity_properties_per_channel"] for one in (teacher.plans_manager, plans)
+        )
+        if not _close(theirs, ours):
+            problems.append(f"its normalisation knows intensities {theirs}, the student's {ours}: {CURE}")
     if len(other.spacing) != len(manager.spacing) or not np.allclose(other.spacing, manager.spacing, rtol=1e-4):
         problems.append(
             f"it works at a spacing of {list(other.spacing)} mm, the student at {list(manager.spacing)} mm: plan the "
@@ -116,24 +150,23 @@ def teacher_problems(
     return problems
 
 
-def _dataset_problems(
+def dataset_problems(
     teacher: TeacherModel, dataset_json: Mapping[str, Any], plans: PlansManager, manager: ConfigurationManager
 ) -> list[str]:
-    """Return what of the data is not the same: the set, its labels and channels, what normalisation knows of it."""
+    """Return what of the data is not the same: the set, its labels and channels, what the networks are given."""
     problems = []
-    cure = "train a teacher on this data set"
     theirs, ours = teacher.plans_manager.dataset_name, plans.dataset_name
     if theirs != ours:
-        problems.append(f"it was trained on {theirs}, the student is on {ours}: {cure}")
+        problems.append(f"it was trained on {theirs}, the student is on {ours}: {CURE}")
     for entry, what in (("labels", "labels"), ("channel_names", "image channels")):
         theirs, ours = teacher.dataset_json.get(entry), dataset_json.get(entry)
         if theirs != ours:
-            problems.append(f"its {what} are {theirs}, the student's {ours}: {cure}")
+            problems.append(f"its {what} are {theirs}, the student's {ours}: {CURE}")
     if problems:
         return problems
     theirs, ours = list(teacher.dataset_json["labels"]), list(dataset_json["labels"])
     if theirs != ours and plans.get_label_manager(dict(dataset_json)).has_regions:  # their order is the outputs' order
-        problems.append(f"its regions come in the order {theirs}, the student's in the order {ours}: {cure}")
+        problems.append(f"its regions come in the order {theirs}, the student's in the order {ours}: {CURE}")
     theirs = determine_num_input_channels(teacher.plans_manager, teacher.manager, teacher.dataset_json)
     ours = determine_num_input_channels(plans, manager, dict(dataset_json))
     if theirs != ours:
@@ -141,12 +174,6 @@ def _dataset_problems(
             f"it takes {theirs} input channels, the student {ours}: one of them is the second stage of a cascade. Take "
             "a teacher of a configuration of the same kind"
         )
-    if not set(manager.normalization_schemes) <= set(OF_ONE_IMAGE):
-        theirs, ours = (
-            one.plans["foreground_intensity_properties_per_channel"] for one in (teacher.plans_manager, plans)
-        )
-        if not _close(theirs, ours):
-            problems.append(f"its normalisation knows intensities {theirs}, the student's {ours}: {cure}")
     return problems
 
 
@@ -158,26 +185,31 @@ def _close(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mappin
     return all(np.allclose(one, other, rtol=1e-2) for one, other in pairs)
 
 
-def _fold_problems(teacher: TeacherModel, fold: str) -> list[str]:
+def fold_problems(teacher: TeacherModel, fold: str, *, option: str = "--feedback-teacher-{}") -> list[str]:
+    """Return why a fold of a model cannot teach: at most one sentence.
+
+    Args:
+        teacher: The model.
+        fold: One of its folds.
+        option: How the options are called that name folds and checkpoint, `{}` in the place of that word.
+    """
     path = teacher.path(fold)
     if path.is_file():
         return []
     present = sorted(path.parent.glob("checkpoint_*.pth"))
+    another = option.format("checkpoint")
     if present and teacher.checkpoint == FINAL:
         names = ", ".join(item.name for item in present)
         return [
             f"the training of its fold {fold} is not finished: there is {names}, but no {FINAL}. Finish it with "
-            "nnUNetv2_train ... --c, or name another with --feedback-teacher-checkpoint"
+            f"nnUNetv2_train ... --c, or name another with {another}"
         ]
     if present:
         names = ", ".join(item.name for item in present)
-        return [
-            f"its fold {fold} has no {teacher.checkpoint}, but {names}: name one with --feedback-teacher-checkpoint"
-        ]
+        return [f"its fold {fold} has no {teacher.checkpoint}, but {names}: name one with {another}"]
     folds = ", ".join(item.name for item in sorted(teacher.folder.glob("fold_*"))) or "none"
-    return [
-        f"there is no {path}; its folds are: {folds}. Train that fold, or name others with --feedback-teacher-folds"
-    ]
+    others = option.format("folds")
+    return [f"there is no {path}; its folds are: {folds}. Train that fold, or name others with {others}"]
 
 
 def known_validation_cases(teacher: TeacherModel, validation: Sequence[str], splits: Path) -> dict[str, list[str]]:
@@ -193,14 +225,15 @@ def known_validation_cases(teacher: TeacherModel, validation: Sequence[str], spl
     """
     known = {}
     for fold in (fold for fold in teacher.folds if teacher.path(fold).is_file()):
-        held_out = _held_out(teacher, fold, splits)
+        held_out = held_out_cases(teacher, fold, splits)
         seen = [case for case in validation if case not in held_out]
         if seen:
             known[fold] = seen
     return known
 
 
-def _held_out(teacher: TeacherModel, fold: str, splits: Path) -> set[str]:
+def held_out_cases(teacher: TeacherModel, fold: str, splits: Path) -> set[str]:
+    """Return the cases that a fold of a model is known not to have been trained on."""
     if fold == "all":
         return set()
     ending = teacher.dataset_json["file_ending"]
@@ -218,18 +251,17 @@ def load_networks(teacher: TeacherModel) -> list[nn.Module]:
     Raises:
         CheckpointError: if a checkpoint is broken or belongs to another architecture.
     """
-    networks = []
-    for fold in teacher.folds:
-        path = teacher.path(fold)
-        checkpoint = read_checkpoint(path)
-        require_parts(checkpoint, ("trainer_name",), source=str(path))
-        network = build_plain_network(
-            checkpoint["trainer_name"], teacher.plans_manager, teacher.manager, teacher.dataset_json
-        )
-        weights: dict[str, torch.Tensor] = {
-            key.removeprefix("module."): value for key, value in checkpoint["network_weights"].items()
-        }
-        check_weights_fit(weights, network.state_dict(), source=str(path))
-        network.load_state_dict(weights)
-        networks.append(network)
-    return networks
+    return [_load_network(teacher, fold) for fold in teacher.folds]
+
+
+def _load_network(teacher: TeacherModel, fold: str) -> nn.Module:
+    path = teacher.path(fold)
+    checkpoint = read_checkpoint(path)
+    require_parts(checkpoint, ("trainer_name",), source=str(path))
+    network = build_plain_network(
+        checkpoint["trainer_name"], teacher.plans_manager, teacher.manager, teacher.dataset_json
+    )
+    weights = plain_weights(checkpoint)
+    check_weights_fit(weights, network.state_dict(), source=str(path))
+    network.load_state_dict(weights)
+    return network

@@ -3,9 +3,10 @@
 import sys
 
 import pytest
+from soft_label_place import SoftLabelPlace
 from test_backbone_trainers import FEATURE_SIZES, backbone_of
 from test_hlfd import taught  # noqa: F401 - a fixture
-from trainer_workplace import ON_MONAI_NETWORKS, TAUGHT, made_up_batch, start, trainer_class
+from trainer_workplace import FROM_SOFT_LABELS, ON_MONAI_NETWORKS, TAUGHT, made_up_batch, start, trainer_class
 
 from nnunet_dsd.config.settings import PART_OF, PARTS, setting_names
 from nnunet_dsd.networks.backbones import BACKBONES
@@ -44,23 +45,39 @@ def quick_plans(nnunet, name, settings, monkeypatch):
         monkeypatch.setattr(trainer_class(name), "backbone", CHEAPEST)
         return nnunet.plans(settings=settings)
     plans = nnunet.plans(settings={"feature_size": FEATURE_SIZES[backbone_of(name)], **settings})
-    plans["configurations"]["3d_fullres"] |= {"patch_size": FITTING, "batch_size": 1}
+    plans["configurations"]["3d_fullres"] |= {"patch_size": FITTING, "batch_size": 2}
     return plans
+
+
+@pytest.fixture
+def softly_taught(data_folder, tmp_path, monkeypatch, nnunet):
+    """A workplace with soft labels, of images without labels too."""
+    place = SoftLabelPlace(data_folder, tmp_path / "own", monkeypatch)
+    place.label(place.teacher(), unlabelled=place.images(1))
+    return place
+
+
+def loaded_batch(trainer):
+    """A batch of a trainer's own loader, which has soft labels."""
+    return next(trainer.get_dataloaders()[0])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_trainer_reads_the_settings_that_the_catalogue_says_and_no_others(nnunet, request, monkeypatch, seen, name):
-    settings = {}
+    settings, batches = {}, made_up_batch
+    if name in FROM_SOFT_LABELS:
+        nnunet, settings["soft_labels"], batches = request.getfixturevalue("softly_taught"), "soft", loaded_batch
     if name in TAUGHT:
         settings["feedback_teacher"] = request.getfixturevalue("taught")()[1].settings.hlfd.feedback_teacher
     plans = quick_plans(nnunet, name, settings, monkeypatch)
     seen.clear()
 
-    trainer = nnunet.trainer(name, plans=plans)
+    trainer = nnunet.trainer(name, plans=plans, fold="all" if name in FROM_SOFT_LABELS else 0)
     trainer.initialize()
+    trainer.starts_from()
     trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
     start(trainer)
-    trainer.train_step(made_up_batch(trainer))
+    trainer.train_step(batches(trainer))
 
     if not trainer.is_taught:
         seen.discard("feedback_teacher")  # asked for to say that it is not read

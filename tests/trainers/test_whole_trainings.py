@@ -6,8 +6,8 @@ import pytest
 from test_hlfd import taught  # noqa: F401 - a fixture
 from trainer_workplace import ON_NNUNET_NETWORKS, read
 
-from nnunet_dsd.trainers.headed import LOG_PREFIX
 from nnunet_dsd.trainers.loss_figure import OTHER, _group_of
+from nnunet_dsd.trainers.term_trainer import LOG_PREFIX
 
 TAUGHT = ("nnUNetTrainerHLFD", "nnUNetTrainerResNet18UNet_HLFD")
 ON_MONAI = ("nnUNetTrainerDynUNet_MISSU",)

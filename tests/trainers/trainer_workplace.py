@@ -36,7 +36,10 @@ CLASSES, CLASSES_IGNORE, REGIONS, REGIONS_IGNORE = DATA_SETS
 PLAIN, RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
 ON_MONAI_NETWORKS = [entry.name for entry in ENTRIES if entry.target.startswith("nnunet_dsd.trainers.backbones:")]
 TAUGHT = [entry.name for entry in ENTRIES if entry.name.endswith("HLFD")]  # these need a teacher
-ON_NNUNET_NETWORKS = [entry.name for entry in ENTRIES if entry.name not in ON_MONAI_NETWORKS + TAUGHT]
+FROM_SOFT_LABELS = [entry.name for entry in ENTRIES if entry.name.endswith("KD")]  # and these soft labels
+ON_NNUNET_NETWORKS = [
+    entry.name for entry in ENTRIES if entry.name not in ON_MONAI_NETWORKS + TAUGHT + FROM_SOFT_LABELS
+]
 # Few and small steps, so that a whole training takes seconds.
 BUDGET = {"epochs": 2, "iterations_per_epoch": 2, "validation_iterations_per_epoch": 1, "save_every": 1}
 # Written out because the tests rely on it; the package's own defaults may change.

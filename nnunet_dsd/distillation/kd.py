@@ -1,0 +1,70 @@
+"""Knowledge distillation on the output: a student follows stored probabilities of other models.
+
+Shapes: `B` batch, `C` classes or regions, `*S` spatial axes (two or three).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nnunet_dsd.distillation.soft_kl import soft_kl
+
+SMALLEST_PROBABILITY = 1e-7  # what is stored as 0 has a logarithm too; a temperature would lift anything smaller
+
+
+def logits_of(probabilities: Tensor, *, regions: bool = False) -> Tensor:
+    """Return logits `(B, C, *S)` whose softmax, or sigmoid with `regions`, are the probabilities, in float32."""
+    clamped = probabilities.float().clamp(SMALLEST_PROBABILITY, 1.0)
+    if not regions:
+        return clamped.log()
+    return clamped.log() - (1 - probabilities.float()).clamp_min(SMALLEST_PROBABILITY).log()
+
+
+def distillation_term(
+    students: Sequence[Tensor],
+    probabilities: Tensor,
+    inside: Tensor,
+    *,
+    weights: Sequence[float],
+    temperature: float,
+    regions: bool = False,
+) -> Tensor:
+    """Return the weighted sum over outputs of `T^2 * KL(teacher || student)`, each summed over classes.
+
+    Each divergence is the mean over the voxels that have soft labels; 0 where none has. At a coarser output the
+    teacher is the mean probability of the voxels that it stands for, over those that have soft labels.
+
+    Args:
+        students: Logits `(B, C, *S_i)` of the outputs, full resolution first.
+        probabilities: The teachers' `(B, C, *S)`.
+        inside: `(B, 1, *S)`, 1 where a voxel has soft labels, else 0.
+        weights: One for each output; an output of weight 0 is not looked at.
+        temperature: T > 0.
+        regions: Channels are independent regions.
+
+    Reference: Hinton et al., Distilling the knowledge in a neural network, 2015, Eq. 1 and the factor T^2 of its
+    section 2, with the mean of several teachers' probabilities as the target.
+    """
+    total = students[0].new_zeros((), dtype=torch.float32)
+    for student, weight in zip(students, weights, strict=True):
+        if weight == 0:
+            continue
+        taught, counting = _at_size(probabilities, inside, student.shape[2:])
+        total = total + weight * soft_kl(
+            student, logits_of(taught, regions=regions), temperature=temperature, mask=counting, regions=regions
+        )
+    return total
+
+
+def _at_size(probabilities: Tensor, inside: Tensor, size: torch.Size) -> tuple[Tensor, Tensor]:
+    """Return probabilities and mask at an output's resolution."""
+    if probabilities.shape[2:] == size:
+        return probabilities, inside
+    pool: Callable[..., Tensor] = functional.adaptive_avg_pool2d if len(size) == 2 else functional.adaptive_avg_pool3d
+    share = pool(inside.float(), tuple(size))
+    pooled = pool(probabilities.float() * inside, tuple(size)) / share.clamp_min(1e-6)
+    return pooled, (share > 0.5).float()

@@ -1,0 +1,1 @@
+"""Finished models label cases and images without labels: who labels what, predicting, writing, going on."""

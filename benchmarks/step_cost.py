@@ -34,7 +34,7 @@ from nnunet_dsd.registry import all_trainers, find_trainer
 
 STAGES = {2: (32, 64, 128, 256, 512, 512), 3: (32, 64, 128, 256)}
 PATCHES = {2: (192, 192), 3: (40, 56, 40)}
-SKIPPED = ("nnUNetTrainerStock", "HLFD")  # the same steps as nnUNetTrainer; needs a teacher
+SKIPPED = ("nnUNetTrainerStock", "HLFD", "KD")  # the same steps as nnUNetTrainer; need a teacher, soft labels
 Result = TypeVar("Result")
 
 

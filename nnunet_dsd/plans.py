@@ -194,7 +194,7 @@ def _is_original(path: Path) -> bool:
 
 def _holds(path: Path, plans: Mapping[str, Any]) -> bool:
     try:
-        return bool(by_parts(json.loads(path.read_text(encoding="utf-8"))) == plans)
+        return bool(by_parts(json.loads(path.read_text(encoding="utf-8"))) == by_parts(plans))
     except ValueError:
         return False
 

@@ -122,7 +122,7 @@ def _fold_problems(study: Study, places: Places) -> list[str]:
 
 
 def _test_problems(places: Places) -> list[str]:
-    images, labels = places.raw / "imagesTs", places.raw / "labelsTs"
+    images, labels = places.test_images, places.test_labels
     ending = places.file_ending()
     missing = [str(folder) for folder in (images, labels) if not folder.is_dir() or not cases(folder, ending)]
     if missing:

@@ -26,7 +26,7 @@ def how_to_go_on(state: TrainingState) -> Words:
 
 def predict_command(study: Study, run: Run, places: Places, output: Path) -> Words:
     """Return the prediction of the test cases."""
-    words = ("nnUNetv2_predict", "-i", str(places.raw / "imagesTs"), "-o", str(output), "-d", study.dataset)
+    words = ("nnUNetv2_predict", "-i", str(places.test_images), "-o", str(output), "-d", study.dataset)
     which = ("-c", run.configuration, "-f", str(run.fold), "-tr", run.trainer, "-p", run.plans)
     mirroring = () if study.mirroring else ("--disable_tta",)
     return (*words, *which, *_device(study), *mirroring)

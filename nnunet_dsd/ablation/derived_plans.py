@@ -17,7 +17,7 @@ from nnunet_dsd.presets import PRESETS
 def plan_changes(choice: PlansChoice, seed: int) -> PlanChanges:
     """Return what is changed in nnU-Net's plans: the preset, what the study says on top of it, and the seed."""
     changes = PlanChanges(
-        {**choice.settings, "seed": seed},
+        {**choice.settings, **choice.by_seed.get(seed, {}), "seed": seed},
         batch_size=choice.batch_size,
         patch_size=choice.patch_size,
         width=choice.width,
@@ -80,6 +80,7 @@ def _other_content(places: Places, plans: Mapping[str, Any]) -> list[str]:
         existing = by_parts(read_json(path))
     except DataError as error:
         return [str(error)]
+    plans = by_parts(plans)
     if existing == plans:
         return []
     return [

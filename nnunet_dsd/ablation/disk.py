@@ -97,7 +97,7 @@ def unet_weights(arguments: Mapping[str, Any]) -> int:
 
 def prediction_bytes(places: Places, *, test: bool) -> int:
     """Estimate the size of one run's predictions by that of the references they are compared with."""
-    folder = places.raw / "labelsTs" if test else places.training_references
+    folder = places.test_labels if test else places.training_references
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
 
 

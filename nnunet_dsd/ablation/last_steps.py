@@ -135,8 +135,8 @@ def scored_cases(study: Study, runs: Sequence[Run], places: Places) -> list[Scor
         DataError: if the folds cannot be read.
     """
     ending, test = places.file_ending(), study.evaluate_on == "test"
-    references = places.raw / "labelsTs" if test else places.training_references
-    images = places.raw / ("imagesTs" if test else "imagesTr")
+    references = places.test_labels if test else places.training_references
+    images = places.test_images if test else places.raw / "imagesTr"
     if test or not places.splits.is_file():
         listed = (path.name for path in references.glob(f"*{ending}") if not path.name.startswith("."))
         names = {name.removesuffix(ending) for name in listed}

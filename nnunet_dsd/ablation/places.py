@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_dsd.ablation.runs import Run
+from nnunet_dsd.ablation.study import Study
 from nnunet_dsd.common import json_files
 from nnunet_dsd.nnunet_folders import nnunet_folder
 from nnunet_dsd.plans import dataset_folder
@@ -23,12 +24,24 @@ class Places:
         preprocessed: `nnUNet_preprocessed/DATASET`.
         results: `nnUNet_results/DATASET`; made by nnU-Net.
         study: The folder given with `-o`.
+        test: Folders of test cases and their references; None: those of the raw data set.
     """
 
     raw: Path
     preprocessed: Path
     results: Path
     study: Path
+    test: tuple[Path, Path] | None = None
+
+    @property
+    def test_images(self) -> Path:
+        """Folder of the test cases."""
+        return self.raw / "imagesTs" if self.test is None else self.test[0]
+
+    @property
+    def test_labels(self) -> Path:
+        """Folder of the references of the test cases."""
+        return self.raw / "labelsTs" if self.test is None else self.test[1]
 
     def fold(self, run: Run) -> Path:
         """Folder in which nnU-Net trains a run."""
@@ -88,16 +101,23 @@ class Places:
         return str(read_json(self.dataset_json)["file_ending"])
 
 
-def find_places(dataset: str, study: Path) -> Places:
-    """Find a data set in nnU-Net's folders.
+def find_places(study: Study, folder: Path) -> Places:
+    """Find a study's data set in nnU-Net's folders.
+
+    Args:
+        study: The study.
+        folder: Of its files.
 
     Raises:
         SetupError: if one of nnU-Net's folders is not set or does not exist.
         DataError: if there is no such data set.
     """
-    preprocessed = dataset_folder(dataset)
+    preprocessed = dataset_folder(study.dataset)
     raw, results = (nnunet_folder(variable).absolute() for variable in ("nnUNet_raw", "nnUNet_results"))
-    return Places(raw / preprocessed.name, preprocessed, results / preprocessed.name, study.expanduser().absolute())
+    own = raw / preprocessed.name
+    named = (study.test_images or own / "imagesTs", study.test_labels or own / "labelsTs")
+    images, labels = (Path(path).expanduser().absolute() for path in named)
+    return Places(own, preprocessed, results / preprocessed.name, folder.expanduser().absolute(), (images, labels))
 
 
 def read_json(path: Path) -> Any:

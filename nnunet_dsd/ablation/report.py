@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,26 @@ from nnunet_dsd.steps.step import Words
 OWN_BUDGET = "nnU-Net's own trainer: it reads no settings, its budget is nnU-Net's"
 
 
-def write_report(study: Study, places: Places) -> Path | None:
+@dataclass(frozen=True)
+class Beside:
+    """What a report shows that is no run of its study, such as the teachers of students.
+
+    Attributes:
+        runs: Entries of the list that `nnunet-dsd compare --runs` reads.
+        facts: By method, what its first table says beside the scores.
+    """
+
+    runs: tuple[dict[str, Any], ...] = ()
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def write_report(study: Study, places: Places, beside: Beside) -> Path | None:
     """Compare the runs that are scored; return the folder of the report, or None where another process writes it.
+
+    Args:
+        study: The study.
+        places: Where its files are.
+        beside: What is shown with its runs.
 
     Raises:
         SetupError: if no run is scored yet.
@@ -37,7 +56,9 @@ def write_report(study: Study, places: Places) -> Path | None:
     with claimed(places.study / ".report.lock") as claim:
         if claim is None:
             return None
-        write_json(places.runs_json, run_list(study, scored, places, planned=len(runs)))
+        content = run_list(study, scored, places, planned=len(runs))
+        facts = {"facts": beside.facts} if beside.facts else {}
+        write_json(places.runs_json, {**content, "runs": [*content["runs"], *beside.runs], **facts})
         command = compare_command(study, scored, places)
         run_logged(command, log=places.study / "logs" / "compare.txt", claim=claim)
     return places.report
@@ -59,8 +80,8 @@ def run_list(study: Study, scored: Sequence[Run], places: Places, *, planned: in
         planned: How many runs the study has in all.
     """
     test = study.evaluate_on == "test"
-    images = places.raw / ("imagesTs" if test else "imagesTr")
-    references = places.raw / "labelsTs" if test else places.training_references
+    images = places.test_images if test else places.raw / "imagesTr"
+    references = places.test_labels if test else places.training_references
     return {
         "title": title(study, scored, places, planned=planned),
         "baseline": study.baseline if has_baseline(study, scored) else None,

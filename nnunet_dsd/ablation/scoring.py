@@ -41,7 +41,7 @@ def is_predicted(study: Study, run: Run, places: Places) -> bool:
 def missing_test_cases(predictions: Path, places: Places) -> list[str]:
     """Return the test cases that a folder holds no prediction of."""
     ending = places.file_ending()
-    return sorted(image_cases(places.raw / "imagesTs", ending) - cases(predictions, ending))
+    return sorted(image_cases(places.test_images, ending) - cases(predictions, ending))
 
 
 def is_scored(study: Study, run: Run, places: Places) -> bool:
@@ -59,7 +59,7 @@ def references_for(study: Study, run: Run, places: Places) -> Path:
         DataError: if a reference is missing.
     """
     if study.evaluate_on == "test":
-        return places.raw / "labelsTs"
+        return places.test_labels
     folder, ending = places.references(run.fold), places.file_ending()
     names = {f"{case}{ending}" for case in fold_cases(places, run.fold)}
     for name in names:

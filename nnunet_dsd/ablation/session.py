@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +14,7 @@ from nnunet_dsd.ablation.job_lists import job_list, nnunet_commands, split_runni
 from nnunet_dsd.ablation.last_steps import last_step_problems, mark_tried, picture_problem
 from nnunet_dsd.ablation.listing import runs_table, survey, totals
 from nnunet_dsd.ablation.places import Places
-from nnunet_dsd.ablation.report import not_drawn, write_report
+from nnunet_dsd.ablation.report import Beside, not_drawn, write_report
 from nnunet_dsd.ablation.run_steps import job_of, score_step
 from nnunet_dsd.ablation.runs import Run, plan_runs
 from nnunet_dsd.ablation.scoring import is_predicted, is_scored
@@ -31,17 +31,32 @@ from nnunet_dsd.steps.runner import Outcome, RunContext, perform, run_jobs
 class Session:
     """A checked study on this machine.
 
+    Args:
+        study: As declared.
+        problems: What was found to be wrong with it.
+        places: Where its files are.
+        console: What is shown goes there.
+        beside: Gives what the report shows with the study's runs, when it is written.
+
     Raises:
         SettingsError: with every problem of the study and of the data it needs.
         SetupError, DataError: if the folder is another study's.
     """
 
-    def __init__(self, study: Study, problems: Sequence[str], places: Places, console: Console) -> None:
+    def __init__(
+        self,
+        study: Study,
+        problems: Sequence[str],
+        places: Places,
+        console: Console,
+        *,
+        beside: Callable[[], Beside] = Beside,
+    ) -> None:
         problems = [*problems, *machine_problems(study, places)]
         if problems:
             raise SettingsError(problems, source="the study")
         check_study_folder(places.study, study)
-        self.study, self.places, self.console = study, places, console
+        self.study, self.places, self.console, self.beside = study, places, console, beside
         self.runs = plan_runs(study)
 
     def show(self) -> None:
@@ -174,7 +189,7 @@ class Session:
         return [run for run in self.missing() if not self.places.failure(run).is_file()]
 
     def _write_report(self) -> None:
-        folder = write_report(self.study, self.places)
+        folder = write_report(self.study, self.places, self.beside())
         if folder is None:
             self._say("another process is writing the report; if runs are missing in it, run again with --only-report")
             return

@@ -23,6 +23,7 @@ class PlansChoice:
         name: Short name within the study.
         preset: Name of a preset to start from, or None.
         settings: Of the self-distillation block, on top of the preset's.
+        by_seed: Further settings of single seeds, such as the weights each starts from.
         patch_size: Voxels per axis.
         batch_size: Patches per step.
         width: Factor on the feature channels of every stage.
@@ -31,6 +32,7 @@ class PlansChoice:
     name: str
     preset: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    by_seed: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     patch_size: tuple[int, ...] | None = None
     batch_size: int | None = None
     width: float | None = None
@@ -60,6 +62,8 @@ class Study:
         configuration: One of nnU-Net's, such as `3d_fullres`.
         from_plans: Plans to derive from.
         evaluate_on: The validation cases of each fold, or the test cases.
+        test_images: Folder of the test cases; None: the data set's imagesTs.
+        test_labels: Folder of their references; None: the data set's labelsTs.
         mirroring: Whether nnU-Net mirrors the test cases when it predicts them, which takes up to 8 times as long.
         baseline: The method that the others are compared with, or None.
         device: As nnU-Net takes it, or None for its own default.
@@ -75,6 +79,8 @@ class Study:
     folds: tuple[Fold, ...] = (0,)
     seeds: tuple[int, ...] = (1,)
     evaluate_on: EvaluateOn = "validation"
+    test_images: str | None = None
+    test_labels: str | None = None
     mirroring: bool = True
     baseline: str | None = None
     device: str | None = None
@@ -103,6 +109,8 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "folds": list(study.folds),
         "seeds": list(study.seeds),
         "evaluate_on": study.evaluate_on,
+        "test_images": study.test_images,
+        "test_labels": study.test_labels,
         "mirroring": study.mirroring,
         "baseline": study.baseline,
         "device": study.device,
@@ -113,6 +121,7 @@ def _plans_to_dict(choice: PlansChoice) -> dict[str, Any]:
     values = {
         "preset": choice.preset,
         "settings": dict(choice.settings) or None,
+        "by_seed": {str(seed): dict(settings) for seed, settings in choice.by_seed.items()} or None,
         "patch_size": list(choice.patch_size) if choice.patch_size else None,
         "batch_size": choice.batch_size,
         "width": choice.width,

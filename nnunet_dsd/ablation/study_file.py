@@ -16,9 +16,9 @@ from nnunet_dsd.presets import PRESETS
 
 STUDY_ENTRIES = (
     "name", "title", "dataset", "configuration", "from_plans", "plans", "trainers", "folds", "seeds",
-    "evaluate_on", "mirroring", "baseline", "device",
+    "evaluate_on", "test_images", "test_labels", "mirroring", "baseline", "device",
 )  # fmt: skip
-PLANS_ENTRIES = ("preset", "settings", "patch_size", "batch_size", "width")
+PLANS_ENTRIES = ("preset", "settings", "by_seed", "patch_size", "batch_size", "width")
 TRAINER_ENTRIES = ("trainer", "plans", "label")
 NAME_RULE = "letters, digits, '.', '-' and single '_'"
 
@@ -48,6 +48,8 @@ def study_from_dict(content: object) -> tuple[Study, list[str]]:
         folds=tuple(table.get("folds", "different whole numbers, or 'all'", is_list_of(_is_fold), Study.folds)),
         seeds=tuple(table.get("seeds", "different whole numbers below 2^32", is_list_of(_is_seed), Study.seeds)),
         evaluate_on=table.get("evaluate_on", " or ".join(EVALUATE_ON), EVALUATE_ON.__contains__, Study.evaluate_on),
+        test_images=table.get("test_images", "a folder", is_text, None),
+        test_labels=table.get("test_labels", "a folder", is_text, None),
         mirroring=table.get("mirroring", "true or false", lambda value: isinstance(value, bool), Study.mirroring),
         baseline=table.get("baseline", "the name of a method", is_text, None),
         device=table.get("device", " or ".join(DEVICES), DEVICES.__contains__, None),
@@ -74,24 +76,36 @@ def _read_plans_choice(name: str, content: object, problems: list[str]) -> Plans
     return PlansChoice(
         name,
         preset=preset if preset in PRESETS else None,
-        settings=_read_block(table, where),
+        settings=_read_block(table.get("settings", "an object", _is_object, {}), where, problems),
+        by_seed=_read_by_seed(table, where),
         patch_size=tuple(patch_size) if patch_size else None,
         batch_size=table.get("batch_size", "a whole number of at least 1", lambda value: is_count(value, 1), None),
         width=table.get("width", "a number above 0 and at most 8", _is_width, None),
     )
 
 
-def _read_block(table: Table, where: str) -> dict[str, Any]:
+def _read_by_seed(table: Table, where: str) -> dict[int, dict[str, Any]]:
+    content = table.get("by_seed", "an object with an object of settings for each seed", _is_object_of_objects, {})
+    if wrong := [seed for seed in content if not seed.isdecimal()]:
+        table.problems.append(f"{where}: by_seed names {', '.join(wrong)}, expected seeds, which are whole numbers")
+    return {
+        int(seed): _read_block(block, f"{where}, seed {seed}", table.problems)
+        for seed, block in content.items()
+        if seed.isdecimal()
+    }
+
+
+def _read_block(content: Mapping[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
     """Read the settings of the self-distillation block; wrong ones are noted, and none is returned then."""
-    block: dict[str, Any] = dict(table.get("settings", "an object", lambda value: isinstance(value, Mapping), {}))
+    block = dict(content)
     try:
         block = flat_block(block)
         if "seed" in block:
-            table.problems.append(f"{where}: the setting 'seed' is given by the study's seeds; leave it out here")
+            problems.append(f"{where}: the setting 'seed' is given by the study's seeds; leave it out here")
             return {}
         read_settings(block)
     except SettingsError as error:
-        table.problems += [f"{where}: {problem}" for problem in error.problems]
+        problems += [f"{where}: {problem}" for problem in error.problems]
         return {}
     return block
 
@@ -129,12 +143,26 @@ def _contradictions(study: Study) -> list[str]:
             "the study: fold 'all' trains on every case, so its validation cases say nothing; "
             "use evaluate_on 'test', or numbered folds"
         )
+    unread = [name for name in ("test_images", "test_labels") if getattr(study, name) is not None]
+    if unread and study.evaluate_on == "validation":
+        problems.append(f"the study: {' and '.join(unread)} are for evaluate_on 'test'; leave them out")
+    unknown = {seed for choice in study.plans for seed in choice.by_seed} - set(study.seeds)
+    if unknown:
+        problems.append(f"the study: by_seed names {', '.join(map(str, sorted(unknown)))}, which is none of its seeds")
     if not study.mirroring and study.evaluate_on == "validation":
         problems.append(
             "the study: mirroring is false, but nnU-Net always mirrors the validation cases after a training; "
             "leave it out, or use evaluate_on 'test'"
         )
     return problems
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_object_of_objects(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(entry, Mapping) for entry in value.values())
 
 
 def _is_name(value: Any) -> bool:

@@ -13,7 +13,7 @@ from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.common.files import exclusive, write_json
 
 STUDY_FILE = "study.json"
-FIXED = ("name", "dataset", "configuration", "from_plans", "evaluate_on", "mirroring")
+FIXED = ("name", "dataset", "configuration", "from_plans", "evaluate_on", "test_images", "test_labels", "mirroring")
 GROWING: dict[str, Callable[[Study], list[Any]]] = {
     "folds": lambda study: list(study.folds),
     "seeds": lambda study: list(study.seeds),

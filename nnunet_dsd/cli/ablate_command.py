@@ -97,7 +97,7 @@ def _find_places(study: Study, folder: Path, problems: list[str]) -> Places:
     if not study.dataset:  # nothing else can be looked at
         raise SettingsError(problems, source="the study")
     try:
-        return find_places(study.dataset, folder)
+        return find_places(study, folder)
     except (DataError, SetupError) as error:
         if problems:
             raise SettingsError([*problems, str(error)], source="the study") from error

@@ -17,6 +17,7 @@ PROGRAM = Program(
         "plan",
         "size",
         "soft-labels",
+        "distill",
         "export",
         "demo",
         "ablate",

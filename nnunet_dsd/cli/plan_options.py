@@ -92,3 +92,16 @@ def settings_read_by(trainer: str) -> tuple[str, ...]:
             [f"{trainer} does not say which settings it reads (`reads` of its entry); leave --for out"], source="--for"
         )
     return entry.reads
+
+
+def add_named_settings(parser: argparse.ArgumentParser, title: str, names: Sequence[str]) -> None:
+    """Add one option per setting that is named, in a group with a title."""
+    group = parser.add_argument_group(f"{title} (default in brackets)")
+    for part, owner in PARTS.items():
+        add_setting_options(group, owner, [name for name in names if PART_OF[name] == part])
+
+
+def given_named_settings(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that were given as options of `add_named_settings`, by their names."""
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}

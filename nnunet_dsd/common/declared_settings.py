@@ -122,9 +122,9 @@ def differing_settings(settings: Any, *, base: Any = None) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(settings).items() if value != defaults[name]}
 
 
-def add_setting_options(group: argparse._ArgumentGroup, owner: type) -> None:
-    """Add one command-line option per setting; an option that is not given leaves None."""
-    for spec in dataclasses.fields(owner):
+def add_setting_options(group: argparse._ArgumentGroup, owner: type, names: Sequence[str] | None = None) -> None:
+    """Add one command-line option per setting, or for those that are named; one that is not given leaves None."""
+    for spec in (spec for spec in dataclasses.fields(owner) if names is None or spec.name in names):
         flag = f"--{spec.name.replace('_', '-')}"
         text = f"{spec.metadata['help']} [{spec.default}]".replace("%", "%%")
         choices, declared = declared_choices(owner, spec.name), declared_type(owner, spec.name)

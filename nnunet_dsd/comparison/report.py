@@ -13,6 +13,7 @@ from nnunet_dsd.comparison.against_baseline import PairedComparison
 from nnunet_dsd.comparison.case_pictures import published
 from nnunet_dsd.comparison.figure_files import CASES
 from nnunet_dsd.comparison.formats import format_of, p_text
+from nnunet_dsd.comparison.glance import glance
 from nnunet_dsd.comparison.print_tables import headings, row_texts
 from nnunet_dsd.comparison.results import Comparison, MeasureResults
 from nnunet_dsd.comparison.runs import RunList
@@ -51,6 +52,7 @@ def report_html(comparison: Comparison, figures: Path, not_drawn: Mapping[str, s
     body = [
         f"<h1>{escape(title)}</h1>",
         paragraph(_introduction(comparison), soft=True),
+        *_at_a_glance(comparison),
         cards(_counts(comparison)),
         section("Note first", *map(paragraph, warnings)) if warnings else "",
         *(_measure_section(comparison, result, figure) for result in comparison.results),
@@ -63,6 +65,11 @@ def report_html(comparison: Comparison, figures: Path, not_drawn: Mapping[str, s
         ),
     ]
     return page(title, [part for part in body if part], width_px=WIDTH_PX)
+
+
+def _at_a_glance(comparison: Comparison) -> list[str]:
+    """Return the first table, where the list of runs knows more of methods than their scores."""
+    return [compact_table(*glance(comparison))] if comparison.run_list.facts else []
 
 
 def _introduction(comparison: Comparison) -> str:

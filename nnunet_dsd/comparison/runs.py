@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnunet_dsd.common.errors import SettingsError
@@ -66,6 +66,7 @@ class RunList:
         images: nnU-Net's folder of images, for example `imagesTr`.
         references: folder of reference label images, for example `labelsTr`.
         dataset_json: nnU-Net's dataset.json; only its file ending is used.
+        facts: what else is known of methods, by method and name, for the report's first table.
     """
 
     runs: tuple[Run, ...]
@@ -74,6 +75,7 @@ class RunList:
     images: Path | None = None
     references: Path | None = None
     dataset_json: Path | None = None
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:

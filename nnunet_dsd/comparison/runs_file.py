@@ -12,7 +12,7 @@ from nnunet_dsd.common.json_files import Table, is_count, is_text, read_json
 from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.comparison.runs import TITLE, Run, RunList, missing_files, require_sound
 
-LIST_KEYS = ("title", "baseline", "images", "references", "dataset_json", "runs")
+LIST_KEYS = ("title", "baseline", "images", "references", "dataset_json", "runs", "facts")
 RUN_KEYS = ("method", "fold", "seed", "evaluation", "predictions", "notes")
 TEXT, WHOLE = "text", "a whole number"
 
@@ -69,6 +69,7 @@ def _read_list(entries: Entries, folder: Path) -> RunList:
         runs=tuple(run for run in runs if run is not None),
         title=title or TITLE,
         baseline=None if baseline is None else baseline.strip(),
+        facts=entries.get("facts", "an object of text by name for each method", _is_facts, {}),
         **paths,
     )
 
@@ -86,6 +87,12 @@ def _read_run(content: Any, where: str, folder: Path, problems: list[str]) -> Ru
     if method is None or evaluation is None:
         return None
     return Run(method.strip(), evaluation, fold, seed, predictions, notes)
+
+
+def _is_facts(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(table, dict) and all(isinstance(text, str) for text in table.values()) for table in value.values()
+    )
 
 
 def _is_whole(value: Any) -> bool:

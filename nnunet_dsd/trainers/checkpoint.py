@@ -42,6 +42,8 @@ BUDGET_SETTINGS = (
     "seed",
     "feedback_cache",
     "feedback_known_cases",
+    "kd_known_cases",
+    "start_from",
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +58,13 @@ class FinishedModel:
         self, folder: Path, *, fold: str, checkpoint: str, device: torch.device, mirroring: bool = False
     ) -> None:
         _require_loadable(folder, folder / f"fold_{fold}" / checkpoint)
-        self._predictor = nnUNetPredictor(
-            use_mirroring=mirroring,
-            perform_everything_on_device=device.type == "cuda",
-            device=device,
-            allow_tqdm=False,
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it says on every CPU that it is none
+            self._predictor = nnUNetPredictor(
+                use_mirroring=mirroring,
+                perform_everything_on_device=device.type == "cuda",
+                device=device,
+                allow_tqdm=False,
+            )
         try:
             self._predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
         except RuntimeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -30,7 +31,7 @@ def read(workplace: StudyWorkplace, **changes: object) -> tuple[Study, Places]:
     workplace.declare(**changes)
     study, problems = load_study(workplace.file)
     assert problems == []
-    return study, find_places(study.dataset, workplace.output)
+    return study, find_places(study, workplace.output)
 
 
 def test_runs_are_named_after_nnunets_results_folders(workplace: StudyWorkplace) -> None:
@@ -148,11 +149,12 @@ def test_test_cases_need_images_and_references_of_the_same_names(workplace: Stud
 def test_a_missing_data_set_and_a_missing_folder_are_refused(
     workplace: StudyWorkplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    study, _ = read(workplace)
     with pytest.raises(DataError, match="no data set '98'"):
-        find_places("98", workplace.output)
+        find_places(dataclasses.replace(study, dataset="98"), workplace.output)
     monkeypatch.delenv("nnUNet_results")
     with pytest.raises(SetupError, match="nnUNet_results is not set"):
-        find_places("99", workplace.output)
+        find_places(study, workplace.output)
 
 
 def built_weights(arguments: dict, *, residual: bool) -> int:

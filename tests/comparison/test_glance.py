@@ -57,5 +57,5 @@ def test_facts_are_read_from_the_list_of_runs(tmp_path):
     (tmp_path / "runs.json").write_text(json.dumps(content))
     assert read_run_list(tmp_path / "runs.json").facts == {"a": {"parameters": "1 M"}}
     (tmp_path / "runs.json").write_text(json.dumps({**content, "facts": {"a": 3}}))
-    with pytest.raises(SettingsError, match="facts: got .*expected an object of text by name for each method"):
+    with pytest.raises(SettingsError, match=r"facts: got .*expected an object of text by name for each method"):
         read_run_list(tmp_path / "runs.json")

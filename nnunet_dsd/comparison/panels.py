@@ -67,8 +67,13 @@ def say_no_value(axis: Axes) -> None:
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
-    """Write a figure as PNG, and as SVG and PDF for papers; without dates, so that the same figure is the same file."""
+    """Write a figure as PNG, and as SVG and PDF for papers; without dates, so that the same figure is the same file.
+
+    The PNG's layout stays: to lay a figure out costs as much as to draw it.
+    """
     save_png(figure, folder / f"{name}.png", dpi=160)
+    with matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": name}):
         for ending in PAPER_ENDINGS:

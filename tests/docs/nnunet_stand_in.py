@@ -41,7 +41,7 @@ def plan_and_preprocess(arguments):
     target = folder("nnUNet_preprocessed", arguments.dataset)
     target.mkdir(parents=True)
     plans = example_plans()
-    assert arguments.configuration in plans["configurations"]
+    plans["configurations"][arguments.configuration]["patch_size"] = [16, 24, 16]  # `size` times a network on it
     (target / "nnUNetPlans.json").write_text(json.dumps({**plans, "dataset_name": raw.name}))
     shutil.copyfile(raw / "dataset.json", target / "dataset.json")
 

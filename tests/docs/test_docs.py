@@ -3,6 +3,7 @@
 import argparse
 import ast
 import dataclasses
+import functools
 import importlib.util
 import json
 import re
@@ -81,14 +82,24 @@ def anchors(text):
     return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
 
 
+@functools.cache
 def message_templates():
     """Every string in the code, with `…` where a value is put in."""
-    for path in sorted(path for name in ("nnunet_dsd", "video_triplet") for path in (REPOSITORY / name).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.JoinedStr):
-                yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+    return tuple(
+        template
+        for name in ("nnunet_dsd", "video_triplet")
+        for path in sorted((REPOSITORY / name).rglob("*.py"))
+        for template in templates_of(path.read_text())
+    )
+
+
+def templates_of(source):
+    """Every string in a file, with `…` where a value is put in."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 @each_page

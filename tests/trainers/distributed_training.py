@@ -16,7 +16,7 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 from trainer_workplace import made_up_batch, shrink_transformers, start, trainer_class
 
-STEPS = 3
+STEPS = 2
 
 
 def on_cpu(base):

@@ -152,8 +152,7 @@ def test_the_output_is_that_of_monais_network_on_the_padded_patch(nnunet, backbo
 @pytest.mark.parametrize("name", DISTILLED)
 def test_the_step_after_loading_is_bitwise_the_one_without_interruption(nnunet, name):
     trainer = make(nnunet, name)
-    for seed in range(2):
-        trainer.train_step(made_up_batch(trainer, seed))
+    trainer.train_step(made_up_batch(trainer))  # the optimiser has momentum now
     trainer.save_checkpoint(f"{trainer.output_folder}/checkpoint_latest.pth")
     continued = nnunet.trainer(name, plans=plans_for(nnunet, name))
     continued.load_checkpoint(f"{trainer.output_folder}/checkpoint_latest.pth")
@@ -162,7 +161,7 @@ def test_the_step_after_loading_is_bitwise_the_one_without_interruption(nnunet, 
     for one in (trainer, continued):
         torch.manual_seed(3)  # VNet has dropout
         one.on_train_epoch_start()
-        losses.append([float(one.train_step(made_up_batch(one, seed))["loss"]) for seed in (10, 11)])
+        losses.append(float(one.train_step(made_up_batch(one, 10))["loss"]))
     assert losses[0] == losses[1]
     assert same_weights(trainer.heads().state_dict(), continued.heads().state_dict())
     assert same_weights(trainer.network.state_dict(), continued.network.state_dict())

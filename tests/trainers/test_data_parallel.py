@@ -97,7 +97,7 @@ def succeeded(outcome):
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_both_processes_hold_bitwise_equal_weights_after_three_steps(outcomes, job):
+def test_both_processes_hold_bitwise_equal_weights_after_two_steps(outcomes, job):
     first, second = succeeded(outcomes[job])
     assert first["batch_size"] == second["batch_size"] == 1
     assert same_weights(first["initial"], second["initial"])

@@ -22,12 +22,27 @@ NEAR = {"epoch_lambda": 1.0, "learning_rate": 1e-3, "choose_epoch": "last"}
 
 def program(clip_data, folder, encoder_file, *more, **changes):
     """The command line of a training in a process of its own."""
+    return [sys.executable, "-m", "video_triplet", *arguments(clip_data, folder, encoder_file, *more, **changes)]
+
+
+def arguments(clip_data, folder, encoder_file, *more, **changes):
+    """The same without the program, for a training in this process: another one imports torch for seconds."""
     words = train_command(clip_data, folder, *more, weights=encoder_file, **{**NEAR, **changes})
-    return [sys.executable, "-m", "video_triplet", *words]
+    return [str(word) for word in words]
 
 
+@pytest.fixture
+def one_thread():
+    """Let torch compute in this process as in those that `killed_processes` starts: bit for bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_training_killed_in_its_third_epoch_ends_bitwise_as_the_uninterrupted_one(clip_data, encoder_file, tmp_path):
-    finish(program(clip_data, tmp_path / "whole", encoder_file, epochs=4))
+    assert main(arguments(clip_data, tmp_path / "whole", encoder_file, epochs=4)) == 0
     printed = kill_and_continue(program(clip_data, tmp_path / "killed", encoder_file, epochs=4), "epoch 2/4")
     assert "epoch 1/4" not in printed
     assert "epoch 4/4" in printed

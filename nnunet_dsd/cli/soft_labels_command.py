@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device or _best_device(),
     )
     from nnunet_dsd.labelling.announcement import announce, summary
-    from nnunet_dsd.labelling.run import label, prepare
+    from nnunet_dsd.labelling.run import label
+    from nnunet_dsd.labelling.work import prepare
 
     work = prepare(request)
     for line in announce(work):

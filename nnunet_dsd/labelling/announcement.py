@@ -9,7 +9,7 @@ from pathlib import Path
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.common.machine import free_bytes
-from nnunet_dsd.labelling.run import Work
+from nnunet_dsd.labelling.work import Work
 from nnunet_dsd.soft_labels.folder import PLANES
 from nnunet_dsd.trainers.preparation import IMAGE, LABELS
 

@@ -5,8 +5,9 @@
     python benchmarks/soft_label_files.py ... --compare      # codecs, levels and filters beside each other
 
 No model is trained: the teachers' probabilities are softmax(log(blurred one-hot labels + 1e-6) + smooth noise), so that
-they are unsure at the borders of real structures, and differ a little everywhere. With fewer classes than the labels have,
-labels are taken modulo that number. Images are normalised and stored as nnU-Net stores preprocessed cases.
+they are unsure at the borders of real structures, and differ a little everywhere. With fewer classes than the labels
+have, labels are taken modulo that number. Images are normalised and stored as nnU-Net stores preprocessed cases. Times
+are the processor's, on one thread.
 """
 
 from __future__ import annotations
@@ -158,14 +159,14 @@ def reading_times(
         sizes = [min(size, patch) for size, patch in zip(shape, arguments.patch, strict=True)]
         starts = [int(generator.integers(full - size + 1)) for full, size in zip(shape, sizes, strict=True)]
         cut = (slice(None), *(slice(start, start + size) for start, size in zip(starts, sizes, strict=True)))
-        start = time.perf_counter()
+        start = time.process_time()
         found = soft_labels.planes(str(number))[cut]
-        planes.append(time.perf_counter() - start)
+        planes.append(time.process_time() - start)
         soft_labels.layout.decode(torch.from_numpy(found))
-        decoded.append(time.perf_counter() - start)
-        start = time.perf_counter()
+        decoded.append(time.process_time() - start)
+        start = time.process_time()
         blosc2.open(urlpath=f"{place}/case_{number}.b2nd", mode="r", dparams={"nthreads": 1})[cut]
-        images.append(time.perf_counter() - start)
+        images.append(time.process_time() - start)
     return (statistics.median(planes), statistics.median(decoded)), statistics.median(images)
 
 

@@ -82,13 +82,13 @@ def refuse_known_images(unlabelled: Images, known: Images, names: Collection[str
 
     Args:
         unlabelled: Images without labels.
-        known: The data set's own that are there, labelled or for the test.
+        known: The data set's own that are there, labelled or for the test, by what a message calls them.
         names: Of all cases of the data set.
 
     Raises:
         DataError: naming them.
     """
-    twice = [name for name in unlabelled if name in known or name in names]
+    twice = [name for name in unlabelled if name in names]
     others = {name: paths[0] for name, paths in unlabelled.items() if name not in twice}
     copies = copies_among(others, {name: paths[0] for name, paths in known.items()})
     problems = [f"{name} is a case of the data set" for name in twice]

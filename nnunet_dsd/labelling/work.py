@@ -94,7 +94,8 @@ def prepare(request: Request) -> Work:
     )
     own, tested = _own_images(folder.name, dataset_json)
     unlabelled = find_images(request.unlabelled, dataset_json) if request.unlabelled else {}
-    refuse_known_images(unlabelled, {**own, **tested}, cases)
+    known = {**own, **{f"test case {name}": files for name, files in tested.items()}}
+    refuse_known_images(unlabelled, known, {*cases, *own, *tested})
     reader = named_reader(plans.plans.get(PLANS_KEY)) if unlabelled else None
     refuse_unfitting_images(unlabelled, reader, channels=len(dataset_json["channel_names"]))
     labelled = _who_labels(teachers, cases, unlabelled, request)

@@ -109,7 +109,7 @@ def test_a_full_disk_is_said_to_be_one(written):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
-        with pytest.raises(SetupError, match="could not be written .* Make room and run the same command once more"):
+        with pytest.raises(SetupError, match=r"could not be written .* Make room and run the same command once more"):
             write(written)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -155,12 +155,12 @@ def test_the_raw_data_are_needed_only_where_they_are(place, monkeypatch):
 
 def test_images_that_are_cases_already_are_refused(place, unasked):
     teacher = place.teacher(fold=0)
-    for part in ("Tr", "Ts"):
+    for part, called in (("Tr", "ball_0"), ("Ts", "test case ball_0")):
         folder = place.folder / f"again{part}"
         folder.mkdir()
         source = place.folder / "raw" / CLASSES / f"images{part}" / "ball_0_0000.nii.gz"
         shutil.copyfile(source, folder / "renamed_0000.nii.gz")
-        assert "renamed is a copy of ball_0" in said_of(place, DataError, teacher, unlabelled=folder)
+        assert f"renamed is a copy of {called}" in said_of(place, DataError, teacher, unlabelled=folder)
     named = place.folder / "named"
     named.mkdir()
     shutil.copyfile(next(place.images(1).iterdir()), named / "ball_3_0000.nii.gz")
@@ -221,8 +221,13 @@ def test_an_edited_manifest_that_leaks_is_refused(made):
 
 @pytest.mark.parametrize(
     ("held", "asked", "free"),
-    [((1, 1), (1, 1), False), ((1, 1), (2, 3), False), ((1, 2), (1, 4), False)]
-    + [((1, 2), (2, 4), True), ((1, 2), (2, 2), True)],
+    [
+        ((1, 1), (1, 1), False),
+        ((1, 1), (2, 3), False),
+        ((1, 2), (1, 4), False),
+        ((1, 2), (2, 4), True),
+        ((1, 2), (2, 2), True),
+    ],
 )
 def test_a_case_is_labelled_by_one_process_at_a_time(made, monkeypatch, held, asked, free):
     place, teacher, _ = made

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.readers.reader import Reader
@@ -116,12 +118,18 @@ def refuse_unfitting_images(images: Images, reader: Reader | None, *, channels: 
     problems = []
     for name, paths in images.items():
         try:
-            found = sum(reader.inspect(path).channels for path in paths)
+            layouts = [reader.inspect(path) for path in paths]
         except DataError as error:
             problems.append(str(error))
             continue
+        found = sum(layout.channels for layout in layouts)
         if found != channels:
             problems.append(f"{name} has {counted(found, 'channel')}, the data set {channels}")
+        first, *others = (layout.geometry for layout in layouts)
+        if any(other.size != first.size or not np.allclose(other.spacing_mm, first.spacing_mm) for other in others):
+            problems.append(
+                f"the channels of {name} have voxels of other numbers or sizes, and nnU-Net reads no such case"
+            )
     if problems:
         raise DataError("; ".join(problems))
 

@@ -121,6 +121,13 @@ def test_unreadable_and_unfitting_images_are_all_named_from_their_headers(tmp_pa
     assert "good" not in said
 
 
+def test_channels_of_one_case_lie_on_the_same_voxels(tmp_path):
+    image(tmp_path / "a_0000.nii.gz")
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5, 7), np.float32)), str(tmp_path / "a_0001.nii.gz"))
+    with pytest.raises(DataError, match="the channels of a have voxels of other numbers or sizes"):
+        refuse_unfitting_images(find_images(tmp_path, TWO), named_reader("SimpleITKIO"), channels=2)
+
+
 def test_a_file_that_is_cut_off_is_refused(tmp_path):
     """SimpleITK reads the rest of it as zeros without a word."""
     reader = named_reader("SimpleITKIO")

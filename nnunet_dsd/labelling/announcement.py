@@ -49,7 +49,7 @@ def announce(work: Work) -> Iterator[str]:
         )
     if manifest.in_sample:
         yield "note: cases are labelled by models that were trained on them, which are surer of them than of others"
-    needed, free = _needed_bytes(work), free_bytes(work.soft_labels.folder)
+    needed, free = needed_bytes(work), free_bytes(work.soft_labels.folder)
     yield f"disk: about {needed / MIB:.0f} MiB, {free / MIB:.0f} MiB are free"
     if needed > free:
         raise SetupError(
@@ -58,7 +58,7 @@ def announce(work: Work) -> Iterator[str]:
         )
 
 
-def _needed_bytes(work: Work) -> float:
+def needed_bytes(work: Work) -> float:
     """Estimate what is still to be written: images without labels are taken to be as large as the other cases."""
     soft_labels, layout = work.soft_labels, work.soft_labels.layout
     todo = soft_labels.missing()

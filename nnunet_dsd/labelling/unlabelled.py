@@ -144,8 +144,10 @@ def refuse_damaged_images(paths: Iterable[Path], reader: Reader | None) -> None:
     Raises:
         DataError: naming every one of them.
     """
+    if reader is None:
+        return
     problems = []
-    for path in paths if reader is not None else ():
+    for path in paths:
         try:
             reader.read(path)
         except DataError as error:

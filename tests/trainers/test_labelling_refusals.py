@@ -14,7 +14,7 @@ from trainer_workplace import CLASSES, read, write_model
 
 from nnunet_dsd.common import files
 from nnunet_dsd.common.errors import CheckpointError, DataError, DivergenceError, SetupError, TeacherError
-from nnunet_dsd.labelling.announcement import announce, summary
+from nnunet_dsd.labelling.announcement import COMPRESSED, DISAGREEMENT_BYTES, announce, needed_bytes, summary
 from nnunet_dsd.labelling.prediction import Panel
 from nnunet_dsd.labelling.run import label
 from nnunet_dsd.labelling.work import prepare
@@ -289,6 +289,19 @@ def test_what_will_be_done_and_what_it_takes_is_said_before(made, monkeypatch):
     monkeypatch.setattr("nnunet_dsd.labelling.announcement.free_bytes", lambda path: 100.0)
     with pytest.raises(SetupError, match="make room"):
         list(announce(work))
+
+
+def test_the_room_it_takes_counts_voxels_and_the_copies_of_images_without_labels(made):
+    place, teacher, images = made
+    voxels, planes = 16 * 24 * 24, 3
+    prepared = place.preprocessed / "nnUNetPlans_3d_fullres"
+    stored = sum(path.stat().st_size for path in prepared.glob("ball_*")) / 5
+    per_case = voxels * (COMPRESSED * planes + DISAGREEMENT_BYTES)
+    assert needed_bytes(prepare(place.request(teacher))) == pytest.approx(per_case)
+    both = prepare(place.request(teacher, unlabelled=images))
+    assert needed_bytes(both) == pytest.approx(3 * per_case + 2 * stored)
+    label(both, say=lambda line: None)
+    assert needed_bytes(both) == 0
 
 
 def test_a_split_that_is_newer_than_the_model_is_told(made):

@@ -9,9 +9,10 @@ from typing import Any
 
 from nnunet_dsd.attribution.levels import DEFAULT_LEVELS
 from nnunet_dsd.attribution.map_names import shared_name_problems
-from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.counting import counted, repeated
 from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.common.files import write_problem
+from nnunet_dsd.common.machine import device_problem
 from nnunet_dsd.datasets.geometry import geometry_difference, geometry_differences
 from nnunet_dsd.datasets.readers.choice import PLANS_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
@@ -132,7 +133,7 @@ def check_request(request: Request) -> Inputs:
     problems = [*_repeated("model", names), *_repeated("case", request.cases), *_repeated("level", request.levels)]
     problems += shared_name_problems(request.cases, names, request.levels)
     problems += _output_problems(request.output)
-    problems += _device_problems(request.device)
+    problems += [problem] if (problem := device_problem(request.device)) else []
     described: list[_Description] = []
     for model in request.models:
         problems += _read_model(model, request, described)
@@ -150,14 +151,6 @@ def check_request(request: Request) -> Inputs:
     return Inputs(structure, _channel(structure, first.dataset_json), cases, first.reader, notes)
 
 
-def _device_problems(device: str) -> list[str]:
-    if device != "cuda":
-        return []
-    import torch  # takes seconds, which other requests are spared until they are found to be in order
-
-    return [] if torch.cuda.is_available() else ["PyTorch finds no CUDA device here; give --device cpu"]
-
-
 def _output_problems(output: Path) -> list[str]:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         return [f"{output} is not empty; give a new folder with -o"]
@@ -166,9 +159,8 @@ def _output_problems(output: Path) -> list[str]:
 
 
 def _repeated(what: str, names: Sequence[str]) -> list[str]:
-    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     advice = "; name them apart with NAME=FOLDER" if what == "model" else ""
-    return [f"the {what} {name} is named twice{advice}" for name in repeated]
+    return [f"the {what} {name} is named twice{advice}" for name in repeated(names)]
 
 
 def _read_model(model: ModelChoice, request: Request, described: list[_Description]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 SUMMARY = "let finished models label cases and images without labels, for a student to learn from"
@@ -60,10 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
         mirroring=arguments.mirroring,
         in_sample=arguments.in_sample,
         part=parse_part(arguments.part),
-        device=arguments.device or _best_device(),
+        device=arguments.device or "cpu",
     )
+    if arguments.device is None:
+        request = dataclasses.replace(request, device=_best_device())
     from nnunet_dsd.labelling.announcement import announce, summary
-    from nnunet_dsd.labelling.run import label, prepare
+    from nnunet_dsd.labelling.run import label
+    from nnunet_dsd.labelling.work import prepare
 
     work = prepare(request)
     for line in announce(work):

@@ -1,6 +1,8 @@
-"""Counts with their nouns, as messages say them."""
+"""Counts with their nouns, as messages say them, and what is there more than once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -12,3 +14,8 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
         plural: Several of them, where that is not the noun with an s.
     """
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """Return the names that occur more than once, each once, in the order in which they first occur."""
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]

@@ -47,12 +47,13 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def take_lock(descriptor: int, path: Path) -> bool:
+def take_lock(descriptor: int, path: Path, *, shared: bool = False) -> bool:
     """Take the lock on an open file without waiting; return whether it was free. Windows has no such locks.
 
     Args:
         descriptor: Of the open file.
         path: Its path, for the message.
+        shared: Others may share it.
 
     Raises:
         SetupError: if the file system has no locks, or refuses this one; without it two processes could do one work.
@@ -62,7 +63,7 @@ def take_lock(descriptor: int, path: Path) -> bool:
     except ImportError:
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
@@ -72,6 +73,15 @@ def take_lock(descriptor: int, path: Path) -> bool:
             "the mount option flock)"
         ) from error
     return True
+
+
+def lock_is_held(path: Path) -> bool:
+    """Return whether a process holds the lock on a file that is there, now."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        return not take_lock(descriptor, path, shared=True)  # so that two who look do not see each other
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

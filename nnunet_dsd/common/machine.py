@@ -43,6 +43,17 @@ def training_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def device_problem(device: str) -> str | None:
+    """Return why PyTorch cannot compute on a device of its names; None where it can. Loads torch but for the CPU."""
+    if device == "cpu":
+        return None
+    import torch
+
+    there = torch.backends.mps.is_available() if device == "mps" else torch.cuda.is_available()
+    name = "MPS" if device == "mps" else "CUDA"
+    return None if there else f"PyTorch finds no {name} device here; give --device cpu"
+
+
 def is_continuous_integration() -> bool:
     """Return whether this is run by a service whose logs nobody watches while they grow."""
     return os.environ.get("CI", "").lower() in ("1", "true")

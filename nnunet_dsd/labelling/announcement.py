@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.common.machine import free_bytes
-from nnunet_dsd.labelling.run import Work
+from nnunet_dsd.labelling.work import Work
 from nnunet_dsd.soft_labels.folder import PLANES
-from nnunet_dsd.trainers.preparation import IMAGE, LABELS
+from nnunet_dsd.trainers.preparation import IMAGE, LABELS, PROPERTIES
 
 MIB = 2**20
-# Of preprocessed voxels, as the files turn out on the data sets of the benchmarks; the planes' own size is the most.
-COMPRESSED = 0.5
+# As the files turn out in benchmarks/soft_label_files.py, rather more than less.
+COMPRESSED = 0.3  # of a plane's own size
+DISAGREEMENT_BYTES = 0.7  # of a voxel
 
 
 def announce(work: Work) -> Iterator[str]:
@@ -28,8 +32,15 @@ def announce(work: Work) -> Iterator[str]:
     for number, teacher in enumerate(work.teachers):
         how = "" if teacher.takes_these_images else ", which prepares images in its own way"
         yield f"teacher {number + 1}: {teacher.record.name}{how}"
+    for teacher in work.teachers:
+        if teacher.split_is_newer:
+            yield (
+                f"note: {teacher.record.name} has no validation results, and splits_final.json was written after its "
+                "training: if that is another split than it was trained with, it labels cases that it has seen; put "
+                "back the split of then"
+            )
     own = len(manifest.labelled)
-    alone = len(list(work.preprocessed.glob(f"*{LABELS}"))) - own
+    alone = len(work.cases) - own
     yield f"{counted(own, 'labelled case')} and {counted(len(manifest.unlabelled), 'image')} without labels"
     if alone > 0 and not manifest.in_sample:
         yield (
@@ -38,7 +49,7 @@ def announce(work: Work) -> Iterator[str]:
         )
     if manifest.in_sample:
         yield "note: cases are labelled by models that were trained on them, which are surer of them than of others"
-    needed, free = _needed_bytes(work), free_bytes(work.soft_labels.folder)
+    needed, free = needed_bytes(work), free_bytes(work.soft_labels.folder)
     yield f"disk: about {needed / MIB:.0f} MiB, {free / MIB:.0f} MiB are free"
     if needed > free:
         raise SetupError(
@@ -47,16 +58,27 @@ def announce(work: Work) -> Iterator[str]:
         )
 
 
-def _needed_bytes(work: Work) -> float:
-    """Estimate what is still to be written, from the preprocessed cases and the files of the other images."""
-    soft_labels = work.soft_labels
-    stored = {path.name.removesuffix(LABELS): _size(path) for path in work.preprocessed.glob(f"*{LABELS}")}
-    sizes = [_size(work.preprocessed / f"{case}{IMAGE}") for case in stored]
-    image = statistics.mean(sizes) if sizes else 0.0
-    per_case = COMPRESSED * image * soft_labels.layout.planes / 4
+def needed_bytes(work: Work) -> float:
+    """Estimate what is still to be written: images without labels are taken to be as large as the other cases."""
+    soft_labels, layout = work.soft_labels, work.soft_labels.layout
     todo = soft_labels.missing()
-    without_labels = [case for case in todo if case in soft_labels.manifest.unlabelled]
-    return len(todo) * per_case + len(without_labels) * image
+    own = [case for case in todo if case in soft_labels.manifest.labelled]
+    others = len(todo) - len(own)
+    measured = work.cases if others else own
+    voxels = dict(zip(measured, _voxels(work, measured), strict=True))
+    per_voxel = COMPRESSED * layout.planes * layout.dtype.itemsize + DISAGREEMENT_BYTES
+    needed = per_voxel * sum(voxels[case] for case in own)
+    if others:
+        files = [work.preprocessed / f"{case}{ending}" for case in work.cases for ending in (IMAGE, LABELS, PROPERTIES)]
+        stored = sum(_size(path) for path in files) / len(work.cases)
+        needed += others * (per_voxel * statistics.mean(voxels.values()) + stored)
+    return needed
+
+
+def _voxels(work: Work, cases: Sequence[str]) -> list[int]:
+    """Return how many voxels preprocessed cases have, from the heads of their files."""
+    dataset = infer_dataset_class(str(work.preprocessed))(str(work.preprocessed), list(cases))
+    return [math.prod(dataset.load_case(case)[0].shape[1:]) for case in cases]
 
 
 def summary(work: Work, left: list[str]) -> Iterator[str]:

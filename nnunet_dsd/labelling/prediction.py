@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnunet_dsd.common.errors import ShapeError
+from nnunet_dsd.common.errors import DivergenceError, ShapeError
 from nnunet_dsd.labelling.teachers import Teacher
 from nnunet_dsd.trainers.finished import FinishedModel
 
@@ -23,11 +23,13 @@ class PreparedCase:
     """A case as it is preprocessed for the student.
 
     Attributes:
+        name: For messages.
         array: `(C, *S)`.
         files: Its image's files.
         spacing: Of the image in its file, in mm, in nnU-Net's order of the array's axes.
     """
 
+    name: str
     array: NDArray[np.float32]
     files: tuple[Path, ...]
     spacing: tuple[float, ...]
@@ -74,8 +76,21 @@ class Panel:
         self.mirroring, self.device = mirroring, device
         self._loaded: dict[int, FinishedModel] = {}
 
+    def load(self, positions: Iterable[int]) -> None:
+        """Load the teachers at some positions, so that one that cannot be loaded is noticed before the first case.
+
+        Raises:
+            CheckpointError: if a checkpoint does not fit its plans.
+        """
+        for position in positions:
+            self._model(position)
+
     def ask(self, case: PreparedCase, positions: Sequence[int]) -> Verdict:
-        """Return what the teachers at some positions say of a case."""
+        """Return what the teachers at some positions say of a case.
+
+        Raises:
+            DivergenceError: if one of them says something that is not a number.
+        """
         regions = self._model(positions[0]).has_regions
         opinions = (self._opinion(position, case, regions=regions) for position in positions)
         return verdict(opinions, regions=regions)
@@ -100,6 +115,11 @@ class Panel:
         else:
             prepared = model.preprocess(case.files)
             logits = self._on_the_students_voxels(position, model.logits(prepared.array), case)
+        if not bool(torch.isfinite(logits.sum())):
+            raise DivergenceError(
+                f"{self.teachers[position].record.name} predicts numbers that are not finite for {case.name}: see "
+                "whether that image holds any, or whether that training diverged"
+            )
         return torch.sigmoid(logits) if regions else torch.softmax(logits, dim=0)
 
     def _on_the_students_voxels(self, position: int, logits: Tensor, case: PreparedCase) -> Tensor:
@@ -145,15 +165,16 @@ def verdict(opinions: Any, *, regions: bool) -> Verdict:
         foreground = _foreground(opinion, regions=regions)
         if total is None or negative_entropy is None or seen is None:
             total, negative_entropy, seen = opinion.clone(), inner, foreground
-            continue
-        if opinion.shape != total.shape:
+        elif opinion.shape != total.shape:
             raise ShapeError(f"a teacher says something of {tuple(opinion.shape)}, another of {tuple(total.shape)}")
-        total += opinion
-        negative_entropy += inner
-        seen |= foreground
+        else:
+            total += opinion
+            negative_entropy += inner
+            seen |= foreground
+        del opinion  # before the next is made: of many classes each takes gigabytes
     if total is None or negative_entropy is None or seen is None:
         raise ShapeError("there is no teacher to ask")
-    mean = total / count
+    mean = total.div_(count)
     disagreement = (negative_entropy / count - negative_entropies(mean, regions=regions)).clamp_min(0)
     where_seen = float(disagreement[seen].mean()) if bool(seen.any()) else 0.0
     return Verdict(mean, disagreement, where_seen, float(disagreement.mean()))
@@ -161,10 +182,12 @@ def verdict(opinions: Any, *, regions: bool) -> Verdict:
 
 def negative_entropies(probabilities: Tensor, *, regions: bool) -> Tensor:
     """Return the sum of p log p over classes, or over both outcomes of each region: `(*S)` of `(K, *S)`, in nats."""
-    entropies: Tensor = torch.special.xlogy(probabilities, probabilities)
-    if regions:
-        entropies = entropies + torch.special.xlogy(1 - probabilities, 1 - probabilities)
-    return entropies.sum(0)
+    total = torch.zeros_like(probabilities[0])
+    for channel in probabilities:
+        total += torch.special.xlogy(channel, channel)
+        if regions:
+            total += torch.special.xlogy(1 - channel, 1 - channel)
+    return total
 
 
 def _foreground(probabilities: Tensor, *, regions: bool) -> Tensor:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.common.counting import repeated
 from nnunet_dsd.common.errors import SettingsError
 
 SOURCE = "what nnunet-dsd soft-labels was asked for"
@@ -52,7 +53,8 @@ class Request:
         problems = []
         if not re.fullmatch(r"\w[\w.-]*", self.name):
             problems.append(f"the name '{self.name}' must be letters, digits, '.', '-' and '_'")
-        problems += [f"the teacher {one} is named twice" for one in sorted(set(self.teachers)) if self._count(one) > 1]
+        problems += [f"the teacher {one} is named twice" for one in repeated(self.teachers)]
+        problems += [f"the fold {fold} is named twice" for fold in repeated(self.folds or ())]
         part, parts = self.part
         if not 1 <= part <= parts:
             problems.append(f"part {part} of {parts}: allowed are 1/{parts} to {parts}/{parts}")
@@ -60,9 +62,6 @@ class Request:
             problems.append(f"{self.unlabelled} is no folder of images")
         if problems:
             raise SettingsError(problems, source=SOURCE)
-
-    def _count(self, teacher: str) -> int:
-        return self.teachers.count(teacher)
 
 
 def parse_part(word: str) -> tuple[int, int]:

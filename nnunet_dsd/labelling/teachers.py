@@ -9,16 +9,19 @@ from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from nnunet_dsd.common.errors import TeacherError
+from nnunet_dsd.common.counting import repeated
+from nnunet_dsd.common.errors import CheckpointError, DataError, TeacherError
 from nnunet_dsd.common.hashes import weights_hash
 from nnunet_dsd.labelling.request import Request
 from nnunet_dsd.soft_labels.manifest import TeacherRecord
 from nnunet_dsd.trainers.checkpoint import plain_weights, read_checkpoint
+from nnunet_dsd.trainers.finished import require_loadable
 from nnunet_dsd.trainers.teacher import (
     TeacherModel,
     dataset_problems,
     find_model,
     fold_problems,
+    has_validation_results,
     held_out_cases,
     preparation_problems,
 )
@@ -34,11 +37,14 @@ class Teacher:
         model: The model, with one fold.
         record: What the manifest says of it.
         takes_these_images: Whether images preprocessed for the student are what it takes.
+        split_is_newer: Whether what it was trained on is known from `splits_final.json` alone, which was written after
+            the training ended, and may not be the split that it was trained with.
     """
 
     model: TeacherModel
     record: TeacherRecord
     takes_these_images: bool
+    split_is_newer: bool
 
 
 def find_teachers(
@@ -63,22 +69,45 @@ def find_teachers(
     Raises:
         TeacherError: if a model is missing, unfinished or of other data; all reasons at once.
     """
-    models = [
-        find_model(name, dataset=plans.dataset_name, folds=request.folds, checkpoint=request.checkpoint)
-        for name in request.teachers
-    ]
-    problems = []
+    problems: list[str] = []
+    models = _models(request, plans.dataset_name, problems)
+    problems += _problems_of_name(models)
     for model in models:
         found = [problem for fold in model.folds for problem in fold_problems(model, fold, option=OPTION)]
         found += dataset_problems(model, dataset_json, plans, manager)
         problems += [f"{model.folder.name}: {problem}" for problem in found]
     if problems:
-        raise TeacherError.listing("these models" if len(models) > 1 else str(models[0].folder), problems)
-    return [
-        _teacher(model, fold, plans=plans, manager=manager, cases=cases, splits=splits)
-        for model in models
-        for fold in model.folds
-    ]
+        raise TeacherError.listing(_called(request), problems)
+    teachers = []
+    for model, fold in [(one, fold) for one in models for fold in one.folds]:
+        try:
+            teachers.append(_teacher(model, fold, plans=plans, manager=manager, cases=cases, splits=splits))
+        except (CheckpointError, DataError) as error:
+            problems.append(str(error))
+    if problems:
+        raise TeacherError.listing(_called(request), problems)
+    return teachers
+
+
+def _called(request: Request) -> str:
+    return "these models" if len(request.teachers) > 1 else request.teachers[0]
+
+
+def _models(request: Request, dataset: str, problems: list[str]) -> list[TeacherModel]:
+    """Return the models that are there, and note why others are not."""
+    models = []
+    for name in request.teachers:
+        try:
+            models.append(find_model(name, dataset=dataset, folds=request.folds, checkpoint=request.checkpoint))
+        except TeacherError as error:
+            problems.append(str(error))
+    return models
+
+
+def _problems_of_name(models: Sequence[TeacherModel]) -> list[str]:
+    """Say which models are one and the same, however they are spelled: it would count twice in the mean."""
+    folders = [str(model.folder.resolve()) for model in models]
+    return [f"{folder} is named twice" for folder in repeated(folders)]
 
 
 def _teacher(
@@ -90,16 +119,35 @@ def _teacher(
     cases: Sequence[str],
     splits: Path,
 ) -> Teacher:
+    path = model.path(fold)
+    checkpoint = read_checkpoint(path)
+    require_loadable(model.folder, path, checkpoint)
+    trained = checkpoint["init_args"].get("fold", fold)
+    if str(trained) != fold:
+        raise CheckpointError(
+            f"{path} was trained as fold {trained}, and its folder says fold {fold}, so that it would label cases it "
+            f"has seen; rename the folder to fold_{trained}"
+        )
     held_out = held_out_cases(model, fold, splits)
-    weights = plain_weights(read_checkpoint(model.path(fold)))
     record = TeacherRecord(
         model=model.folder.resolve().name,
         fold=fold,
         checkpoint=model.checkpoint,
-        weights=weights_hash(weights),
+        weights=weights_hash(plain_weights(checkpoint)),
         trained_on=tuple(case for case in cases if case not in held_out),
     )
-    return Teacher(model, record, not preparation_problems(model, plans, manager))
+    return Teacher(
+        model,
+        record,
+        takes_these_images=not preparation_problems(model, plans, manager),
+        split_is_newer=_relies_on_newer_splits(model, fold, splits),
+    )
+
+
+def _relies_on_newer_splits(model: TeacherModel, fold: str, splits: Path) -> bool:
+    if fold == "all" or has_validation_results(model, fold) or not splits.is_file():
+        return False
+    return splits.stat().st_mtime > model.path(fold).stat().st_mtime
 
 
 def who_labels_what(

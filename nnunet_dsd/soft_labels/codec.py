@@ -85,12 +85,10 @@ class Layout:
 
         A voxel whose planes are all 0 says nothing, and stays 0.
         """
+        probabilities = dequantise(planes if self.is_dense else planes[LIKELIEST:])
+        if not self.regions:
+            probabilities = probabilities / probabilities.sum(0, keepdim=True).clamp_min(1e-6)
         if self.is_dense:
-            probabilities = dequantise(planes)
-        else:
-            names, levels = planes[:LIKELIEST].long(), planes[LIKELIEST:]
-            empty = torch.zeros((self.classes, *planes.shape[1:]), device=planes.device)
-            probabilities = empty.scatter_add(0, names, dequantise(levels))
-        if self.regions:
             return probabilities
-        return probabilities / probabilities.sum(0, keepdim=True).clamp_min(1e-6)
+        empty = torch.zeros((self.classes, *planes.shape[1:]), device=planes.device)
+        return empty.scatter_add_(0, planes[:LIKELIEST].long(), probabilities)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.common.files import whole_file, write_json
+from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.files import PARTIAL_PREFIX, whole_file, write_json
 from nnunet_dsd.common.json_files import Table, is_count, read_json
 from nnunet_dsd.soft_labels.manifest import Manifest, read_manifest
 
 PLANES = ".b2nd"
 DISAGREEMENT = "_disagreement.b2nd"
 RECORD = ".json"
-COMPRESSION = {"codec": blosc2.Codec.ZSTD, "clevel": 3, "filters": [blosc2.Filter.BITSHUFFLE], "nthreads": 1}
+# By benchmarks/soft_label_files.py.
+COMPRESSION = {"codec": blosc2.Codec.ZSTD, "clevel": 5, "filters": [blosc2.Filter.SHUFFLE], "nthreads": 1}
+DROPPED_BITS = 6  # of the disagreement's 10 binary places: it is then within 1/32 of itself
+LEAST_DISAGREEMENT = 1e-4  # nats; below it is 0
 
 
 @dataclass(frozen=True)
@@ -100,15 +104,29 @@ class SoftLabelSet:
             means: The mean disagreement where there are structures, and everywhere.
             blocks: Voxels per axis of what is compressed at once.
             chunks: Voxels per axis of what is stored at once.
+
+        Raises:
+            SetupError: if a file cannot be written, as on a full disk.
         """
-        planes = self.layout.encode(probabilities)
-        error = float((self.layout.decode(planes) - probabilities).abs().max())
+        slabs = probabilities.split(1, dim=1)  # slice by slice: of many classes a whole copy more takes gigabytes
+        encoded = [self.layout.encode(slab) for slab in slabs]
+        pairs = zip(encoded, slabs, strict=True)
+        error = max(float((self.layout.decode(planes) - exact).abs().max()) for planes, exact in pairs)
+        planes = torch.cat(encoded, dim=1)
         target = self.path(case, PLANES)
         _write_array(target, planes.numpy(), (1, *blocks), (1, *chunks))
-        _write_array(self.path(case, DISAGREEMENT), disagreement.half().numpy(), tuple(blocks), tuple(chunks))
+        _write_array(self.path(case, DISAGREEMENT), _coarse(disagreement).numpy(), tuple(blocks), tuple(chunks))
         record = CaseRecord(tuple(probabilities.shape[1:]), *means, error, target.stat().st_size)
         write_json(self.path(case, RECORD), dataclasses.asdict(record))
         return record
+
+    def clear(self, cases: Iterable[str]) -> None:
+        """Delete what killed processes left half written of some cases, which no other process may be writing."""
+        files = {self.path(case, ending).name for case in cases for ending in (PLANES, DISAGREEMENT, RECORD)}
+        for path in (self.folder / "cases").glob(f"{PARTIAL_PREFIX}*"):
+            _, _, name = path.name.removeprefix(PARTIAL_PREFIX).partition("-")
+            if name in files:
+                path.unlink(missing_ok=True)
 
     def record(self, case: str) -> CaseRecord:
         """Return what is known of a case.
@@ -142,8 +160,30 @@ class SoftLabelSet:
         return [case for case in cases if self.record(case).disagreement > limit]
 
 
+def _coarse(disagreement: torch.Tensor) -> torch.Tensor:
+    """Return nats in half precision, of which so few binary places are left that they compress."""
+    kept = torch.where(disagreement < LEAST_DISAGREEMENT, 0.0, disagreement).half().view(torch.int16)
+    return ((kept + (1 << (DROPPED_BITS - 1))) & -(1 << DROPPED_BITS)).view(torch.float16)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say that a file could not be written, where blosc2 says so in words of its own.
+
+    Raises:
+        SetupError: if an array could not be written.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise SetupError(
+            f"{path} could not be written ({error}): the disk is probably full. Make room and run the same command "
+            "once more, which goes on where it was stopped"
+        ) from error
+
+
 def _write_array(path: Path, array: NDArray[Any], blocks: tuple[int, ...], chunks: tuple[int, ...]) -> None:
-    with whole_file(path) as temporary:
+    with whole_file(path) as temporary, writing(path):
         blosc2.asarray(
             np.ascontiguousarray(array),
             urlpath=str(temporary),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,8 @@ class FinishedModel:
     def __init__(
         self, folder: Path, *, fold: str, checkpoint: str, device: torch.device, mirroring: bool = False
     ) -> None:
-        _require_loadable(folder, folder / f"fold_{fold}" / checkpoint)
+        path = folder / f"fold_{fold}" / checkpoint
+        require_loadable(folder, path, read_checkpoint(path))
         with contextlib.redirect_stdout(io.StringIO()):  # it says on every CPU that it is none
             self._predictor = nnUNetPredictor(
                 use_mirroring=mirroring,
@@ -120,9 +121,18 @@ class FinishedModel:
         return logits.float()
 
 
-def _require_loadable(folder: Path, path: Path) -> None:
-    """Refuse a checkpoint of a trainer that is not installed, or of another configuration than its folder's."""
-    checkpoint = read_checkpoint(path)
+def require_loadable(folder: Path, path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of a trainer that is not installed, or of another configuration than its folder's.
+
+    Args:
+        folder: The model folder.
+        path: The checkpoint's.
+        checkpoint: What it holds.
+
+    Raises:
+        CheckpointError: if it lacks parts, or is of another configuration.
+        DataError: if nnU-Net does not find its trainer.
+    """
     require_parts(checkpoint, ("trainer_name", "init_args"), source=str(path))
     trainer = checkpoint["trainer_name"]
     try:

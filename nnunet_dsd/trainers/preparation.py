@@ -12,6 +12,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnU
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from numpy.typing import NDArray
 
+from nnunet_dsd.soft_labels.folder import writing
 from nnunet_dsd.trainers.teacher import PREPARATION
 
 IMAGE, LABELS, PROPERTIES = ".b2nd", "_seg.b2nd", ".pkl"  # nnU-Net's files of a preprocessed case
@@ -64,6 +65,9 @@ def save_preprocessed(
         labels: `(1, *S)`.
         properties: nnU-Net's.
         manager: The configuration, whose patch size decides how the arrays are cut.
+
+    Raises:
+        SetupError: if it cannot be written, as on a full disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for ending in (IMAGE, LABELS, PROPERTIES):
@@ -71,16 +75,17 @@ def save_preprocessed(
     labels = labels.astype(np.int16, copy=False)
     blocks, chunks = stored_blocks(array.shape, manager, array.itemsize)
     label_blocks, label_chunks = stored_blocks(labels.shape, manager, labels.itemsize)
-    nnUNetDatasetBlosc2.save_case(
-        array,
-        labels,
-        properties,
-        str(folder / case),
-        chunks=chunks,
-        blocks=blocks,
-        chunks_seg=label_chunks,
-        blocks_seg=label_blocks,
-    )
+    with writing(folder / case):
+        nnUNetDatasetBlosc2.save_case(
+            array,
+            labels,
+            properties,
+            str(folder / case),
+            chunks=chunks,
+            blocks=blocks,
+            chunks_seg=label_chunks,
+            blocks_seg=label_blocks,
+        )
 
 
 def stored_blocks(

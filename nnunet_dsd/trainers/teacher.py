@@ -237,12 +237,17 @@ def held_out_cases(teacher: TeacherModel, fold: str, splits: Path) -> set[str]:
     if fold == "all":
         return set()
     ending = teacher.dataset_json["file_ending"]
-    results = teacher.folder / f"fold_{fold}" / "validation"
-    if (results / VALIDATED).is_file():
+    if has_validation_results(teacher, fold):
+        results = teacher.folder / f"fold_{fold}" / "validation"
         return {path.name.removesuffix(ending) for path in results.glob(f"*{ending}")}
     damaged = f"{splits} is damaged, so that it is not known which cases the teacher has seen"
     folds = read_json(splits, broken=lambda reason: f"{damaged} ({reason}); copy it again") if splits.is_file() else []
     return set(folds[int(fold)]["val"]) if fold.isdecimal() and int(fold) < len(folds) else set()
+
+
+def has_validation_results(teacher: TeacherModel, fold: str) -> bool:
+    """Return whether nnU-Net has predicted every validation case of a fold of a model."""
+    return (teacher.folder / f"fold_{fold}" / "validation" / VALIDATED).is_file()
 
 
 def load_networks(teacher: TeacherModel) -> list[nn.Module]:

@@ -247,8 +247,8 @@ def test_the_examples_of_attaching_to_any_network_run(block, tmp_path, monkeypat
 
 def test_the_command_page_asks_for_the_help_of_every_subcommand(tables):
     text = (DOCS / "reference/cli.md").read_text()
-    assert set(re.findall(r"<!-- help: (\w+) -->", text)) == set(SUBCOMMANDS)
-    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(SUBCOMMANDS)
+    assert set(re.findall(r"<!-- help: ([\w-]+) -->", text)) == set(SUBCOMMANDS)
+    assert set(re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)) == set(SUBCOMMANDS)
     for name in SUBCOMMANDS:
         assert tables.help_text(name).startswith(f"usage: nnunet-dsd {name} ")
 

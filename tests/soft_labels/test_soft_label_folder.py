@@ -1,14 +1,15 @@
 """A set of soft labels in its folder: written whole, read where it is indexed."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
 import torch
 from test_manifest import manifest
 
-from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.soft_labels.folder import DISAGREEMENT, PLANES, RECORD, SoftLabelSet
+from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.soft_labels.folder import DISAGREEMENT, LEAST_DISAGREEMENT, PLANES, RECORD, SoftLabelSet
 
 SHAPE = (6, 10, 12)
 
@@ -78,3 +79,38 @@ def test_a_record_says_what_the_page_says(written):
     write(written)
     content = json.loads(written.path("a", RECORD).read_text())
     assert set(content) == {"shape", "disagreement", "disagreement_everywhere", "largest_error", "disk_bytes"}
+
+
+def test_the_map_is_within_a_thirty_second_of_the_disagreement(tmp_path):
+    import blosc2
+
+    manifest().write(tmp_path)
+    soft_labels = SoftLabelSet.open(tmp_path)
+    exact = torch.logspace(-6, 1, 720).reshape(SHAPE)
+    probabilities = torch.softmax(torch.zeros(3, *SHAPE), 0)
+    soft_labels.write("a", probabilities, exact, (0.1, 0.1), blocks=(4, 8, 8), chunks=(4, 8, 8))
+    stored = torch.from_numpy(blosc2.open(str(soft_labels.path("a", DISAGREEMENT)))[:]).float()
+    kept = exact >= LEAST_DISAGREEMENT
+    assert not stored[~kept].any()
+    assert ((stored - exact).abs() / exact)[kept].max() < 1 / 32 + 1e-3
+
+
+def test_what_killed_processes_left_of_some_cases_is_deleted(written):
+    write(written)
+    kept = [written.path("a", PLANES), written.path("a", ".json").with_name(f".partial-7-b-2{PLANES}")]
+    gone = [written.folder / "cases" / f".partial-{pid}-b{ending}" for pid in (1, 23) for ending in (PLANES, RECORD)]
+    for path in (*gone, kept[1]):
+        path.write_bytes(b"half")
+    written.clear(["b"])
+    assert [path.exists() for path in (*gone, *kept)] == [False] * 4 + [True] * 2
+
+
+def test_a_full_disk_is_said_to_be_one(written):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(SetupError, match=r"could not be written .* Make room and run the same command once more"):
+            write(written)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((written.folder / "cases").iterdir())

@@ -27,13 +27,13 @@ def nnunet_commands(study: Study, runs: Sequence[Run], places: Places) -> list[W
     return [step.command_now() for step in steps if step.is_done is None or not step.is_done()]
 
 
-def job_list(kind: str, source: Sequence[str], study: Study, runs: Sequence[Run], places: Places) -> str:
+def job_list(kind: str, ours: Words, study: Study, runs: Sequence[Run], places: Places) -> str:
     """Return a job list for what is missing; of runs that are running elsewhere it holds a comment only.
 
     Args:
         kind: `shell`: nnU-Net's commands, one after another; `parallel`: a line for each run, which
             does all of it and may be started again; `slurm`: those lines as an array job.
-        source: The words that name the study on the command line.
+        ours: The command that runs the study, which takes `--only-plans`, `--only-runs` and `--only-report`.
         study: The study.
         runs: Those that are missing.
         places: Where its files are.
@@ -46,7 +46,6 @@ def job_list(kind: str, source: Sequence[str], study: Study, runs: Sequence[Run]
     free, comments = split_running(runs, places)
     if not free:
         raise SetupError("every run that is missing is running elsewhere, so there is no job; see --list")
-    ours = ("nnunet-dsd", "ablate", *source, "-o", str(places.study))
     if kind == "shell":
         missing = nnunet_commands(study, free, places)
         return shell_script([(*ours, "--only-plans"), *missing, (*ours, "--only-report")], comments)

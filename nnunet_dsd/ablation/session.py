@@ -26,6 +26,7 @@ from nnunet_dsd.common.likeness import nearest
 from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.steps.display import Display
 from nnunet_dsd.steps.runner import Outcome, RunContext, perform, run_jobs
+from nnunet_dsd.steps.step import Words
 
 
 class Session:
@@ -86,12 +87,12 @@ class Session:
             f"in {self.places.report}"
         )
 
-    def print_jobs(self, kind: str, source: Sequence[str]) -> None:
-        """Print a job list of the runs that are missing, as plain text."""
+    def print_jobs(self, kind: str, ours: Words) -> None:
+        """Print a job list of the runs that are missing, as plain text; `ours` is the command that runs the study."""
         missing = self.missing()
         self._require_last_steps(missing)
         self._mark_references(missing)
-        print(job_list(kind, source, self.study, missing, self.places))
+        print(job_list(kind, ours, self.study, missing, self.places))
 
     def write_plans(self) -> None:
         """Write the derived plans, and the study to its folder."""

@@ -69,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.dry_run:
         session.show_commands()
     elif arguments.print_jobs:
-        session.print_jobs(arguments.print_jobs, _source(arguments))
+        session.print_jobs(
+            arguments.print_jobs, ("nnunet-dsd", "ablate", *_source(arguments), "-o", str(session.places.study))
+        )
     elif arguments.only_plans:
         session.write_plans()
     elif arguments.only_report:

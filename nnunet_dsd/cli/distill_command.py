@@ -12,6 +12,7 @@ from nnunet_dsd.pipelines.request import CHOSEN, STARTS, Distillation
 
 SUMMARY = "distil finished models into one: soft labels, student, controls, and was it worth it"
 DEVICES = ("cuda", "cpu", "mps")
+JOB_FORMATS = ("shell", "parallel", "slurm")
 SETTINGS = tuple(
     name for name in (*setting_names("kd"), "temperature", *setting_names("training")) if name not in CHOSEN
 )
@@ -65,9 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     students.add_argument("--device", choices=DEVICES, help="default: nnU-Net's")
     add_named_settings(parser, "settings of the students", SETTINGS)
     parser.add_argument("--keep-going", action="store_true", help="after a run has failed go on with the next one")
+    parser.add_argument("--only-runs", nargs="+", metavar="RUN", help="only these runs, by the names of --print-jobs")
     instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
     instead.add_argument("--dry-run", action="store_true", help="check everything and show the commands")
     instead.add_argument("--list", action="store_true", help="show which trainings are done, unfinished and missing")
+    instead.add_argument("--print-jobs", choices=JOB_FORMATS, help="print the missing students as a list of jobs")
+    instead.add_argument(
+        "--only-labels", action="store_true", help="make soft labels, score the teachers, train nothing"
+    )
+    instead.add_argument("--only-plans", action="store_true", help="write the students' plans, run nothing")
     instead.add_argument("--only-report", action="store_true", help="score and compare what is trained, train nothing")
 
 
@@ -107,10 +114,16 @@ def _do(arguments: argparse.Namespace, asked: Distillation) -> int:
         pipeline.show_commands()
     elif arguments.list:
         pipeline.session.show()
+    elif arguments.print_jobs:
+        pipeline.print_jobs(arguments.print_jobs)
+    elif arguments.only_labels:
+        pipeline.label()
+    elif arguments.only_plans:
+        pipeline.write_plans()
     elif arguments.only_report:
         return pipeline.report()
     else:
-        return pipeline.run(keep_going=arguments.keep_going)
+        return pipeline.run(arguments.only_runs, keep_going=arguments.keep_going)
     return 0
 
 

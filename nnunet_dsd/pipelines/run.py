@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ from rich.console import Console
 
 from nnunet_dsd.ablation.places import Places, find_places
 from nnunet_dsd.ablation.report import Beside
-from nnunet_dsd.ablation.scoring import EVALUATION
 from nnunet_dsd.ablation.session import Session
 from nnunet_dsd.ablation.study import Study
-from nnunet_dsd.ablation.study_folder import open_study_folder
-from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.ablation.study_folder import STUDY_FILE, open_study_folder
+from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.common.files import write_json
-from nnunet_dsd.evaluation.export import read_evaluation_json
-from nnunet_dsd.labelling.request import Request
 from nnunet_dsd.labelling.run import prepare
+from nnunet_dsd.pipelines.commands import distill_command, label_command, label_request
 from nnunet_dsd.pipelines.costs import Cost, measure_cost
+from nnunet_dsd.pipelines.gap import gap_lines, mean_dice
 from nnunet_dsd.pipelines.request import Distillation
 from nnunet_dsd.pipelines.starting import starts_from_teachers
 from nnunet_dsd.pipelines.students import FIRST, first_phase, start_of, students
@@ -31,9 +31,8 @@ from nnunet_dsd.pipelines.teachers import Group, evaluation_of, groups, runs_of,
 from nnunet_dsd.soft_labels.folder import SoftLabelSet
 from nnunet_dsd.steps.display import Display
 from nnunet_dsd.steps.runner import RunContext, run_steps
-from nnunet_dsd.steps.step import Step, Words
+from nnunet_dsd.steps.step import Step
 
-LITTLE = 0.01  # of Dice: below, the controls' spread over seeds is as large
 COSTS = "costs.json"
 
 
@@ -106,16 +105,52 @@ class Pipeline:
             self.first_session.show_commands()
         self.session.show_commands()
 
-    def run(self, *, keep_going: bool) -> int:
-        """Bring every part to its end; return 1 if a training failed, or is left to other processes."""
-        open_study_folder(self.places.study, self.study)
-        steps = self.steps()
-        run_steps(steps, RunContext(display=Display(self.console, len(steps))))
+    def run(self, names: Sequence[str] | None, *, keep_going: bool) -> int:
+        """Bring every part to its end; return 1 if a training failed, or is left to other processes.
+
+        Args:
+            names: Of the students' runs, or None for all.
+            keep_going: Whether the others go on after one has failed.
+        """
+        self.label()
         if self.first_session is not None and (failed := self.first_session.run(None, keep_going=keep_going)):
             return failed
         for line in self.gap():
             self._say(line)
-        return self.session.run(None, keep_going=keep_going)
+        return self.session.run(names, keep_going=keep_going)
+
+    def label(self) -> None:
+        """Make the soft labels and score the teachers, as far as that is not done; train nothing."""
+        open_study_folder(self.places.study, self.study)
+        steps = self.steps()
+        run_steps(steps, RunContext(display=Display(self.console, len(steps))))
+
+    def write_plans(self) -> None:
+        """Write the students' plans, and the study to its folder."""
+        self.session.write_plans()
+
+    def print_jobs(self, kind: str) -> None:
+        """Print a job list of the students that are missing.
+
+        Raises:
+            SetupError: if what they need is not there yet.
+        """
+        ours, waiting = (
+            distill_command(self.asked),
+            [step for step in self.steps() if step.is_done and not step.is_done()],
+        )
+        if waiting:
+            raise SetupError(
+                f"before the students can be sent elsewhere, {counted(len(waiting), 'step')} must be done, first "
+                f"{waiting[0].title}: run {shlex.join((*ours, '--only-labels'))}"
+            )
+        if self.first_session is not None and self.first_session.missing():
+            raise SetupError(
+                "the students start from their own first phase, which is not trained yet. Send that elsewhere with "
+                f"`nnunet-dsd ablate {self.first_session.places.study / STUDY_FILE} --print-jobs {kind}`, or run "
+                f"{shlex.join(ours)} as it is"
+            )
+        self.session.print_jobs(kind, ours)
 
     def report(self) -> int:
         """Score and compare what is trained; train nothing."""
@@ -123,22 +158,8 @@ class Pipeline:
 
     def gap(self) -> list[str]:
         """Say how much better than the student's start the teachers are: what there is to be gained."""
-        best = max(self.teachers, key=lambda group: mean_dice(evaluation_of(group, self.places)))
-        teacher = mean_dice(evaluation_of(best, self.places))
-        start = self._start_dice()
-        if start is None:
-            return [f"the best of the teachers, {best.name}, has a mean Dice of {100 * teacher:.2f} %"]
-        name, dice = start
-        lines = [
-            f"the best of the teachers, {best.name}, has a mean Dice of {100 * teacher:.2f} %, {name} "
-            f"{100 * dice:.2f} %: {100 * (teacher - dice):+.2f} points"
-        ]
-        if teacher - dice < LITTLE and self.asked.unlabelled is None:
-            lines.append(
-                "note: the teachers are hardly better than what the student starts from, so little is to be gained but "
-                "a cheaper model; more or other teachers, or images without labels (--unlabelled), would give more"
-            )
-        return lines
+        teachers = {group.name: mean_dice(evaluation_of(group, self.places)) for group in self.teachers}
+        return gap_lines(teachers, self._start_dice(), unlabelled=self.asked.unlabelled is not None)
 
     def _start_dice(self) -> tuple[str, float] | None:
         """Return what the students start from, and its mean Dice, where that is scored."""
@@ -187,42 +208,6 @@ class Pipeline:
 
     def _say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
-def label_request(asked: Distillation) -> Request:
-    """Return the request for the soft labels of a distillation."""
-    return Request(
-        dataset=asked.dataset,
-        configuration=asked.configuration,
-        plans=asked.from_plans,
-        teachers=asked.teachers,
-        folds=asked.teacher_folds,
-        checkpoint=asked.checkpoint,
-        unlabelled=asked.unlabelled,
-        name=asked.name,
-        mirroring=asked.mirroring,
-        device=asked.device or "cpu",
-    )
-
-
-def label_command(asked: Distillation) -> Words:
-    """Return the command that makes the soft labels."""
-    words = ["nnunet-dsd", "soft-labels", "-d", asked.dataset, "-c", asked.configuration, "-p", asked.from_plans]
-    words += ["--teacher", *asked.teachers, "-o", asked.name, "--checkpoint", asked.checkpoint]
-    words += ["--folds", *asked.teacher_folds] if asked.teacher_folds else []
-    words += ["--unlabelled", str(asked.unlabelled)] if asked.unlabelled else []
-    words += ["--device", asked.device] if asked.device else []
-    words += [] if asked.mirroring else ["--no-mirroring"]
-    return tuple(words)
-
-
-def mean_dice(evaluation: Path) -> float:
-    """Return the mean over structures of the mean Dice over cases of an evaluation, a fraction."""
-    found = read_evaluation_json(evaluation / EVALUATION)
-    by_structure: dict[str, list[float]] = {}
-    for score in found.scores:
-        by_structure.setdefault(score.structure, []).append(score.dice)
-    return float(np.nanmean([np.nanmean(values) for values in by_structure.values()]))
 
 
 def _is_labelled(soft_labels: SoftLabelSet) -> bool:

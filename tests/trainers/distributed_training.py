@@ -16,6 +16,8 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 from trainer_workplace import made_up_batch, shrink_transformers, start, trainer_class
 
+from nnunet_dsd.trainers.kd import nnUNetTrainerKD
+
 STEPS = 2
 
 
@@ -46,7 +48,7 @@ def train(name, job, rank):
     trainer.initialize()
     start(trainer)
     initial = weights(trainer)
-    outputs = [trainer.train_step(made_up_batch(trainer, seed=100 * rank + step)) for step in range(STEPS)]
+    outputs = [trainer.train_step(batch_for(trainer, seed=100 * rank + step)) for step in range(STEPS)]
     trainer.on_train_epoch_end(outputs)
     folder = Path(trainer.output_folder)
     trainer.save_checkpoint(str(folder / "checkpoint_final.pth"))
@@ -62,6 +64,16 @@ def train(name, job, rank):
         "checkpoint": str(folder / "checkpoint_final.pth"),
         "stock_keys": list(trainer.bare_network().state_dict()),
     }
+
+
+def batch_for(trainer, seed):
+    """A made-up batch; soft labels lie on its images where the trainer learns from some."""
+    batch = made_up_batch(trainer, seed=seed)
+    if isinstance(trainer, nnUNetTrainerKD):
+        data = batch["data"]
+        soft = torch.softmax(data + torch.arange(3.0).view(1, 3, 1, 1, 1), dim=1)
+        batch |= {"data": torch.cat([data, soft, torch.ones_like(data)], dim=1), "keys": ["ball_0"] * len(data)}
+    return batch
 
 
 def weights(trainer):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from soft_label_place import SoftLabelPlace
 from trainer_workplace import (
     CLASSES,
     ON_NNUNET_NETWORKS,
     REGIONS_IGNORE,
     SETTINGS,
-    Workplace,
     read,
     same_weights,
-    set_nnunet_folders,
     small_plans,
     write_model,
 )
@@ -50,6 +50,7 @@ JOBS |= {
 }
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
 JOBS["taught"] = {"trainer": "nnUNetTrainerHLFD", "batch_dice": False, "settings": {"feedback_teacher": TEACHER}}
+JOBS["soft_labels"] = {"trainer": "nnUNetTrainerKD", "batch_dice": True, "settings": {"soft_labels": "soft"}}
 JOBS["taught_dynunet"] = JOBS["taught"] | {"trainer": "nnUNetTrainerDynUNet_HLFD"}
 DISTILLED = [name for name in JOBS if not name.startswith(("nnUNetTrainerBasic", "nnUNetTrainerStock"))]
 
@@ -62,9 +63,10 @@ def outcomes(data_folder, all_label_kinds, tmp_path_factory):
         json.dumps({name: written_out(job, data_folder, folder) for name, job in JOBS.items()})
     )
     with pytest.MonkeyPatch.context() as patch:
-        set_nnunet_folders(patch, data_folder, folder / "results")
+        workplace = SoftLabelPlace(data_folder, folder / "own", patch)
+        shutil.copytree(data_folder / "preprocessed" / REGIONS_IGNORE, workplace.preprocessed.parent / REGIONS_IGNORE)
         patch.setenv("nnUNet_compile", "f")
-        workplace = Workplace(data_folder, folder / "results")
+        workplace.label(workplace.teacher(), in_sample=True)
         teacher = workplace.trainer("nnUNetTrainerStock", plans=workplace.plans(name="teacher"))
         teacher.initialize()
         write_model(teacher)
@@ -123,6 +125,7 @@ def test_the_one_checkpoint_has_the_common_weights_and_heads(outcomes, job):
     first, _ = succeeded(outcomes[job])
     checkpoint = read(first["checkpoint"])
     assert list(checkpoint["network_weights"]) == first["stock_keys"]
-    heads = {f"distillation_heads.{key}": value for key, value in checkpoint["distillation_heads"].items()}
+    heads = {f"distillation_heads.{key}": value for key, value in checkpoint.get("distillation_heads", {}).items()}
+    assert bool(heads) == (job != "soft_labels")  # what is stored was taught by no heads
     stored = checkpoint["network_weights"] | heads
     assert [key for key, value in first["weights"].items() if not torch.equal(stored[key], value)] == []

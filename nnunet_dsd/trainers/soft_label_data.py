@@ -2,7 +2,8 @@
 
 A case's image and soft labels are handed to nnU-Net's loader as one stack of channels, of which it cuts a patch. Before
 nnU-Net's transforms the stack is taken apart, and the soft labels go through them as a regression target, that is like
-an image in space and untouched in intensity; then the stack is put together again.
+an image in space and untouched in intensity; then the stack is put together again. Soft labels of many classes stay as
+they are stored: where each voxel came from goes through the transforms in their place, and tells which to take.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ UNLABELLED = "unlabelled/"  # before the names of images without labels, which n
 class StackedCase:
     """The channels of an image, of its soft labels, and of where there are any; read where it is indexed.
 
+    Of few classes these are probabilities, of many the planes as they are stored.
+
     Args:
         image: `(C, *S)`, an array or one on disk.
         planes: `(P, *S)` on disk; None: there are no soft labels.
@@ -37,16 +40,16 @@ class StackedCase:
 
     def __init__(self, image: Any, planes: Any | None, layout: Layout) -> None:
         self.image, self.planes, self.layout = image, planes, layout
-        self.shape = (image.shape[0] + layout.classes + 1, *image.shape[1:])
+        self.shape = (image.shape[0] + layout.planes + 1, *image.shape[1:])
         self.ndim = len(self.shape)
 
     def __getitem__(self, place: tuple[slice, ...]) -> NDArray[np.float32]:
         """Return a patch of all channels; the first index is ignored, as nnU-Net takes all."""
         image = np.asarray(self.image[place], dtype=np.float32)
-        soft = np.zeros((self.layout.classes + 1, *image.shape[1:]), dtype=np.float32)
+        soft = np.zeros((self.layout.planes + 1, *image.shape[1:]), dtype=np.float32)
         if self.planes is not None:
-            planes = torch.from_numpy(np.ascontiguousarray(self.planes[place]))
-            soft[:-1] = self.layout.decode(planes).numpy()
+            planes = np.ascontiguousarray(self.planes[place])
+            soft[:-1] = self.layout.decode(torch.from_numpy(planes)).numpy() if self.layout.is_dense else planes
             soft[-1] = 1.0
         return np.concatenate([image, soft])
 
@@ -111,18 +114,30 @@ class CarriedSoftLabels:
         self.transforms, self.layout = transforms, layout
 
     def __call__(self, *, image: Tensor, segmentation: Tensor) -> dict[str, Any]:
-        """Transform a stack `(C + K + 1, *S)` and labels; return a stack `(C + P + 1, *S')` and labels.
+        """Transform a stack `(C + P + 1, *S)` and labels; return a stack `(C + P + 1, *S')` and labels."""
+        channels = image.shape[0] - self.layout.planes - 1
+        image, soft, inside = image[:channels], image[channels:-1], image[-1:]
+        carried = soft if self.layout.is_dense else coordinates(soft.shape[1:])
+        done = self.transforms(
+            image=image, segmentation=segmentation, regression_target=torch.cat([carried * inside, inside])
+        )
+        moved, share = done["regression_target"][:-1], done["regression_target"][-1:]
+        known = share > 0.5  # past the border of the image there are no soft labels
+        moved = torch.where(known, moved / share.clamp_min(0.5), 0.0)
+        handed = moved if self.layout.is_dense else nearest(soft, moved) * known
+        return {**done, "image": torch.cat([done["image"], handed, known.float()])}
 
-        Of many classes the likeliest are handed on, as they are stored; of few all, P = K.
-        """
-        channels = image.shape[0] - self.layout.classes - 1
-        done = self.transforms(image=image[:channels], segmentation=segmentation, regression_target=image[channels:])
-        soft = done["regression_target"]
-        share = soft[-1:]
-        inside = share > 0.5  # past the border of the image there are no soft labels
-        probabilities = torch.where(inside, soft[:-1] / share.clamp_min(0.5), 0.0)
-        handed = probabilities if self.layout.is_dense else self.layout.encode(probabilities).float()
-        return {**done, "image": torch.cat([done["image"], handed, inside.float()])}
+
+def coordinates(shape: Sequence[int]) -> Tensor:
+    """Return where each voxel of a patch is: `(D, *S)`, numbered from 0 along each of the D axes."""
+    return torch.stack(torch.meshgrid(*(torch.arange(float(size)) for size in shape), indexing="ij"))
+
+
+def nearest(planes: Tensor, places: Tensor) -> Tensor:
+    """Return the values `(P, *S')` of planes `(P, *S)` at the voxels nearest to places `(D, *S')`."""
+    indices = [axis.round().long().clamp(0, size - 1) for axis, size in zip(places, planes.shape[1:], strict=True)]
+    place: tuple[Any, ...] = (slice(None), *indices)
+    return planes[place]
 
 
 def unstack(batch: Tensor, names: Sequence[str], layout: Layout) -> tuple[Tensor, SoftLabels]:

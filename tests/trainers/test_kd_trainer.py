@@ -104,6 +104,37 @@ def test_soft_labels_go_through_space_as_the_image_does(taught):
         assert whole.any()
 
 
+def test_soft_labels_of_many_classes_are_taken_where_each_voxel_came_from(taught):
+    """The image says which voxel along the first axis it is of, and so does the likeliest class of the soft labels."""
+    from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
+    from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+    from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+
+    from nnunet_dsd.soft_labels.codec import Layout
+    from nnunet_dsd.trainers.soft_label_data import CarriedSoftLabels
+
+    layout, size = Layout(40), (24, 24, 24)
+    moves = SpatialTransform((16, 16, 16), 0, False, p_rotation=1, rotation=(-1, 1), p_scaling=1, scaling=(0.8, 1.2))
+    carried = CarriedSoftLabels(ComposeTransforms([moves, MirrorTransform((0, 1, 2))]), layout)
+    depth = torch.arange(24.0).view(1, 24, 1, 1).expand(1, *size)
+    one_hot = torch.nn.functional.one_hot(depth[0].long(), 40).permute(3, 0, 1, 2).float()
+    planes = layout.encode(one_hot).float()
+    inside = torch.ones_like(depth).clone()
+    inside[:, :, :3] = 0
+    stack = torch.cat([depth, planes * inside, inside])
+    for seed in range(3):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        done = carried(image=stack.clone(), segmentation=torch.zeros(1, *size, dtype=torch.int16))["image"]
+        known = done[-1] > 0
+        decoded = layout.decode(done[1:-1].to(layout.dtype))
+        near = (decoded.argmax(0) - done[0]).abs()
+        deep = known & (torch.nn.functional.avg_pool3d(known[None].float(), 3, 1, 1)[0] > 0.999)
+        assert deep.float().mean() > 0.2
+        assert near[deep].max() <= 0.5 + 1e-3
+        assert not decoded[:, ~known].any()
+
+
 def test_intensity_augmentation_leaves_soft_labels_alone(taught):
     student = taught.student(unlabelled_fraction=0.0)
     student.initialize()
@@ -385,3 +416,19 @@ def test_flat_patches_are_taught_too(place):
     images, soft = split_batch(student, batch)
     assert images.shape[2:] == soft.probabilities.shape[2:] == (24, 24)
     assert np.isfinite(student.train_step(batch)["loss"])
+
+
+@pytest.mark.parametrize("classes", [3, 40])
+def test_a_batch_is_taken_apart_as_it_was_stored(classes):
+    from nnunet_dsd.soft_labels.codec import Layout
+
+    layout, generator = Layout(classes), torch.Generator().manual_seed(0)
+    exact = torch.softmax(4 * torch.randn(2, classes, 3, 4, 5, generator=generator), dim=1)
+    stored = torch.stack([layout.encode(row) for row in exact])
+    images, inside = torch.rand(2, 2, 3, 4, 5), torch.ones(2, 1, 3, 4, 5)
+    handed = torch.stack([layout.decode(row) for row in stored]) if layout.is_dense else stored.float()
+    found, soft = unstack(torch.cat([images, handed, inside], dim=1), [f"{UNLABELLED}a", "b"], layout)
+    assert torch.equal(found, images)
+    assert torch.equal(soft.inside, inside)
+    assert soft.labelled == (False, True)
+    assert torch.allclose(soft.probabilities, torch.stack([layout.decode(row) for row in stored]))

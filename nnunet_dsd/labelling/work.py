@@ -92,7 +92,7 @@ def prepare(request: Request) -> Work:
         cases=cases,
         splits=folder / "splits_final.json",
     )
-    own, tested = _own_images(folder.name, dataset_json)
+    own, tested = own_images(folder.name, dataset_json)
     unlabelled = find_images(request.unlabelled, dataset_json) if request.unlabelled else {}
     known = {**own, **{f"test case {name}": files for name, files in tested.items()}}
     refuse_known_images(unlabelled, known, {*cases, *own, *tested})
@@ -158,7 +158,7 @@ def _labelled_cases(preprocessed: Path, request: Request) -> list[str]:
     return cases
 
 
-def _own_images(name: str, dataset_json: dict[str, Any]) -> tuple[Images, Images]:
+def own_images(name: str, dataset_json: dict[str, Any]) -> tuple[Images, Images]:
     """Return the data set's images that are there: of its cases, and of test cases that have references.
 
     Where its `dataset.json` lists files, they are those. None are needed as long as the teachers take preprocessed

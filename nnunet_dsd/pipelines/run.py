@@ -24,6 +24,7 @@ from nnunet_dsd.labelling.run import prepare
 from nnunet_dsd.pipelines.commands import distill_command, label_command, label_request
 from nnunet_dsd.pipelines.costs import Cost, measure_cost
 from nnunet_dsd.pipelines.gap import gap_lines, mean_dice
+from nnunet_dsd.pipelines.held_out import refuse_learned_test_cases
 from nnunet_dsd.pipelines.request import Distillation
 from nnunet_dsd.pipelines.starting import starts_from_teachers
 from nnunet_dsd.pipelines.students import FIRST, first_phase, start_of, students
@@ -56,6 +57,8 @@ class Pipeline:
         self.first = None if self.starts is not None or asked.start == "scratch" else first_phase(asked)
         self.study = students(asked, self._starts())
         self.places = find_places(self.study, asked.folder)
+        if self.places.test_images.is_dir():  # else the study says what is missing
+            refuse_learned_test_cases(self.work, self.places.test_images)
         self.session = self._session(self.study, self.places)
         self.first_session = self._first_session()
 

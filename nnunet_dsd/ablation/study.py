@@ -23,19 +23,19 @@ class PlansChoice:
         name: Short name within the study.
         preset: Name of a preset to start from, or None.
         settings: Of the self-distillation block, on top of the preset's.
-        by_seed: Further settings of single seeds, such as the weights each starts from.
         patch_size: Voxels per axis.
         batch_size: Patches per step.
         width: Factor on the feature channels of every stage.
+        by_seed: Further settings of single seeds, such as the weights each starts from.
     """
 
     name: str
     preset: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    by_seed: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     patch_size: tuple[int, ...] | None = None
     batch_size: int | None = None
     width: float | None = None
+    by_seed: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,8 @@ def test_no_option_takes_an_empty_path_for_the_current_folder(program, empty, ca
         for action, called in path_arguments(program, name):
             parser, positional = CommandParser(prog=name), not action.option_strings
             parser._add_action(action)
-            said = refusal(parser.parse_args, [empty] if positional else [action.option_strings[0], empty], capsys)
+            words = [empty] * (action.nargs if isinstance(action.nargs, int) else 1)
+            said = refusal(parser.parse_args, words if positional else [action.option_strings[0], *words], capsys)
             assert str(called) in said
             assert "got an empty path, perhaps of a variable that is not set; the current folder is written ." in said
             asked += 1

@@ -13,8 +13,12 @@ from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.common.workers import as_done, for_each, in_order
 
 
-def sleep_then(item, *, seconds):
-    time.sleep(seconds if item == 0 else 0)
+def last_of_five(item, *, folder):
+    """The first item is ready when the others are, which the other process does meanwhile."""
+    if item:
+        (folder / str(item)).touch()
+    while item == 0 and len(list(folder.iterdir())) < 4:
+        time.sleep(0.01)
     return item
 
 
@@ -32,9 +36,6 @@ def simpleitk_threads(item):
     return sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
 
 
-SLOW_FIRST = partial(sleep_then, seconds=0.5)
-
-
 @pytest.mark.parametrize("at_once", [1, 2, 7])
 @pytest.mark.parametrize("processes", [0, 1, 2])
 def test_every_item_is_done_once_and_known_by_its_number(processes, at_once):
@@ -42,10 +43,14 @@ def test_every_item_is_done_once_and_known_by_its_number(processes, at_once):
     assert sorted(found) == [(number, str(10 + number)) for number in range(5)]
 
 
-def test_results_keep_the_order_of_the_items_whoever_is_ready_first():
-    assert for_each(SLOW_FIRST, range(5), processes=2, description="") == [0, 1, 2, 3, 4]
-    assert list(in_order(SLOW_FIRST, range(5), processes=2)) == [0, 1, 2, 3, 4]
-    assert [number for number, _ in as_done(SLOW_FIRST, range(5), processes=2)][-1] == 0
+def test_results_keep_the_order_of_the_items_whoever_is_ready_first(tmp_path):
+    works = []
+    for name in ("each", "order", "done"):
+        (tmp_path / name).mkdir()
+        works.append(partial(last_of_five, folder=tmp_path / name))
+    assert for_each(works[0], range(5), processes=2, description="") == [0, 1, 2, 3, 4]
+    assert list(in_order(works[1], range(5), processes=2)) == [0, 1, 2, 3, 4]
+    assert next(number for number, _ in as_done(works[2], range(5), processes=2)) != 0
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_unknown_keys_are_told_once_and_together_with_missing_files(files):
     with pytest.raises(SettingsError) as caught:
         read_run_list(path)
     assert list(caught.value.problems) == [
-        "unknown key 'colour'; known: title, baseline, images, references, dataset_json, runs",
+        "unknown key 'colour'; known: title, baseline, images, references, dataset_json, runs, facts",
         "runs[0] and 2 more: unknown key 'prediction'; did you mean 'predictions'?",
         *(f"A seed {seed}: the evaluation {files}/no{seed}.json does not exist" for seed in range(3)),
         f"images: the folder {files}/none does not exist",

@@ -152,16 +152,16 @@ def test_colour_pictures_hold_all_channels_in_one_file(tmp_path):
 
 
 def test_a_data_set_may_list_its_files_elsewhere(tmp_path, monkeypatch):
-    from nnunet_dsd.labelling.work import _own_images
+    from nnunet_dsd.labelling.work import own_images
 
     monkeypatch.setenv("nnUNet_raw", str(tmp_path))
     (tmp_path / "Dataset001_X").mkdir()
     path = image(tmp_path / "elsewhere.nii.gz")
     listed = {"a": {"images": ["../elsewhere.nii.gz"], "label": "x"}, "b": {"images": ["gone.nii.gz"], "label": "x"}}
     described = {**ONE, "dataset": listed}
-    own, tested = _own_images("Dataset001_X", described)
+    own, tested = own_images("Dataset001_X", described)
     assert {name: [file.resolve() for file in files] for name, files in own.items()} == {"a": [path.resolve()]}
     assert tested == {}
     assert json.dumps(described["dataset"]) == json.dumps(listed)
     monkeypatch.delenv("nnUNet_raw")
-    assert _own_images("Dataset001_X", described) == ({}, {})
+    assert own_images("Dataset001_X", described) == ({}, {})

@@ -141,11 +141,11 @@ def heirs(plans: Mapping[str, Any], configuration: str) -> list[str]:
 
 def _merged_block(configurations: Mapping[str, Any], configuration: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was asked for, defaults included, on top of the block that the plans hold already, by parts."""
-    planned = _inherited(configurations, configuration, PLANS_KEY)
+    planned = inherited(configurations, configuration, PLANS_KEY)
     merged = {**(flat_block(planned) if isinstance(planned, Mapping) else {}), **given}  # else `misplaced_blocks` tells
     settings = read_settings(merged)
     axes = settings.training.mirror_axes
-    if problems := mirror_axes_problems(axes, _inherited(configurations, configuration, "patch_size")):
+    if problems := mirror_axes_problems(axes, inherited(configurations, configuration, "patch_size")):
         raise SettingsError([f"{configuration}: {problem}" for problem in problems], source=configuration)
     values = {name: value for name, value in settings.flat().items() if name in merged}
     return grouped_block({name: list(value) if isinstance(value, tuple) else value for name, value in values.items()})
@@ -212,7 +212,7 @@ def _name_problems(plans: Mapping[str, Any], configurations: Sequence[str], name
 def _axes_problems(configurations: Mapping[str, Any], chosen: Sequence[str], changes: PlanChanges) -> list[str]:
     """Return in which configurations a patch has another number of axes than the one that is asked for."""
     given = changes.patch_size
-    planned = {name: _inherited(configurations, name, "patch_size") for name in chosen if name in configurations}
+    planned = {name: inherited(configurations, name, "patch_size") for name in chosen if name in configurations}
     return [
         f"patch size {given} has {counted(len(given), 'axis', 'axes')}, expected {len(size)} for {name}, whose patches "
         f"are {' '.join(map(str, size))}"
@@ -232,7 +232,7 @@ def _change_problems(changes: PlanChanges) -> list[str]:
     return problems
 
 
-def _inherited(configurations: Mapping[str, Any], name: str, key: str) -> Any:
+def inherited(configurations: Mapping[str, Any], name: str, key: str) -> Any:
     """Return a value of a configuration or of the first one it inherits from that has it."""
     configuration = configurations[name]
     while key not in configuration and "inherits_from" in configuration:
@@ -248,8 +248,8 @@ def _change_configuration(
     changes: PlanChanges,
 ) -> None:
     """Change one configuration; inherited values are the original's, whose parent may have been changed already."""
-    architecture = copy.deepcopy(_inherited(original, name, "architecture"))
-    planned_patch_size = _inherited(original, name, "patch_size")
+    architecture = copy.deepcopy(inherited(original, name, "architecture"))
+    planned_patch_size = inherited(original, name, "patch_size")
     patch_size = list(changes.patch_size or planned_patch_size)
     if changes.width is not None:
         if not architecture:

@@ -44,6 +44,7 @@ SEGMENTATION = {
     "pipelines": {
         "ablation",
         "common",
+        "config",
         "evaluation",
         "labelling",
         "plans",

@@ -12,6 +12,7 @@ from typing import Any
 from nnunet_dsd.ablation.places import Places
 from nnunet_dsd.ablation.runs import Run
 from nnunet_dsd.config.settings import PLANS_KEY, flat_block
+from nnunet_dsd.plans import inherited
 
 BYTES_PER_WEIGHT = 3 * 4  # the weight and two moments of AdamW, in float32; SGD needs less
 CHECKPOINTS_KEPT = 2  # best and final
@@ -66,9 +67,9 @@ def network_weights(run: Run, plans: Mapping[str, Any]) -> int:
     """Estimate the number of weights of a run's network."""
     other = re.match(rf"nnUNetTrainer({'|'.join(OTHER_NETWORKS)})", run.trainer)
     if other:
-        block = flat_block(_entry(plans, run.configuration, PLANS_KEY))
+        block = flat_block(inherited(plans["configurations"], run.configuration, PLANS_KEY))
         return OTHER_NETWORKS[other[1]].weights(block.get("feature_size"))
-    architecture = _entry(plans, run.configuration, "architecture")
+    architecture = inherited(plans["configurations"], run.configuration, "architecture")
     return unet_weights(architecture["arch_kwargs"]) if architecture else 0
 
 
@@ -99,14 +100,6 @@ def prediction_bytes(places: Places, *, test: bool) -> int:
     """Estimate the size of one run's predictions by that of the references they are compared with."""
     folder = places.test_labels if test else places.training_references
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
-
-
-def _entry(plans: Mapping[str, Any], name: str, key: str) -> Any:
-    """Return an entry of a configuration or of those it inherits from; None if there is none."""
-    configuration = plans["configurations"][name]
-    while key not in configuration and "inherits_from" in configuration:
-        configuration = plans["configurations"][configuration["inherits_from"]]
-    return configuration.get(key)
 
 
 def _volume(size: int | Sequence[int]) -> int:

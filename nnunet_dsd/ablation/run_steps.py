@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -83,13 +84,7 @@ def _predict(study: Study, run: Run, places: Places) -> Step:
     output, log = places.test_predictions(run), places.log(run, "predict")
 
     def work(start: Start) -> None:
-        remove_leftovers(output)
-        with whole_folder(output) as temporary:
-            start(predict_command(study, run, places, temporary))
-            if missing := missing_test_cases(temporary, places):
-                raise SetupError(
-                    f"nnUNetv2_predict ended without error but did not predict {', '.join(missing)}; see {log}"
-                )
+        predict_whole(start, lambda folder: predict_command(study, run, places, folder), output, places, log)
 
     return Step(
         name="predict",
@@ -99,6 +94,27 @@ def _predict(study: Study, run: Run, places: Places) -> Step:
         is_done=partial(is_predicted, study, run, places),
         log=log,
     )
+
+
+def predict_whole(start: Start, command: Callable[[Path], Words], output: Path, places: Places, log: Path) -> None:
+    """Predict all test cases into a folder that is there whole or not at all.
+
+    Args:
+        start: Runs a command to its end.
+        command: Gives the command that predicts into a folder.
+        output: The folder.
+        places: Where the test cases are.
+        log: Of the command, for the message.
+
+    Raises:
+        SetupError: if the command ends without error and a case is missing.
+    """
+    remove_leftovers(output)
+    with whole_folder(output) as temporary:
+        words = command(temporary)
+        start(words)
+        if missing := missing_test_cases(temporary, places):
+            raise SetupError(f"{words[0]} ended without error but did not predict {', '.join(missing)}; see {log}")
 
 
 def remove_leftovers(path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_dsd.ablation.study import DEVICES
 from nnunet_dsd.common.errors import DataError, SettingsError, SetupError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ PAPERS = ("hippocampus", "mmwhs", "brats")
 TABLES = ("ablations", "temperatures", "sizes", "backbones")
 NETWORKS = ("nnunet", "dynunet", "unetr")
 JOB_FORMATS = ("shell", "parallel", "slurm")
-DEVICES = ("cuda", "cpu", "mps")
 DEFAULT_FOLDER = "nnunet_dsd_studies"
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_dsd.ablation.study import DEVICES
+from nnunet_dsd.cli.ablate_command import JOB_FORMATS
 from nnunet_dsd.cli.plan_options import add_named_settings, given_named_settings
 from nnunet_dsd.common.command_line import OneValue
 from nnunet_dsd.config.settings import setting_names
 from nnunet_dsd.pipelines.request import CHOSEN, STARTS, Distillation
 
 SUMMARY = "distil finished models into one: soft labels, student, controls, and was it worth it"
-DEVICES = ("cuda", "cpu", "mps")
-JOB_FORMATS = ("shell", "parallel", "slurm")
 SETTINGS = tuple(
     name for name in (*setting_names("kd"), "temperature", *setting_names("training")) if name not in CHOSEN
 )

@@ -19,3 +19,8 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 def repeated(names: Sequence[str]) -> list[str]:
     """Return the names that occur more than once, each once, in the order in which they first occur."""
     return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+
+
+def some(names: Sequence[str], *, most: int = 3, separator: str = ", ") -> str:
+    """Return the first of several names as a message lists them, with `...` where there are more."""
+    return separator.join(names[:most]) + (f"{separator}..." if len(names) > most else "")

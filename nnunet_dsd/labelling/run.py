@@ -18,11 +18,9 @@ from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.common.files import exclusive, lock_is_held
 from nnunet_dsd.common.progress import track
 from nnunet_dsd.labelling.prediction import Panel, PreparedCase, Verdict
-from nnunet_dsd.labelling.work import Work, prepare, require_same
+from nnunet_dsd.labelling.work import Work, require_same
 from nnunet_dsd.soft_labels.names import MANIFEST
 from nnunet_dsd.trainers.preparation import preprocess, save_preprocessed, stored_blocks
-
-__all__ = ["Work", "label", "prepare"]
 
 
 def label(work: Work, *, say: Callable[[str], None]) -> list[str]:

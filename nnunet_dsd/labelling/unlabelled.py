@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.counting import counted, some
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.labelling.copies import copies_among
 
 Images = dict[str, tuple[Path, ...]]
 
-SHOWN = 5  # examples in a message
+_some = partial(some, most=5)  # examples in a message
 RESERVED = ("_seg", "_disagreement")  # so end the names of files beside an image
 
 
@@ -97,8 +98,8 @@ def refuse_known_images(unlabelled: Images, known: Images, names: Collection[str
     problems += [f"{name} is a copy of {other}" for name, other in copies.items()]
     if problems:
         raise DataError(
-            f"{counted(len(problems), 'image')} without labels cannot be used: {_some(problems, '; ')}. Take them out "
-            "of the folder"
+            f"{counted(len(problems), 'image')} without labels cannot be used: {_some(problems, separator='; ')}. Take "
+            "them out of the folder"
         )
 
 
@@ -154,7 +155,3 @@ def refuse_damaged_images(paths: Iterable[Path], reader: Reader | None) -> None:
             problems.append(str(error))
     if problems:
         raise DataError("; ".join(problems))
-
-
-def _some(names: list[str], separator: str = ", ") -> str:
-    return separator.join(names[:SHOWN]) + (f"{separator}..." if len(names) > SHOWN else "")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.counting import counted, some
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.labelling.copies import copies_among
 from nnunet_dsd.labelling.unlabelled import find_images
 from nnunet_dsd.labelling.work import Work, own_images
-
-SHOWN = 3
 
 
 def refuse_learned_test_cases(work: Work, test_images: Path) -> None:
@@ -31,8 +29,7 @@ def refuse_learned_test_cases(work: Work, test_images: Path) -> None:
     )
     problems = [f"{name} is a copy of {other}" for name, other in copies.items()]
     if problems:
-        more = "; ..." if len(problems) > SHOWN else ""
         raise DataError(
             f"{counted(len(problems), 'test case')} in {test_images} would be learned from, as training cases or "
-            f"images without labels: {'; '.join(problems[:SHOWN])}{more}. Give others with --test, or take them out"
+            f"images without labels: {some(problems, separator='; ')}. Give others with --test, or take them out"
         )

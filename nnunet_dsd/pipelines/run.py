@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +18,8 @@ from nnunet_dsd.ablation.study_folder import STUDY_FILE, open_study_folder
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError, SetupError
 from nnunet_dsd.common.files import write_json
-from nnunet_dsd.labelling.run import prepare
+from nnunet_dsd.common.json_files import json_or_none
+from nnunet_dsd.labelling.work import prepare
 from nnunet_dsd.pipelines.commands import distill_command, label_command, label_request
 from nnunet_dsd.pipelines.costs import Cost, measure_cost
 from nnunet_dsd.pipelines.gap import gap_lines, mean_dice
@@ -138,10 +137,8 @@ class Pipeline:
         Raises:
             SetupError: if what they need is not there yet.
         """
-        ours, waiting = (
-            distill_command(self.asked),
-            [step for step in self.steps() if step.is_done and not step.is_done()],
-        )
+        ours = distill_command(self.asked)
+        waiting = [step for step in self.steps() if step.is_done and not step.is_done()]
         if waiting:
             raise SetupError(
                 f"before the students can be sent elsewhere, {counted(len(waiting), 'step')} must be done, first "
@@ -186,7 +183,7 @@ class Pipeline:
     def _costs(self) -> dict[str, Cost]:
         """Return the cost of every method, measured once and kept."""
         path = self.places.study / COSTS
-        known = {name: Cost(**value) for name, value in _read(path).items()}
+        known = {name: Cost(**value) for name, value in (json_or_none(path) or {}).items()}
         for group in self.teachers:
             if group.name not in known:
                 known[group.name] = _sum([self._teacher_cost(one) for one in group.of or (group,)])
@@ -219,8 +216,3 @@ def _is_labelled(soft_labels: SoftLabelSet) -> bool:
 
 def _sum(costs: list[Cost]) -> Cost:
     return Cost(sum(cost.parameters for cost in costs), sum(cost.seconds for cost in costs))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return content

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.labelling.run import Work
 from nnunet_dsd.labelling.teachers import Teacher
+from nnunet_dsd.labelling.work import Work
 from nnunet_dsd.pipelines.request import Distillation
-from nnunet_dsd.plans import PlanChanges, derive_plans
+from nnunet_dsd.plans import PlanChanges, derive_plans, inherited
 from nnunet_dsd.registry import installed_registry
+
+ARCHITECTURE = "architecture"  # of a configuration: the network
 
 
 def starts_from_teachers(asked: Distillation, work: Work) -> dict[int, str] | None:
@@ -37,7 +38,7 @@ def starts_from_teachers(asked: Distillation, work: Work) -> dict[int, str] | No
 def _student_network(asked: Distillation, work: Work) -> Any:
     changes = PlanChanges({}, batch_size=asked.batch_size, patch_size=asked.patch_size, width=asked.width)
     plans = derive_plans(work.plans.plans, [asked.configuration], f"{asked.name}_student", changes)
-    return _architecture(plans["configurations"], asked.configuration)
+    return inherited(plans["configurations"], asked.configuration, ARCHITECTURE)
 
 
 def _network(teacher: Teacher) -> Any:
@@ -46,11 +47,4 @@ def _network(teacher: Teacher) -> Any:
     entry = installed_registry().trainers.get(trainer)
     if entry is not None and ".backbones:" in entry.target:
         return None
-    return _architecture(teacher.model.plans["configurations"], teacher.model.configuration)
-
-
-def _architecture(configurations: Mapping[str, Any], name: str) -> Any:
-    configuration = configurations[name]
-    while "architecture" not in configuration and "inherits_from" in configuration:
-        configuration = configurations[configuration["inherits_from"]]
-    return configuration.get("architecture")
+    return inherited(teacher.model.plans["configurations"], teacher.model.configuration, ARCHITECTURE)

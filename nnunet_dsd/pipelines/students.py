@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from nnunet_dsd.ablation.study import PlansChoice, Study, TrainerChoice
+from nnunet_dsd.config.settings import setting_names
 from nnunet_dsd.pipelines.request import WARM_LEARNING_RATE, Distillation
 
 TAUGHT, PSEUDO, ALONE = "student, taught", "student, pseudo labels", "student alone"
 FIRST = "student, first phase"
 STUDENT_TRAINER, PLAIN_TRAINER = "nnUNetTrainerKD", "nnUNetTrainerStock"
-KD_ONLY = ("temperature", "kd_weight", "kd_levels", "unlabelled_fraction", "max_disagreement", "kd_known_cases")
+KD_ONLY = (*setting_names("kd"), "temperature")
 
 Starts = Mapping[int, str]  # by seed, the checkpoint that it starts from
 

@@ -8,14 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.ablation.checks import cases, image_cases
 from nnunet_dsd.ablation.commands import evaluate_command
 from nnunet_dsd.ablation.places import Places
-from nnunet_dsd.ablation.run_steps import remove_leftovers
-from nnunet_dsd.ablation.scoring import EVALUATION
-from nnunet_dsd.common.errors import SetupError
-from nnunet_dsd.common.files import whole_folder
-from nnunet_dsd.steps.step import Start, Step, Words
+from nnunet_dsd.ablation.run_steps import predict_whole
+from nnunet_dsd.ablation.scoring import EVALUATION, missing_test_cases
+from nnunet_dsd.steps.step import Step, Words
 
 TOGETHER = "teachers together"
 
@@ -102,25 +99,18 @@ def runs_of(found: Sequence[Group], places: Places) -> tuple[dict[str, Any], ...
 
 
 def _predict(group: Group, command: Words, places: Places) -> Step:
-    output, ending = predictions_of(group, places), places.file_ending()
+    output, log = predictions_of(group, places), places.study / "logs" / f"{group.file}-predict.txt"
 
-    def is_done() -> bool:
-        return output.is_dir() and not image_cases(places.test_images, ending) - cases(output, ending)
-
-    def work(start: Start) -> None:
-        remove_leftovers(output)
-        with whole_folder(output) as temporary:
-            start((*command, "-o", str(temporary)))
-            if missing := image_cases(places.test_images, ending) - cases(temporary, ending):
-                raise SetupError(f"{command[0]} ended without error but left out {', '.join(sorted(missing))}")
+    def into(folder: Path) -> Words:
+        return (*command, "-o", str(folder))
 
     return Step(
         name=f"predict-{group.file}",
         title=f"predict by {group.name}",
-        command=(*command, "-o", str(output)),
-        work=work,
-        is_done=is_done,
-        log=places.study / "logs" / f"{group.file}-predict.txt",
+        command=into(output),
+        work=lambda start: predict_whole(start, into, output, places, log),
+        is_done=lambda: output.is_dir() and not missing_test_cases(output, places),
+        log=log,
     )
 
 

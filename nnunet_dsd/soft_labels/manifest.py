@@ -117,8 +117,7 @@ def read_manifest(folder: Path) -> Manifest:
     )
     problems: list[str] = []
     table = Table(content, str(path), ("version", *(spec.name for spec in dataclasses.fields(Manifest))), problems)
-    version = table.required("version", f"{VERSION}; update this package", lambda value: value == VERSION, VERSION)
-    del version
+    table.required("version", f"{VERSION}; update this package", lambda value: value == VERSION, VERSION)
     teachers = table.required("teachers", "a list of models", _is_list_of_objects, [])
     manifest = Manifest(
         dataset=table.required("dataset", "the data set's name", is_text, ""),

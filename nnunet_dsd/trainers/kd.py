@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class nnUNetTrainerKD(TermsTrainer):
             regions=self.label_manager.has_regions,
         )
 
-    @property
+    @cached_property
     def images_without_labels(self) -> tuple[str, ...]:
         """The images without labels that are used: those on which the teachers agree well enough."""
         names, limit = self.soft_labels.manifest.unlabelled, self.settings.kd.max_disagreement

@@ -117,10 +117,8 @@ class CarriedSoftLabels:
         """Transform a stack `(C + P + 1, *S)` and labels; return a stack `(C + P + 1, *S')` and labels."""
         channels = image.shape[0] - self.layout.planes - 1
         image, soft, inside = image[:channels], image[channels:-1], image[-1:]
-        carried = soft if self.layout.is_dense else coordinates(soft.shape[1:])
-        done = self.transforms(
-            image=image, segmentation=segmentation, regression_target=torch.cat([carried * inside, inside])
-        )
+        carried = soft if self.layout.is_dense else coordinates(soft.shape[1:]) * inside
+        done = self.transforms(image=image, segmentation=segmentation, regression_target=torch.cat([carried, inside]))
         moved, share = done["regression_target"][:-1], done["regression_target"][-1:]
         known = share > 0.5  # past the border of the image there are no soft labels
         moved = torch.where(known, moved / share.clamp_min(0.5), 0.0)

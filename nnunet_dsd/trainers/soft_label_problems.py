@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnunet_dsd.common.counting import counted
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
+
+from nnunet_dsd.common.counting import counted, some
 from nnunet_dsd.soft_labels.folder import PLANES, SoftLabelSet
 from nnunet_dsd.trainers.preparation import IMAGE, PROPERTIES, preparation_of
 from nnunet_dsd.trainers.soft_label_data import unlabelled_rows
@@ -25,7 +27,7 @@ def soft_label_problems(found: SoftLabelSet, trainer: Any) -> list[str]:
         return problems
     if missing := found.missing():
         return [
-            f"{counted(len(missing), 'case is', 'cases are')} not labelled yet ({_some(missing)}): run the same "
+            f"{counted(len(missing), 'case is', 'cases are')} not labelled yet ({some(missing)}): run the same "
             "`nnunet-dsd soft-labels` once more, which goes on where it was stopped"
         ]
     return [*_problems_of_cases(found, trainer), *_problems_of_fraction(found, trainer), *_known_cases(found, trainer)]
@@ -50,11 +52,11 @@ def _problems_of_kind(found: SoftLabelSet, trainer: Any) -> list[str]:
 
 def _problems_of_cases(found: SoftLabelSet, trainer: Any) -> list[str]:
     """Say which cases are gone, or no longer what they were."""
-    dataset = trainer.dataset_class or _dataset_class(trainer)
+    dataset = infer_dataset_class(trainer.preprocessed_dataset_folder)
     there = set(dataset.get_identifiers(trainer.preprocessed_dataset_folder))
     gone = [case for case in found.manifest.labelled if case not in there]
     if gone:
-        return [f"they label cases that are no longer among the preprocessed ones ({_some(gone)}): {ANEW}"]
+        return [f"they label cases that are no longer among the preprocessed ones ({some(gone)}): {ANEW}"]
     lost = [
         path.name
         for case in found.manifest.cases
@@ -62,14 +64,14 @@ def _problems_of_cases(found: SoftLabelSet, trainer: Any) -> list[str]:
         if not path.is_file()
     ]
     if lost:
-        return [f"files of theirs are gone ({_some(lost)}): {ANEW}"]
+        return [f"files of theirs are gone ({some(lost)}): {ANEW}"]
     cases = dataset(trainer.preprocessed_dataset_folder, list(found.manifest.labelled))
     changed = [
         case
         for case in found.manifest.labelled
         if tuple(cases.load_case(case)[0].shape[1:]) != tuple(found.record(case).shape)
     ]
-    return [f"cases have another size than when they were labelled ({_some(changed)}): {ANEW}"] if changed else []
+    return [f"cases have another size than when they were labelled ({some(changed)}): {ANEW}"] if changed else []
 
 
 def _image_files(found: SoftLabelSet, case: str) -> list[Any]:
@@ -108,18 +110,8 @@ def _known_cases(found: SoftLabelSet, trainer: Any) -> list[str]:
     known = {teacher.name: sorted(held_out & set(teacher.trained_on)) for teacher in found.manifest.teachers}
     return [
         f"its teacher {name} was trained on {len(cases)} of the {len(held_out)} validation cases of this training "
-        f"({_some(cases)}): train the student on fold all and test it on other cases, or pass --kd-known-cases if the "
+        f"({some(cases)}): train the student on fold all and test it on other cases, or pass --kd-known-cases if the "
         "validation scores do not matter"
         for name, cases in known.items()
         if cases
     ]
-
-
-def _dataset_class(trainer: Any) -> Any:
-    from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
-
-    return infer_dataset_class(trainer.preprocessed_dataset_folder)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -10,7 +10,8 @@ from trainer_workplace import CLASSES, PLANS, Workplace, nested_balls, set_nnune
 
 from nnunet_dsd.datasets.raw_format import image_path, write_volume
 from nnunet_dsd.labelling.request import Request
-from nnunet_dsd.labelling.run import label, prepare
+from nnunet_dsd.labelling.run import label
+from nnunet_dsd.labelling.work import prepare
 from nnunet_dsd.soft_labels.folder import SoftLabelSet
 from nnunet_dsd.soft_labels.names import SETS
 

@@ -6,11 +6,13 @@ Shapes: `B` batch, `C` classes or regions, `*S` spatial axes (two or three).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nnunet_dsd.distillation.attention import attention_distance
 from nnunet_dsd.distillation.soft_kl import soft_kl
 
 SMALLEST_PROBABILITY = 1e-7  # what is stored as 0 has a logarithm too; a temperature would lift anything smaller
@@ -58,6 +60,31 @@ def distillation_term(
             student, logits_of(taught, regions=regions), temperature=temperature, mask=counting, regions=regions
         )
     return total
+
+
+class Shown(NamedTuple):
+    """Features `(R, F, *T)` that a teacher shows of R rows of a batch, and which rows these are."""
+
+    rows: tuple[int, ...]
+    features: Tensor
+
+
+def feature_term(student: Tensor, shown: Sequence[Shown]) -> Tensor:
+    """Return the attention distance of a student's features from those of its teachers, resized to theirs.
+
+    It is the mean over every row and every teacher that looked at it; 0 where none did.
+
+    Args:
+        student: `(B, G, *S)`.
+        shown: What each teacher shows.
+
+    Reference: Zagoruyko and Komodakis, "Paying more attention to attention", ICLR 2017 (see `attention_map`).
+    """
+    total, looks = student.new_zeros((), dtype=torch.float32), 0
+    for rows, features in shown:
+        distance = attention_distance(student[list(rows)], features, size=features.shape[2:])
+        total, looks = total + len(rows) * distance, looks + len(rows)
+    return total / max(looks, 1)
 
 
 def _at_size(probabilities: Tensor, inside: Tensor, size: torch.Size) -> tuple[Tensor, Tensor]:

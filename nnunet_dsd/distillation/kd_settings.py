@@ -36,9 +36,32 @@ class SoftLabelSettings(SettingsPart):
         "what images without labels are learned from: the teachers' probabilities, or their likeliest class as if it "
         "were a label (pseudo labels, the usual control)",
     )
+    teacher_online: bool = setting(
+        False,
+        "let the teachers look at each augmented patch in training, instead of what was stored of the image; costs "
+        "a forward pass of each",
+    )
+    kd_feature_weight: float = setting(
+        0.0, "weight of the attention distance of the bottleneck from the teachers'; needs --teacher-online", low=0
+    )
+    kd_feature_ramp: float = setting(
+        0.5, "fraction of the training over which the weight of features grows linearly to its value", low=0, high=1
+    )
     max_disagreement: float | None = setting(
         None, "leave out images without labels on which the teachers disagree by more, in nats; none: keep all", low=0
     )
     kd_known_cases: bool = setting(
         False, "allow teachers that were trained on the student's validation cases; their scores then say little"
     )
+
+    def contradictions(self) -> list[str]:
+        """Return a sentence for values that do not go together."""
+        problems = []
+        if self.kd_feature_weight > 0 and not self.teacher_online:
+            problems.append(
+                f"kd_feature_weight is {self.kd_feature_weight}, but soft labels that were stored have no features: "
+                "let the teachers look at the patches (--teacher-online)"
+            )
+        if self.teacher_online and self.unlabelled_target == "hard":
+            problems.append("teacher_online has no effect on pseudo labels (unlabelled_target hard): leave one out")
+        return problems

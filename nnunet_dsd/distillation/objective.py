@@ -10,6 +10,7 @@ from torch import Tensor
 from nnunet_dsd.distillation.dual import Side, side_divergences, student_indices
 from nnunet_dsd.distillation.dual_settings import DualSettings
 from nnunet_dsd.distillation.features import feature_distances
+from nnunet_dsd.distillation.terms import ramped
 
 SupervisedLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -113,7 +114,7 @@ def term_weights(settings: DualSettings, *, levels: int, progress: float = 1.0) 
         students = [index + 1 for index in student_indices(side, settings.teacher, levels)]
         share = 1.0 / len(students) if settings.reduction == "mean" else 1.0
         if side_weight > 0:
-            ramp = min(1.0, progress / settings.distillation_ramp) if settings.distillation_ramp > 0 else 1.0
+            ramp = ramped(progress, over=settings.distillation_ramp)
             weights |= {f"{side}_kl_{level}": ramp * share * side_weight for level in students}
         if settings.feature_l2 > 0:
             weights |= {f"{side}_l2_{level}": share * settings.feature_l2 for level in students}

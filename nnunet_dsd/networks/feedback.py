@@ -56,7 +56,12 @@ def feedback_levels(shape: NetworkLevels) -> FeedbackLevels:
         return FeedbackLevels(shape.encoders, shape.encoders[-2::-1])
     if shape.last is None:
         raise NetworkStructureError("feedback needs the last decoder block; give the levels by name")
-    return FeedbackLevels((*shape.encoders, shape.decoders[-1]), (*reversed(shape.decoders[:-1]), shape.last))
+    return FeedbackLevels((*shape.encoders, bottleneck_of(shape)), (*reversed(shape.decoders[:-1]), shape.last))
+
+
+def bottleneck_of(shape: NetworkLevels) -> Level:
+    """Return the deepest level of a network."""
+    return shape.encoders[-1] if isinstance(shape, EncoderLevels) else shape.decoders[-1]
 
 
 def choose_levels(

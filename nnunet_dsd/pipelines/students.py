@@ -14,6 +14,7 @@ TAUGHT, PSEUDO, ALONE = "student, taught", "student, pseudo labels", "student al
 FIRST = "student, first phase"
 STUDENT_TRAINER, PLAIN_TRAINER = "nnUNetTrainerKD", "nnUNetTrainerStock"
 KD_ONLY = (*setting_names("kd"), "temperature")
+OF_SOFT_LABELS = ("teacher_online", "kd_feature_weight", "kd_feature_ramp")  # which pseudo labels know nothing of
 
 Starts = Mapping[int, str]  # by seed, the checkpoint that it starts from
 
@@ -40,7 +41,8 @@ def students(asked: Distillation, starts: Starts) -> Study:
     plans = [_plans(asked, "taught", taught, starts), _plans(asked, "alone", alone, starts)]
     trainers = [TrainerChoice(STUDENT_TRAINER, ("taught",), TAUGHT), TrainerChoice(PLAIN_TRAINER, ("alone",), ALONE)]
     if asked.unlabelled is not None:
-        plans.append(_plans(asked, "pseudo", {**taught, "unlabelled_target": "hard"}, starts))
+        hard = {name: value for name, value in taught.items() if name not in OF_SOFT_LABELS}
+        plans.append(_plans(asked, "pseudo", {**hard, "unlabelled_target": "hard"}, starts))
         trainers.append(TrainerChoice(STUDENT_TRAINER, ("pseudo",), PSEUDO))
     return _study(asked, plans, trainers)
 

@@ -33,6 +33,7 @@ from nnunet_dsd.trainers.teacher import (
     load_networks,
     teacher_problems,
 )
+from nnunet_dsd.trainers.teacher_patch import check_on_a_patch
 
 
 class nnUNetTrainerHLFD(HeadedTrainer):
@@ -88,7 +89,7 @@ class nnUNetTrainerHLFD(HeadedTrainer):
         }
         levels = self._teacher_levels(networks[0])  # all folds have one architecture
         teachers = [TeacherNetwork(network, levels) for network in networks]
-        _check_on_a_patch(teachers[0], self._empty_patch().to(self.device), classes=classes, model=model)
+        check_on_a_patch(teachers[0], self._empty_patch().to(self.device), classes=classes, model=model)
         which = f"fold {', '.join(model.folds)} ({model.checkpoint})"
         self.print_to_log_file(f"teacher: {model.folder.name}, {which}, in {model.folder.resolve().parent}")
         return teachers
@@ -186,32 +187,3 @@ class nnUNetTrainerHLFD(HeadedTrainer):
 def _paths(names: str | None) -> tuple[str, ...]:
     """Return the module paths of a setting."""
     return tuple(name.strip() for name in (names or "").split(",") if name.strip())
-
-
-def _check_on_a_patch(teacher: TeacherNetwork, empty: Tensor, *, classes: int, model: TeacherModel) -> None:
-    """Let a teacher see one empty patch of the student's, to find what cannot work before training starts.
-
-    Raises:
-        TeacherError: if it fails, or its levels do not lie on the patch (a network that pads inside).
-    """
-    patch = tuple(empty.shape[2:])
-    size = " ".join(map(str, model.manager.patch_size))
-    cure = f"plan the student with patches that fit, such as the teacher's own (`nnunet-dsd plan --patch-size {size}`)"
-    try:
-        views = teacher(empty)
-    except (RuntimeError, ValueError) as error:
-        raise TeacherError(
-            f"{model.folder.name} cannot take the student's patches of {patch}: {cure}. Its network said: {error}"
-        ) from error
-    if views.output.shape[1:] != (classes, *patch):
-        raise TeacherError(
-            f"the teacher gives {tuple(views.output.shape[1:])} for a patch, expected {(classes, *patch)}"
-        )
-    levels, tensors = (*teacher.levels.features, *teacher.levels.maps), (*views.features, *views.maps)
-    for level, features in zip(levels, tensors, strict=True):
-        expected = tuple(size // scale for size, scale in zip(patch, level.scale, strict=True))
-        if tuple(features.shape[2:]) != expected:
-            raise TeacherError(
-                f"the teacher's {level.name} has {tuple(features.shape[2:])} voxels for a patch of {patch}, expected "
-                f"{expected}: it pads inside, so its levels do not lie on the student's; {cure}"
-            )

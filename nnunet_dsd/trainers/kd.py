@@ -13,11 +13,21 @@ from torch import nn
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import CheckpointError, TeacherError
 from nnunet_dsd.common.hashes import file_hash
+from nnunet_dsd.networks.backbones import describe_network
+from nnunet_dsd.networks.feedback import bottleneck_of
+from nnunet_dsd.networks.taps import tap
 from nnunet_dsd.soft_labels.folder import SoftLabelSet
 from nnunet_dsd.soft_labels.names import MANIFEST, SETS
 from nnunet_dsd.trainers.checkpoint import TEACHERS_KEY
-from nnunet_dsd.trainers.kd_loss import SoftLabelLoss
-from nnunet_dsd.trainers.soft_label_data import SoftLabelCases, loading_soft_labels, unlabelled_rows, unstack
+from nnunet_dsd.trainers.kd_loss import LastFeatures, SoftLabelLoss
+from nnunet_dsd.trainers.online_teachers import OnlineTeachers, load_online_teachers
+from nnunet_dsd.trainers.soft_label_data import (
+    NOTHING_STORED,
+    SoftLabelCases,
+    loading_soft_labels,
+    unlabelled_rows,
+    unstack,
+)
 from nnunet_dsd.trainers.soft_label_problems import soft_label_problems
 from nnunet_dsd.trainers.term_trainer import TermsTrainer
 
@@ -41,19 +51,41 @@ class nnUNetTrainerKD(TermsTrainer):
             raise TeacherError.listing(f"the soft labels '{name}'", problems)
         return found
 
+    def prepare_network(self, network: nn.Module, classes: int) -> None:
+        """Let the loss see the bottleneck, where features count.
+
+        Raises:
+            NetworkStructureError: if the network's levels are not known.
+        """
+        super().prepare_network(network, classes)
+        self.bottleneck = None
+        if self.settings.kd.kd_feature_weight > 0:
+            self.bottleneck = LastFeatures()
+            tap(network, [bottleneck_of(describe_network(network)).name], self.bottleneck)
+
     def build_distillation_loss(self, supervised: nn.Module) -> SoftLabelLoss:
-        """Find and check the soft labels, and return the loss with the settings' weights.
+        """Find and check the soft labels and their teachers, and return the loss with the settings' weights.
 
         Raises:
             TeacherError: if there are none, or they do not fit this training; all reasons at once.
         """
         self.soft_labels = self._find_soft_labels()
+        self.layout, self.online = self.soft_labels.layout, None
+        if self.settings.kd.teacher_online:
+            self.layout, self.online = NOTHING_STORED, self._online_teachers()
         return SoftLabelLoss(
             supervised,
             self.settings.kd,
             temperature=self.settings.dual.temperature,
             regions=self.label_manager.has_regions,
+            bottleneck=self.bottleneck,
         )
+
+    def _online_teachers(self) -> OnlineTeachers:
+        features = self.settings.kd.kd_feature_weight > 0
+        teachers = load_online_teachers(self.soft_labels.manifest, self, features=features)
+        self.print_to_log_file(f"{counted(len(teachers.networks), 'teacher looks', 'teachers look')} at each batch")
+        return teachers
 
     @cached_property
     def images_without_labels(self) -> tuple[str, ...]:
@@ -77,7 +109,7 @@ class nnUNetTrainerKD(TermsTrainer):
         training, validation = super().get_tr_and_val_datasets()
         names = self.images_without_labels
         unlabelled = nnUNetDatasetBlosc2(str(self.soft_labels.images), list(names)) if names else None
-        cases = SoftLabelCases(training, unlabelled, self.soft_labels)
+        cases = SoftLabelCases(training, unlabelled, self.soft_labels, self.layout)
         taught = sum(name in self.soft_labels.manifest.labelled for name in training.identifiers)
         left_out = len(self.soft_labels.manifest.unlabelled) - len(names)
         self.print_to_log_file(
@@ -94,9 +126,13 @@ class nnUNetTrainerKD(TermsTrainer):
         return loaders
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Take the soft labels off the images, then do the student's step."""
+        """Take the soft labels off the images, or let the teachers look at them, then do the student's step."""
         stacked = batch["data"].to(self.device, non_blocking=True)
-        images, taught = unstack(stacked, batch["keys"], self.soft_labels.layout)
+        images, taught = unstack(stacked, batch["keys"], self.layout)
+        if self.online is not None:
+            with self.autocast():
+                looked = self.online.look(images, batch["keys"])
+            taught = taught._replace(probabilities=looked.probabilities, shown=looked.shown)
         loss: Any = self.loss
         loss.teach(taught)
         return super().train_step({**batch, "data": images})

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
-from nnunet_dsd.distillation.kd import distillation_term
+from nnunet_dsd.distillation.kd import Shown, distillation_term, feature_term
 from nnunet_dsd.distillation.kd_settings import SoftLabelSettings
+from nnunet_dsd.distillation.terms import ramped
 from nnunet_dsd.trainers.loss import LossOfTerms
 
-LABELS, SOFT_LABELS = "labels", "soft_labels"
+LABELS, SOFT_LABELS, FEATURES = "labels", "soft_labels", "features"
 
 
 class SoftLabels(NamedTuple):
@@ -22,11 +23,31 @@ class SoftLabels(NamedTuple):
         probabilities: `(B, C, *S)`, the teachers'.
         inside: `(B, 1, *S)`, 1 where a voxel has soft labels.
         labelled: For each row of the batch whether its labels count.
+        shown: The bottlenecks of teachers that looked at the batch.
     """
 
     probabilities: Tensor
     inside: Tensor
     labelled: tuple[bool, ...]
+    shown: tuple[Shown, ...] = ()
+
+
+class LastFeatures:
+    """Receives the features of one tap, and holds those of the last forward pass until they are taken."""
+
+    def __init__(self) -> None:
+        self._last: Tensor | None = None
+
+    def store(self, name: str, features: Tensor) -> None:
+        """Keep features `(B, F, *S)`."""
+        self._last = features
+
+    def take(self) -> Tensor:
+        """Return the features and forget them."""
+        last, self._last = self._last, None
+        if last is None:
+            raise RuntimeError("the network has made no features since they were taken")
+        return last
 
 
 class SoftLabelLoss(LossOfTerms):
@@ -37,12 +58,20 @@ class SoftLabelLoss(LossOfTerms):
         settings: Weight and levels.
         temperature: T > 0.
         regions: Channels are independent regions.
+        bottleneck: Where the student's deepest features arrive; needed where they count.
     """
 
     def __init__(
-        self, supervised: nn.Module, settings: SoftLabelSettings, *, temperature: float, regions: bool
+        self,
+        supervised: nn.Module,
+        settings: SoftLabelSettings,
+        *,
+        temperature: float,
+        regions: bool,
+        bottleneck: LastFeatures | None = None,
     ) -> None:
         self.settings, self.temperature, self.regions = settings, temperature, regions
+        self.bottleneck = bottleneck
         super().__init__(supervised)
         self._taught: SoftLabels | None = None
 
@@ -55,8 +84,11 @@ class SoftLabelLoss(LossOfTerms):
         return self._taught is not None
 
     def term_weights(self, *, progress: float) -> dict[str, float]:
-        """Return the weight of each term, the same throughout the training; pseudo labels take the teachers' place."""
-        return {LABELS: 1.0, SOFT_LABELS: 0.0 if self._pseudo_labels else self.settings.kd_weight}
+        """Return the weight of each term: features have a ramp, and pseudo labels take the teachers' place."""
+        settings = self.settings
+        weights = {LABELS: 1.0, SOFT_LABELS: 0.0 if self._pseudo_labels else settings.kd_weight}
+        features = settings.kd_feature_weight * ramped(progress, over=settings.kd_feature_ramp)
+        return weights if self.bottleneck is None else {**weights, FEATURES: features}
 
     def terms(self, output: Any, target: Any) -> dict[str, Tensor]:
         """Return the terms by name; output and target are lists where the student has deep supervision."""
@@ -65,6 +97,7 @@ class SoftLabelLoss(LossOfTerms):
             raise RuntimeError("a training step needs its soft labels; call teach() first")
         outputs = output if isinstance(output, list | tuple) else [output]
         counting = [True] * len(taught.labelled) if self._pseudo_labels else taught.labelled
+        features = {} if self.bottleneck is None else {FEATURES: feature_term(self.bottleneck.take(), taught.shown)}
         return {
             LABELS: self.supervised(*(rows_of(item, counting) for item in (output, target))),
             SOFT_LABELS: distillation_term(
@@ -75,6 +108,7 @@ class SoftLabelLoss(LossOfTerms):
                 temperature=self.temperature,
                 regions=self.regions,
             ),
+            **features,
         }
 
     @property

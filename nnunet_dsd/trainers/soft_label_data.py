@@ -25,6 +25,7 @@ from nnunet_dsd.soft_labels.folder import SoftLabelSet
 from nnunet_dsd.trainers.kd_loss import SoftLabels
 
 UNLABELLED = "unlabelled/"  # before the names of images without labels, which no case of nnU-Net's can have
+NOTHING_STORED = Layout(0)  # teachers that look at the batch themselves: it is known only where there is an image
 
 
 class StackedCase:
@@ -61,10 +62,12 @@ class SoftLabelCases:
         labelled: nnU-Net's data set of the training cases.
         unlabelled: nnU-Net's data set of the images without labels; None: there are none.
         soft_labels: Of both.
+        layout: What is taken of them: all that is stored, or `NOTHING_STORED`.
     """
 
-    def __init__(self, labelled: Any, unlabelled: Any, soft_labels: SoftLabelSet) -> None:
-        self.labelled, self.unlabelled, self.soft_labels = labelled, unlabelled, soft_labels
+    def __init__(self, labelled: Any, unlabelled: Any, soft_labels: SoftLabelSet, layout: Layout) -> None:
+        self.labelled, self.unlabelled = labelled, unlabelled
+        self.soft_labels, self.layout = soft_labels, layout
         self.without_labels = [UNLABELLED + name for name in unlabelled.identifiers] if unlabelled else []
         self.identifiers = [*labelled.identifiers, *self.without_labels]
 
@@ -74,8 +77,13 @@ class SoftLabelCases:
         name = identifier.removeprefix(UNLABELLED)
         image, labels, previous, properties = (self.unlabelled if is_unlabelled else self.labelled).load_case(name)
         known = is_unlabelled or name in self.soft_labels.manifest.labelled
-        planes = self.soft_labels.planes(name) if known else None
-        return StackedCase(image, planes, self.soft_labels.layout), labels, previous, properties
+        planes = self._planes(name, image) if known else None
+        return StackedCase(image, planes, self.layout), labels, previous, properties
+
+    def _planes(self, name: str, image: Any) -> Any:
+        if self.layout == NOTHING_STORED:
+            return np.empty((0, *image.shape[1:]), dtype=np.uint8)
+        return self.soft_labels.planes(name)
 
 
 class SoftLabelLoader(nnUNetDataLoader):
@@ -89,7 +97,7 @@ class SoftLabelLoader(nnUNetDataLoader):
     """
 
     def __init__(self, cases: SoftLabelCases, *arguments: Any, unlabelled: int, transforms: Any, **named: Any) -> None:
-        carried = CarriedSoftLabels(transforms, cases.soft_labels.layout)
+        carried = CarriedSoftLabels(transforms, cases.layout)
         super().__init__(cases, *arguments, transforms=carried, **named)
         self.unlabelled = unlabelled
 

@@ -52,6 +52,18 @@ def test_the_control_has_the_same_start_and_the_same_steps(asked):
         assert taught.width == alone.width == pseudo.width == 0.5
 
 
+def test_pseudo_labels_know_nothing_of_teachers_that_look_at_the_patches(asked):
+    online = {"teacher_online": True, "kd_feature_weight": 0.02, "kd_feature_ramp": 0.25}
+    study = students(dataclasses.replace(asked, settings=online), {})
+    assert settings_of(study, TAUGHT, 1)[1].settings == {**online, "seed": 1, "soft_labels": "half"}
+    assert settings_of(study, ALONE, 1)[1].settings == {"seed": 1}
+    assert settings_of(study, PSEUDO, 1)[1].settings == {
+        "seed": 1,
+        "soft_labels": "half",
+        "unlabelled_target": "hard",
+    }
+
+
 def test_from_weights_by_chance_the_learning_rate_is_nnunets(asked):
     study = students(asked, {})
     assert settings_of(study, ALONE, 1)[1].settings == {"epochs": 5, "seed": 1}

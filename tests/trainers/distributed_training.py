@@ -71,7 +71,7 @@ def batch_for(trainer, seed):
     batch = made_up_batch(trainer, seed=seed)
     if isinstance(trainer, nnUNetTrainerKD):
         data = batch["data"]
-        soft = torch.softmax(data + torch.arange(3.0).view(1, 3, 1, 1, 1), dim=1)
+        soft = torch.softmax(data + torch.arange(3.0).view(1, 3, 1, 1, 1), dim=1)[:, : trainer.layout.planes]
         batch |= {"data": torch.cat([data, soft, torch.ones_like(data)], dim=1), "keys": ["ball_0"] * len(data)}
     return batch
 

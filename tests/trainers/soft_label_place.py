@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from trainer_workplace import CLASSES, PLANS, Workplace, nested_balls, set_nnunet_folders, write_model
+from trainer_workplace import CLASSES, PLANS, Workplace, nested_balls, set_nnunet_folders, start, write_model
 
 from nnunet_dsd.datasets.raw_format import image_path, write_volume
 from nnunet_dsd.labelling.request import Request
@@ -73,3 +73,11 @@ class SoftLabelPlace(Workplace):
     def student(self, name="nnUNetTrainerKD", *, fold="all", configuration="3d_fullres", **settings):
         settings = {"soft_labels": "soft", "temperature": 2.0, **settings}
         return self.trainer(name, self.dataset, fold=fold, configuration=configuration, settings=settings)
+
+
+def first_batch(student):
+    """The batch that nnU-Net's loop would take first, and the student ready for it."""
+    student.initialize()
+    loader, _ = student.get_dataloaders()
+    start(student)
+    return next(loader)

@@ -2,10 +2,12 @@
 
 import functools
 
+import numpy as np
 import pytest
 import torch
+from soft_label_place import SoftLabelPlace
 from torch._dynamo import OptimizedModule
-from trainer_workplace import PLAIN, RESIDUAL, made_up_batch, read, same_weights, stock_network, write_model
+from trainer_workplace import PLAIN, RESIDUAL, made_up_batch, read, same_weights, start, stock_network, write_model
 
 
 @pytest.fixture
@@ -47,6 +49,27 @@ def test_a_compiled_student_has_the_losses_of_an_uncompiled_one(nnunet, compiled
     assert take_steps(compiled("nnUNetTrainerHLFD", "aot_eager", settings=settings)) == pytest.approx(
         expected, rel=1e-4
     )
+
+
+def test_compiled_the_bottleneck_still_follows_teachers_that_look_at_the_patch(
+    data_folder, tmp_path, monkeypatch, compiled
+):
+    place = SoftLabelPlace(data_folder, tmp_path / "own", monkeypatch)
+    place.label(place.teacher())
+    settings = {"soft_labels": "soft", "teacher_online": True, "kd_feature_weight": 0.5, "temperature": 2.0}
+
+    def steps(student):
+        batch = made_up_batch(student)
+        batch |= {"data": torch.cat([batch["data"], torch.ones_like(batch["data"])], dim=1), "keys": ["ball_0"] * 2}
+        return [student.train_step(batch)["terms"] for _ in range(2)]
+
+    plain = place.student(**settings)
+    plain.initialize()
+    start(plain)
+    expected = steps(plain)
+    found = steps(compiled("nnUNetTrainerKD", "aot_eager", fold="all", settings=settings))
+    assert np.concatenate(found) == pytest.approx(np.concatenate(expected), rel=1e-4)
+    assert expected[0][-1] > 0
 
 
 @pytest.mark.slow

@@ -51,6 +51,8 @@ JOBS |= {
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"
 JOBS["taught"] = {"trainer": "nnUNetTrainerHLFD", "batch_dice": False, "settings": {"feedback_teacher": TEACHER}}
 JOBS["soft_labels"] = {"trainer": "nnUNetTrainerKD", "batch_dice": True, "settings": {"soft_labels": "soft"}}
+ONLINE = {"soft_labels": "soft", "teacher_online": True, "kd_feature_weight": 0.05}
+JOBS["soft_labels_online"] = {"trainer": "nnUNetTrainerKD", "batch_dice": False, "settings": ONLINE}
 JOBS["taught_dynunet"] = JOBS["taught"] | {"trainer": "nnUNetTrainerDynUNet_HLFD"}
 DISTILLED = [name for name in JOBS if not name.startswith(("nnUNetTrainerBasic", "nnUNetTrainerStock"))]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from soft_label_place import SoftLabelPlace
-from trainer_workplace import CLASSES, DATA_SETS, REGIONS_IGNORE, read, same_weights, start, stock_network
+from soft_label_place import SoftLabelPlace, first_batch
+from trainer_workplace import CLASSES, DATA_SETS, REGIONS_IGNORE, read, same_weights, stock_network
 
 from nnunet_dsd.common.errors import CheckpointError, TeacherError
 from nnunet_dsd.distillation.kd import distillation_term
@@ -27,14 +27,6 @@ def taught(place):
     """A place with soft labels of two folds, of labelled cases and of three images without labels."""
     place.label(place.teacher(fold=0), unlabelled=place.images())
     return place
-
-
-def first_batch(student):
-    """The batch that nnU-Net's loop would take first, and the student ready for it."""
-    student.initialize()
-    loader, _ = student.get_dataloaders()
-    start(student)
-    return next(loader)
 
 
 def split_batch(student, batch):

@@ -53,6 +53,7 @@ SEGMENTATION = {
         "steps",
         "trainers",
     },
+    "deploy": {"common", "evaluation", "trainers"},
     "demo": {"common", "datasets", "distillation", "evaluation", "registry", "steps"},
     "__init__": set(),
     "__main__": {"cli"},

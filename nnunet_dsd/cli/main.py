@@ -19,6 +19,7 @@ PROGRAM = Program(
         "soft-labels",
         "distill",
         "export",
+        "deploy",
         "demo",
         "ablate",
         "convert",

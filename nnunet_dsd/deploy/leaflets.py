@@ -1,0 +1,56 @@
+"""What lies beside a deployed model for people: its README, and what to install."""
+
+from __future__ import annotations
+
+from nnunet_dsd.deploy.runtime.description import Description
+
+PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}
+
+
+def requirements(description: Description) -> str:
+    """Return `requirements.txt`: the runtime at least as new as the one it was deployed with, and three libraries."""
+    runtime = f"{PACKAGES[description.runtime]}>={'.'.join(description.runtime_version.split('.')[:3])}"
+    return "\n".join(["numpy>=1.26", "scipy>=1.11", "SimpleITK>=2.3", runtime, ""])
+
+
+def readme(description: Description) -> str:
+    """Return `README.md` of a deployed model."""
+    ending = description.file_ending
+    channels = "\n".join(
+        f"| `CASE_{number:04d}{ending}` | {name} |" for number, name in enumerate(description.channels)
+    )
+    labels = "\n".join(f"| {label} | {name} |" for name, label in description.labels.items())
+    edges = " x ".join(f"{edge:g}" for edge in description.spacing)
+    return f"""# {description.name}
+
+A trained nnU-Net model that runs by itself: {description.runtime}, {description.precision}, voxels of {edges} mm.
+
+```bash
+pip install -r requirements.txt
+python predict.py -i IMAGES -o LABEL_MAPS
+```
+
+`IMAGES` holds one file for each image and channel:
+
+| file | channel |
+|---|---|
+{channels}
+
+`LABEL_MAPS` gets `CASE{ending}` for each, where its image lies. Stopped, the same command goes on; cases that fail
+are listed at the end and in `failed.json`. `--mirror` averages over mirrored images as `nnUNetv2_predict` does unless
+told otherwise: better by little, and slower by as many times as there are ways to mirror.
+
+| label | structure |
+|---|---|
+{labels}
+
+From Python, with an array `(channels, z, y, x)` and the edges of a voxel in mm in the same order:
+
+```python
+from predict import Predictor
+
+labels = Predictor("FOLDER")(array, spacing)
+```
+
+This is a research tool. It is no medical device, and nobody has tested it for your patients.
+"""

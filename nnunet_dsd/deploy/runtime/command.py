@@ -1,0 +1,147 @@
+"""The command: a folder of images to a folder of label maps, reading and writing while the graph computes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_dsd.deploy.runtime.description import DeployedModelError
+from nnunet_dsd.deploy.runtime.images import Case, Geometry, find_cases, missing_outputs, read_image, write_labels
+from nnunet_dsd.deploy.runtime.labels import label_map
+from nnunet_dsd.deploy.runtime.predictor import Predictor
+from nnunet_dsd.deploy.runtime.preparing import Prepared, prepare
+
+FAILED = "failed.json"
+BAR = 30
+
+
+class Progress:
+    """A bar on a terminal, a line for each case elsewhere."""
+
+    def __init__(self, total: int, stream: TextIO) -> None:
+        self.total, self.stream, self.done, self.start = total, stream, 0, time.monotonic()
+
+    def step(self, name: str) -> None:
+        """Count a case."""
+        self.done += 1
+        rate = (time.monotonic() - self.start) / self.done
+        told = f"{self.done}/{self.total} {name}, {rate:.1f} s a case"
+        if self.stream.isatty():
+            filled = BAR * self.done // self.total
+            end = "\n" if self.done == self.total else ""
+            self.stream.write(f"\r\x1b[K[{'#' * filled}{' ' * (BAR - filled)}] {told}{end}")
+        elif "CI" not in os.environ:
+            self.stream.write(f"{told}\n")
+        self.stream.flush()
+
+
+def predict_folder(predictor: Predictor, cases: Sequence[Case], output: Path, stream: TextIO) -> dict[str, str]:
+    """Predict cases into a folder; a case that fails does not keep the others from it.
+
+    One case is read and prepared, and one written, while the graph computes a third; no more is held.
+
+    Args:
+        predictor: The model.
+        cases: Which.
+        output: The folder, which is there.
+        stream: Where progress is shown.
+
+    Returns:
+        Why each failed case failed, by name.
+    """
+    failed: dict[str, str] = {}
+    progress = Progress(len(cases), stream)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        coming = [reader.submit(_load, case, predictor) for case in cases[:1]]
+        going: Future[None] | None = None
+        for index, case in enumerate(cases):
+            future = coming.pop()
+            coming = [reader.submit(_load, one, predictor) for one in cases[index + 1 : index + 2]]
+            try:
+                prepared, geometry = future.result()
+                logits = predictor.logits(prepared)
+                _settle(going)
+                path = output / f"{case.name}{predictor.description.file_ending}"
+                going = writer.submit(_save, predictor, logits, prepared, geometry, path, case, failed)
+            except (DeployedModelError, MemoryError) as error:
+                failed[case.name] = str(error) or "out of memory"
+            progress.step(case.name)
+        _settle(going)
+    return failed
+
+
+def _settle(going: Future[None] | None) -> None:
+    if going is not None:
+        going.result()
+
+
+def _load(case: Case, predictor: Predictor) -> tuple[Prepared, Geometry]:
+    image, spacing, geometry = read_image(case, predictor.description)
+    return prepare(image, spacing, predictor.description), geometry
+
+
+def _save(
+    predictor: Predictor,
+    logits: NDArray[np.float16],
+    prepared: Prepared,
+    geometry: Geometry,
+    path: Path,
+    case: Case,
+    failed: dict[str, str],
+) -> None:
+    try:
+        write_labels(label_map(logits, prepared, predictor.description), geometry, path)
+    except (DeployedModelError, MemoryError) as error:
+        failed[case.name] = str(error) or "out of memory"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the status is 1 if a case failed, 2 if none could begin."""
+    parser = argparse.ArgumentParser(description="Predict label maps of images with the model in this folder.")
+    parser.add_argument("-i", "--images", type=Path, required=True, help="folder of CASE_0000 files, or one file")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the label maps")
+    parser.add_argument("--model", type=Path, default=Path(__file__).resolve().parent, help=argparse.SUPPRESS)
+    parser.add_argument("--step", type=float, default=0.5, help="of the window, part of a patch (default: %(default)s)")
+    parser.add_argument("--mirror", action="store_true", help="average over mirrored patches: better by little, slower")
+    parser.add_argument("--threads", type=int, help="of the processor (default: the runtime's choice)")
+    parser.add_argument("--device", default="cpu", help="cpu; ONNX Runtime: cuda, tensorrt too (default: cpu)")
+    parser.add_argument("--overwrite", action="store_true", help="predict cases anew that have a label map")
+    given = parser.parse_args(arguments)
+    try:
+        predictor = Predictor(
+            given.model, step=given.step, mirror=given.mirror, device=given.device, threads=given.threads
+        )
+        ending = predictor.description.file_ending
+        given.output.mkdir(parents=True, exist_ok=True)
+        cases = find_cases(given.images, ending)
+    except (DeployedModelError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    open_cases = cases if given.overwrite else missing_outputs(cases, given.output, ending)
+    if len(open_cases) < len(cases):
+        print(f"{len(cases) - len(open_cases)} of {len(cases)} cases are there already", file=sys.stderr)
+    return _report(predict_folder(predictor, open_cases, given.output, sys.stderr), given.output)
+
+
+def _report(failed: dict[str, str], output: Path) -> int:
+    for name, reason in failed.items():
+        print(f"error: {name}: {reason}", file=sys.stderr)
+    if failed:
+        (output / FAILED).write_text(json.dumps(failed, indent=2) + "\n", encoding="utf-8")
+    else:
+        (output / FAILED).unlink(missing_ok=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""What `model.json` says of a deployed model, read and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = "model.json"
+VERSION = 1
+RUNTIMES = ("openvino", "onnx")
+BLOCK_BYTES = 2**20
+
+
+class DeployedModelError(Exception):
+    """What keeps a deployed model or an image from being used, in a sentence that says what to do."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How one image channel is normalised, by nnU-Net's name of the scheme.
+
+    Attributes:
+        scheme: `ZScoreNormalization`, `CTNormalization`, `NoNormalization`, `RescaleTo01Normalization`, or
+            `RGBTo01Normalization`.
+        in_mask: Only what is not zero in the image counts and changes.
+        mean: Of the data set's foreground, for CT.
+        std: The same.
+        lowest: Its 0.5 percentile, below which CT is cut off.
+        highest: Its 99.5 percentile.
+    """
+
+    scheme: str
+    in_mask: bool = False
+    mean: float = 0.0
+    std: float = 1.0
+    lowest: float = 0.0
+    highest: float = 0.0
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Orders of the splines by which images or logits are resampled.
+
+    Attributes:
+        order: Within the planes of an anisotropic image, and everywhere in others.
+        order_z: Across those planes.
+        separate_z: Whether planes are resampled by themselves; None: where a voxel is three times as long as wide.
+    """
+
+    order: int
+    order_z: int
+    separate_z: bool | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that a deployed model needs to know of itself.
+
+    Attributes:
+        name: For people.
+        runtime: `openvino` or `onnx`.
+        runtime_version: With which it was deployed; older ones are refused.
+        precision: `f32`, `bf16`, `f16` or `int8`.
+        graph: File of the graph.
+        files: SHA-256 of every file that belongs to the graph, by name.
+        reader: `itk` for volumes, `picture` for flat images as PNG.
+        file_ending: Of images and label maps.
+        channels: Names of the image channels.
+        labels: By name, the label, or the labels of a region.
+        patch_size: Voxels per axis of what the graph takes, two or three axes.
+        spacing: Of the voxels it takes, in mm, in the order of its axes.
+        transpose: Which axis of the image's array each of the model's axes is.
+        normalisation: Of each channel.
+        image_resampling: Before the graph.
+        logits_resampling: After it.
+        outputs: Channels of the graph's output.
+        region_labels: For regions, the label that each output writes, in this order; None: outputs are classes.
+        wide_labels: Labels need 16 bits.
+        mirror_axes: Along which axes training images were mirrored.
+    """
+
+    name: str
+    runtime: str
+    runtime_version: str
+    precision: str
+    graph: str
+    files: dict[str, str]
+    reader: str
+    file_ending: str
+    channels: tuple[str, ...]
+    labels: dict[str, Any]
+    patch_size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    transpose: tuple[int, ...]
+    normalisation: tuple[Normalisation, ...]
+    image_resampling: Resampling
+    logits_resampling: Resampling
+    outputs: int
+    region_labels: tuple[int, ...] | None
+    wide_labels: bool
+    mirror_axes: tuple[int, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `model.json` holds of it."""
+        content = {**vars(self), "normalisation": [vars(one) for one in self.normalisation]}
+        for name in ("image_resampling", "logits_resampling"):
+            content[name] = vars(content[name])
+        return {"version": VERSION, **content}
+
+
+def read_description(folder: Path) -> Description:
+    """Return what a folder's `model.json` says, with the graph's files checked against it.
+
+    Raises:
+        DeployedModelError: if it is missing, broken, of another version, or a file is missing or changed.
+    """
+    content = _read_content(folder / DESCRIPTION)
+    try:
+        description = _described(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeployedModelError(
+            f"{folder / DESCRIPTION} lacks something, or holds what cannot be ({error}); copy the folder again"
+        ) from error
+    if description.runtime not in RUNTIMES:
+        raise DeployedModelError(
+            f"{description.runtime} is no runtime that this predict.py knows: {', '.join(RUNTIMES)}"
+        )
+    for name, expected in description.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise DeployedModelError(f"{path} is missing; copy the folder again")
+        if file_digest(path) != expected:
+            raise DeployedModelError(f"{path} was changed or damaged since the model was deployed; copy it again")
+    return description
+
+
+def _read_content(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DeployedModelError(f"there is no {path}: give the folder that `nnunet-dsd deploy` wrote")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeployedModelError(f"{path} cannot be read ({error}); copy the folder again") from error
+    if version != VERSION:
+        raise DeployedModelError(
+            f"{path} is of version {version}, this predict.py reads version {VERSION}; deploy the model again"
+        )
+    return dict(content)
+
+
+def _described(content: dict[str, Any]) -> Description:
+    regions = content["region_labels"]
+    texts = ("name", "runtime", "runtime_version", "precision", "graph", "reader", "file_ending")
+    return Description(
+        **{name: str(content[name]) for name in texts},
+        labels=dict(content["labels"]),
+        files=dict(content["files"]),
+        channels=tuple(content["channels"]),
+        patch_size=tuple(int(size) for size in content["patch_size"]),
+        spacing=tuple(float(value) for value in content["spacing"]),
+        transpose=tuple(int(axis) for axis in content["transpose"]),
+        normalisation=tuple(Normalisation(**one) for one in content["normalisation"]),
+        image_resampling=Resampling(**content["image_resampling"]),
+        logits_resampling=Resampling(**content["logits_resampling"]),
+        outputs=int(content["outputs"]),
+        region_labels=None if regions is None else tuple(int(label) for label in regions),
+        wide_labels=bool(content["wide_labels"]),
+        mirror_axes=tuple(int(axis) for axis in content["mirror_axes"]),
+    )
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -53,6 +53,7 @@ def describe(model: TeacherModel, *, mirror_axes: tuple[int, ...], graph: Mappin
         region_labels=tuple(int(label) for label in labels.regions_class_order) if labels.has_regions else None,
         wide_labels=len(labels.foreground_labels) >= LARGEST_BYTE,
         mirror_axes=mirror_axes,
+        measured={},
         **graph,
     )
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from nnunet_dsd import __version__
+from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.files import require_writable, whole_folder
 from nnunet_dsd.deploy.describing import deploy_problems, describe
 from nnunet_dsd.deploy.graphs import graph_entries, write_graph
-from nnunet_dsd.deploy.leaflets import readme, requirements
+from nnunet_dsd.deploy.leaflets import readme, requirements, told
+from nnunet_dsd.deploy.measuring import lost_dice, measured
+from nnunet_dsd.deploy.quantising import calibration_patches, quantise
 from nnunet_dsd.deploy.request import Deployment
-from nnunet_dsd.deploy.runtime.description import DESCRIPTION, Description
+from nnunet_dsd.deploy.runtime.description import DESCRIPTION, DeployedModelError, Description
+from nnunet_dsd.deploy.runtime.images import Case, find_cases
 from nnunet_dsd.deploy.single_file import single_file
 from nnunet_dsd.deploy.source import example, find_trained, load_mean, opened, trained_mirroring
 from nnunet_dsd.trainers.model_folder import require_new_folder
@@ -52,19 +60,69 @@ def deploy(asked: Deployment, say: Say) -> Description:
 
 
 def _write(asked: Deployment, model: TeacherModel, network: nn.Module, target: Path, say: Say) -> Description:
-    say(f"writing the graph for {asked.runtime} in {asked.precision}")
-    channels = len(model.dataset_json["channel_names"])
-    write_graph(network, example(model, channels), target, asked.runtime)
-    description = describe(
-        model, mirror_axes=trained_mirroring(model), graph=graph_entries(target, asked.runtime, asked.precision)
-    )
+    say(f"writing the graph for {asked.runtime}")
+    write_graph(network, example(model, len(model.dataset_json["channel_names"])), target, asked.runtime)
+    mirror_axes = trained_mirroring(model)
+    exact = describe(model, mirror_axes=mirror_axes, graph=graph_entries(target, asked.runtime, "f32"))
+    if asked.precision == "f32":
+        _write_texts(exact, target)
+        return exact
+    description = _in_fewer_bits(asked, exact, model.dataset_json, target, say)
     _write_texts(description, target)
     return description
 
 
+def _in_fewer_bits(
+    asked: Deployment, exact: Description, dataset_json: dict[str, Any], target: Path, say: Say
+) -> Description:
+    """Put a graph in fewer bits into the place of the one in float32, and measure what that changes.
+
+    Raises:
+        DataError: if it loses more Dice than it may.
+    """
+    images = asked.calibration
+    if images is None:
+        raise DataError("images to measure on are missing (--calibration)")
+    cases = _calibration_cases(images, exact.file_ending)
+    with tempfile.TemporaryDirectory() as scratch_name:
+        scratch = Path(scratch_name)
+        reference = scratch / "f32"
+        shutil.copytree(target, reference)
+        _write_description(exact, reference)
+        if asked.precision == "int8":
+            say(f"quantising with patches of {counted(len(cases), 'image')}")
+            graph = target / exact.graph
+            quantise(reference / exact.graph, graph, calibration_patches(cases, exact), asked.runtime)
+        entries = graph_entries(target, asked.runtime, asked.precision)
+        description = replace(exact, **entries)
+        _write_description(description, target)
+        say(f"comparing with float32 on {counted(len(cases), 'image')}")
+        found = measured(asked.labels, cases, description, (reference, target), dataset_json, scratch)
+    for line in told(found, asked.precision):
+        say(line)
+    lost = lost_dice(found, asked.precision)
+    if lost is not None and lost > asked.tolerance:
+        raise DataError(
+            f"in {asked.precision} the model loses {lost:.2f} points of Dice, more than the {asked.tolerance:g} "
+            "allowed: nothing was written. Take another precision, more calibration images, or allow more (--tolerance)"
+        )
+    return replace(description, measured=found)
+
+
+def _calibration_cases(images: Path, ending: str) -> list[Case]:
+    try:
+        return find_cases(images, ending)
+    except DeployedModelError as error:
+        raise DataError(f"--calibration: {error}") from error
+
+
+def _write_description(description: Description, folder: Path) -> None:
+    (folder / DESCRIPTION).write_text(json.dumps(description.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
 def _write_texts(description: Description, target: Path) -> None:
+    _write_description(description, target)
     texts = {
-        DESCRIPTION: json.dumps(description.as_json(), indent=2) + "\n",
         "predict.py": single_file(__version__),
         "requirements.txt": requirements(description),
         "README.md": readme(description),

@@ -90,7 +90,9 @@ def _onnx(graph: Path, precision: str, device: str, threads: int | None) -> Netw
         raise DeployedModelError(f"this ONNX Runtime has no {device}; install onnxruntime-gpu in its place")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    session = onnxruntime.InferenceSession(str(graph), options, providers=[PROVIDERS[device], PROVIDERS["cpu"]])
+    session = onnxruntime.InferenceSession(
+        str(graph), options, providers=list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))
+    )
     name = session.get_inputs()[0].name
     run: Callable[..., Any] = session.run
 

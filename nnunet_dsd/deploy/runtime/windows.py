@@ -67,7 +67,7 @@ def predict_logits(
     Raises:
         DeployedModelError: if the graph gives numbers that are not finite.
     """
-    image, inner = _padded(image, patch)
+    image, inner = padded_to_patch(image, patch)
     weights = patch_weights(patch)
     wide = weights.astype(np.float32)
     total = np.zeros((outputs, *image.shape[1:]), dtype=np.float16)
@@ -93,7 +93,7 @@ def _mirrored_mean(network: Network, patch: NDArray[np.float32], mirror: Sequenc
     return np.divide(total, len(turns) + 1, dtype=np.float32) if turns else total
 
 
-def _padded(image: NDArray[np.float32], patch: Sequence[int]) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
+def padded_to_patch(image: NDArray[np.float32], patch: Sequence[int]) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
     """Return an image at least as large as a patch, and where in it the image is."""
     least = (*image.shape[: image.ndim - len(patch)], *patch)
     more = [max(low - size, 0) for size, low in zip(image.shape, least, strict=True)]

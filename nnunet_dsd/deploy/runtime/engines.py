@@ -76,7 +76,7 @@ def _openvino(graph: Path, precision: str, device: str, threads: int | None) -> 
     request = compiled.create_infer_request()
 
     def compute(patch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(request.infer([patch], share_inputs=True)[0])
+        return np.asarray(request.infer([patch], share_inputs=True, share_outputs=True)[0])
 
     return compute
 

@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from nnunet_dsd.deploy.runtime.description import DeployedModelError
 
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (1, C, *patch) to (1, K, *patch)
+# From `(1, C, *patch)` to `(1, K, *patch)`, which holds until the next call.
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SIGMA, LARGEST_WEIGHT = 1 / 8, 10
 
 
@@ -75,22 +76,30 @@ def predict_logits(
     for place in windows(image.shape[1:], patch, step):
         everywhere = (slice(None), *place)
         predicted = _mirrored_mean(network, np.ascontiguousarray(image[everywhere])[None], mirror)[0]
-        total[everywhere] = total[everywhere] + predicted * wide  # in float32, rounded to half where it is stored
+        for sums, values in zip(total, predicted, strict=True):  # one by one: of many classes a copy takes gigabytes
+            sums[place] = sums[place] + values * wide  # in float32, rounded to half where it is stored
         counts[place] += weights
-    np.divide(total, counts, out=total)
-    if not np.isfinite(total).all():
-        raise DeployedModelError("the model gave numbers that are not finite; deploy it in f32, or repair the image")
+    for sums in total:
+        np.divide(sums, counts, out=sums)
+        if not np.isfinite(sums).all():
+            raise DeployedModelError(
+                "the model gave numbers that are not finite; deploy it in f32, or repair the image"
+            )
     unpadded = (slice(None), *inner)
     return total[unpadded]
 
 
 def _mirrored_mean(network: Network, patch: NDArray[np.float32], mirror: Sequence[int]) -> NDArray[np.float32]:
-    total = network(patch)
     turns = [turn for count in range(len(mirror)) for turn in itertools.combinations(mirror, count + 1)]
+    total = network(patch)
+    if not turns:
+        return total
+    total = total.copy()  # the runtime's own memory, which the next patch takes
     for turn in turns:
         axes = tuple(axis + 2 for axis in turn)
-        total = total + np.flip(network(np.ascontiguousarray(np.flip(patch, axes))), axes)
-    return np.divide(total, len(turns) + 1, dtype=np.float32) if turns else total
+        total += np.flip(network(np.ascontiguousarray(np.flip(patch, axes))), axes)
+    total /= len(turns) + 1
+    return total
 
 
 def padded_to_patch(image: NDArray[np.float32], patch: Sequence[int]) -> tuple[NDArray[np.float32], tuple[slice, ...]]:

@@ -91,10 +91,10 @@ def predict_logits(
 
 def _mirrored_mean(network: Network, patch: NDArray[np.float32], mirror: Sequence[int]) -> NDArray[np.float32]:
     turns = [turn for count in range(len(mirror)) for turn in itertools.combinations(mirror, count + 1)]
-    total = network(patch)
+    first = network(patch)
     if not turns:
-        return total
-    total = total.copy()  # the runtime's own memory, which the next patch takes
+        return first
+    total = first.copy()  # the first is the runtime's own memory, which the next patch takes
     for turn in turns:
         axes = tuple(axis + 2 for axis in turn)
         total += np.flip(network(np.ascontiguousarray(np.flip(patch, axes))), axes)

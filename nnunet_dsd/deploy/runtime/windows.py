@@ -94,7 +94,7 @@ def _mirrored_mean(network: Network, patch: NDArray[np.float32], mirror: Sequenc
     first = network(patch)
     if not turns:
         return first
-    total = first.copy()  # the first is the runtime's own memory, which the next patch takes
+    total: NDArray[np.float32] = first.copy()  # the first is the runtime's own memory, which the next patch takes
     for turn in turns:
         axes = tuple(axis + 2 for axis in turn)
         total += np.flip(network(np.ascontiguousarray(np.flip(patch, axes))), axes)

@@ -45,6 +45,7 @@ SEGMENTATION = {
         "ablation",
         "common",
         "config",
+        "deploy",
         "evaluation",
         "labelling",
         "plans",

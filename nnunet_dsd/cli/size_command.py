@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, help="CSV file to write too")
     parser.add_argument("--rounds", type=int, default=5, help="how often each model is timed (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of the processor (default: %(default)s)")
+    parser.add_argument(
+        "--deployed", action="store_true", help="time the networks as `nnunet-dsd deploy` writes them too"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.trainers.sizes import ModelRequest, ModelSize, measure_sizes  # with torch, after the checks
 
     requests = [ModelRequest(*model) for model in models]
-    sizes = measure_sizes(requests, rounds=arguments.rounds, threads=arguments.threads)
+    deployed = None
+    if arguments.deployed:
+        from nnunet_dsd.deploy.timing import DeployedNetwork
+
+        deployed = partial(DeployedNetwork, threads=arguments.threads)
+    sizes = measure_sizes(requests, rounds=arguments.rounds, threads=arguments.threads, deployed=deployed)
     console = Console()
     print_table(_table(sizes), console)
     if len(sizes) > 1:
@@ -123,7 +132,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _table(sizes: list[ModelSize]) -> Table:
     table = Table(title=f"one patch on the CPU, threads: {sizes[0].threads}", title_justify="left")
-    for column in ("model", "patch", "parameters (M)", "multiply-adds (G)", "time (s)", "relative time"):
+    deployed = ["deployed (s)"] if sizes[0].deployed_seconds is not None else []
+    for column in ("model", "patch", "parameters (M)", "multiply-adds (G)", "time (s)", "relative time", *deployed):
         words = column in ("model", "patch")
         table.add_column(column, justify="left" if words else "right", no_wrap=words, overflow="fold")
     for size in sizes:
@@ -134,5 +144,6 @@ def _table(sizes: list[ModelSize]) -> Table:
             f"{size.multiply_adds / 1e9:.3f}",
             f"{size.seconds:.3f}",
             f"{size.relative_time:.3f}",
+            *([] if size.deployed_seconds is None else [f"{size.deployed_seconds:.4f}"]),
         )
     return table

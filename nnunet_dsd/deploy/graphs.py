@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.deploy.request import Precision, Runtime
 from nnunet_dsd.deploy.runtime.description import file_digest
+from nnunet_dsd.deploy.runtime.engines import PACKAGES
 
 GRAPHS: dict[Runtime, str] = {"openvino": "model.xml", "onnx": "model.onnx"}
-PACKAGES: dict[Runtime, str] = {"openvino": "openvino", "onnx": "onnxruntime"}
 INSTALL = "install what deploying needs: pip install 'nnunet-dsd[deploy]'"
 
 

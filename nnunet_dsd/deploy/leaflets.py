@@ -7,8 +7,7 @@ from typing import Any
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.deploy.runtime.description import Description
-
-PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}
+from nnunet_dsd.deploy.runtime.engines import PACKAGES
 
 
 def requirements(description: Description) -> str:

@@ -173,11 +173,7 @@ class Pipeline:
 
     def _beside(self) -> Beside:
         """Return the teachers, and what every model costs, for the report."""
-        costs = self._costs()
-        facts = {
-            method: {"parameters": f"{cost.parameters / 1e6:.2f} M", "seconds a case (CPU)": f"{cost.seconds:.2f}"}
-            for method, cost in costs.items()
-        }
+        facts = {method: _facts(cost) for method, cost in self._costs().items()}
         return Beside(runs_of(self.teachers, self.places), facts)
 
     def _costs(self) -> dict[str, Cost]:
@@ -214,5 +210,19 @@ def _is_labelled(soft_labels: SoftLabelSet) -> bool:
     return soft_labels.folder.is_dir() and not soft_labels.missing()
 
 
+def _facts(cost: Cost) -> dict[str, str]:
+    deployed = "-" if cost.deployed_seconds is None else f"{cost.deployed_seconds:.2f}"
+    return {
+        "parameters": f"{cost.parameters / 1e6:.2f} M",
+        "seconds a case (CPU)": f"{cost.seconds:.2f}",
+        "deployed": deployed,
+    }
+
+
 def _sum(costs: list[Cost]) -> Cost:
-    return Cost(sum(cost.parameters for cost in costs), sum(cost.seconds for cost in costs))
+    deployed = [cost.deployed_seconds for cost in costs if cost.deployed_seconds is not None]
+    return Cost(
+        sum(cost.parameters for cost in costs),
+        sum(cost.seconds for cost in costs),
+        sum(deployed) if len(deployed) == len(costs) else None,
+    )

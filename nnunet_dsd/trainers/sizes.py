@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from nnunet_dsd.config.training_settings import mirror_axes_problems
 from nnunet_dsd.networks.cost import median_ratio, multiply_adds, parameter_count, seconds_in_turn
 from nnunet_dsd.trainers.plain_network import build_plain_network, nnunet_trainer
 from nnunet_dsd.trainers.planned import PlannedTrainer
+
+Deployed = Callable[[nn.Module, Tensor], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class ModelSize:
 
     `patch_size` is in voxels per axis; `multiply_adds` and `seconds` (median over the rounds) are for one patch;
     `relative_time` is the median over the rounds of this model's time divided by the first model's; `threads` are those
-    of torch on the CPU.
+    of the processor; `deployed_seconds` are those of the network as `nnunet-dsd deploy` writes it, None where that was
+    not asked for.
     """
 
     trainer: str
@@ -57,22 +60,30 @@ class ModelSize:
     relative_time: float
     rounds: int
     threads: int
+    deployed_seconds: float | None = None
 
 
-def measure_sizes(requests: Sequence[ModelRequest], *, rounds: int, threads: int) -> list[ModelSize]:
+def measure_sizes(
+    requests: Sequence[ModelRequest], *, rounds: int, threads: int, deployed: Deployed | None = None
+) -> list[ModelSize]:
     """Build each model's network as inference does, with random weights, and measure all in turn on the CPU.
 
     Args:
         requests: Which models.
         rounds: Measurements of each model's time.
-        threads: Of torch.
+        threads: Of the processor.
+        deployed: Makes of a network and a patch the deployed network, which is measured too, in the same turns.
 
     Raises:
         DataError: listing the models whose network cannot be built.
     """
     networks, images = _build_all(requests)
     work = [multiply_adds(network, image) for network, image in zip(networks, images, strict=True)]
-    times = seconds_in_turn(networks, images, rounds=rounds, threads=threads)
+    others = [deployed(network, image) for network, image in zip(networks, images, strict=True)] if deployed else []
+    everything = [*networks, *others], [*images, *images[: len(others)]]
+    times = seconds_in_turn(*everything, rounds=rounds, threads=threads)
+    medians = [statistics.median(taken) for taken in times]
+    deployed_seconds: list[float | None] = [*medians[len(networks) :]] or [None] * len(networks)
     return [
         ModelSize(
             trainer=request.trainer,
@@ -81,12 +92,13 @@ def measure_sizes(requests: Sequence[ModelRequest], *, rounds: int, threads: int
             patch_size=" ".join(str(voxels) for voxels in image.shape[2:]),
             parameters=parameter_count(network),
             multiply_adds=count,
-            seconds=statistics.median(taken),
-            relative_time=median_ratio(taken, times[0]),
+            seconds=medians[index],
+            relative_time=median_ratio(times[index], times[0]),
             rounds=rounds,
             threads=threads,
+            deployed_seconds=deployed_seconds[index],
         )
-        for request, network, image, count, taken in zip(requests, networks, images, work, times, strict=True)
+        for index, (request, network, image, count) in enumerate(zip(requests, networks, images, work, strict=True))
     ]
 
 

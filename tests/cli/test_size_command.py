@@ -56,6 +56,20 @@ def written(path):
         return list(csv.DictReader(file))
 
 
+def test_the_deployed_networks_are_timed_where_that_is_asked_for(folder, tmp_path, capsys):
+    from nnunet_dsd.deploy.timing import DeployedNetwork
+
+    path = tmp_path / "sizes.csv"
+    assert size("-d", "99", "-c", "2d", "--deployed", "-o", str(path)) == 0
+    assert "deployed (s)" in capsys.readouterr().out
+    assert float(written(path)[0]["deployed_seconds"]) > 0
+    assert size("-d", "99", "-c", "2d", "-o", str(path)) == 0
+    assert written(path)[0]["deployed_seconds"] == ""
+    network, patch = nn.Conv2d(1, 2, 3, padding=1).eval(), torch.randn(1, 1, 8, 8)
+    with torch.no_grad():
+        assert torch.allclose(DeployedNetwork(network, patch, threads=1)(patch), network(patch), atol=1e-5)
+
+
 def test_the_table_of_plans_and_trainers_is_printed_and_written(folder, tmp_path, capsys):
     assert main(["plan", "-d", "99", "-c", "2d", "-o", "nnUNetPlans_half", "--width", "0.5"]) == 0
     plans = ("-p", "nnUNetPlans", "nnUNetPlans_half")

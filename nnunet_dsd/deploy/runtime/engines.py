@@ -15,6 +15,7 @@ from nnunet_dsd.deploy.runtime.description import DeployedModelError, Descriptio
 from nnunet_dsd.deploy.runtime.windows import Network
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}
 HINTS = {"f32": "f32", "bf16": "bf16", "f16": "f16", "int8": "f32"}  # int8 is in the graph; the rest of it is float32
 
 
@@ -30,17 +31,23 @@ def load_network(folder: Path, description: Description, *, device: str, threads
     Raises:
         DeployedModelError: if the runtime is not installed, cannot read the graph, or lacks the device.
     """
-    load, package = {"openvino": (_openvino, "openvino"), "onnx": (_onnx, "onnxruntime")}[description.runtime]
-    _require_version(package, description.runtime_version)
+    _require_version(PACKAGES[description.runtime], description.runtime_version)
+    graph = folder / description.graph
+    return load_graph(graph, description.runtime, precision=description.precision, device=device, threads=threads)
+
+
+def load_graph(graph: Path, runtime: str, *, precision: str, device: str, threads: int | None) -> Network:
+    """Return a graph ready to compute; arguments and errors as of `load_network`."""
+    load = {"openvino": _openvino, "onnx": _onnx}[runtime]
     try:
-        return load(folder / description.graph, description.precision, device, threads)
+        return load(graph, precision, device, threads)
     except ImportError as error:
         raise DeployedModelError(f"{error}: install what requirements.txt names") from error
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise DeployedModelError(
-            f"{description.runtime} cannot load {description.graph} on {device} ({reason}); see whether its version is "
-            "the one of requirements.txt"
+            f"{runtime} cannot load {graph.name} on {device} ({reason}); see whether its version is the one of "
+            "requirements.txt"
         ) from error
 
 

@@ -68,9 +68,13 @@ class Predictor:
 
     def logits(self, prepared: Prepared) -> NDArray[np.float16]:
         """Return the logits `(K, *P)` of a prepared image."""
+        return self.array_logits(prepared.array)
+
+    def array_logits(self, array: NDArray[np.float32]) -> NDArray[np.float16]:
+        """Return the logits `(K, *P)` of a prepared image's array `(C, *P)`."""
         return predict_logits(
             self.network,
-            prepared.array,
+            array,
             patch=self.description.patch_size,
             outputs=self.description.outputs,
             step=self.step,

@@ -367,3 +367,20 @@ def test_a_label_map_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(DeployedModelError, match=r"a.nii.gz cannot be written"):
         write_labels(array[0].astype(np.uint8), geometry, tmp_path / "out" / "a.nii.gz")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.nii.gz"]
+
+
+def test_a_disk_that_fills_up_is_noticed_although_simpleitk_does_not(tmp_path, monkeypatch):
+    write_image(volume((4, 6, 5)), tmp_path / "a_0000.nii.gz")
+    (case,) = find_cases(tmp_path, ".nii.gz")
+    array, _, geometry = read_image(case, described())
+    write = SimpleITK.WriteImage
+
+    def write_a_part(image, path, compressed):
+        write(image, path, compressed)
+        with open(path, "rb+") as file:
+            file.truncate(40)
+
+    monkeypatch.setattr(SimpleITK, "WriteImage", write_a_part)
+    with pytest.raises(DeployedModelError, match=r"out.nii.gz cannot be written .*is the disk full"):
+        write_labels(array[0].astype(np.uint8), geometry, tmp_path / "out.nii.gz")
+    assert [path.name for path in tmp_path.iterdir()] == ["a_0000.nii.gz"]

@@ -136,10 +136,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(failed: dict[str, str], output: Path) -> int:
     for name, reason in failed.items():
         print(f"error: {name}: {reason}", file=sys.stderr)
-    if failed:
-        (output / FAILED).write_text(json.dumps(failed, indent=2) + "\n", encoding="utf-8")
-    else:
-        (output / FAILED).unlink(missing_ok=True)
+    try:
+        if failed:
+            (output / FAILED).write_text(json.dumps(failed, indent=2) + "\n", encoding="utf-8")
+        else:
+            (output / FAILED).unlink(missing_ok=True)
+    except OSError as error:  # the disk is full; all was said above
+        print(f"error: {output / FAILED} cannot be written ({error})", file=sys.stderr)
+        return 1
     return 1 if failed else 0
 
 

@@ -113,11 +113,23 @@ def write_labels(labels: NDArray[Any], geometry: Geometry, path: Path) -> None:
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         SimpleITK.WriteImage(image, str(partial), True)
+        _require_same(partial, image)
         os.replace(partial, path)
     except (RuntimeError, OSError) as error:
         partial.unlink(missing_ok=True)
         reason = str(error).strip().splitlines()[-1]
         raise DeployedModelError(f"{path} cannot be written ({reason}); is the disk full?") from error
+
+
+def _require_same(path: Path, image: Any) -> None:
+    """Read a file again: on a full disk SimpleITK writes a part, or nothing, and does not say so.
+
+    Raises:
+        OSError: if it is not what was written.
+    """
+    written = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+    if not np.array_equal(written, SimpleITK.GetArrayFromImage(image)):
+        raise OSError("what was written is not what is there")
 
 
 def missing_outputs(cases: Sequence[Case], folder: Path, ending: str) -> list[Case]:

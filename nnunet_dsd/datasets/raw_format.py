@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunet_dsd.common.files import whole_file, write_json
+from nnunet_dsd.datasets.volumes import write_image
 
 FILE_ENDING = ".nii.gz"
 
@@ -35,12 +36,15 @@ def write_volume(
         volume: shape (Z, Y, X).
         spacing_mm: distance of neighbouring voxel centres along (z, y, x).
         origin_mm: position of the first voxel's centre along (z, y, x).
+
+    Raises:
+        SetupError: if it could not be written, as on a full disk.
     """
     image = sitk.GetImageFromArray(volume)
     image.SetSpacing([float(value) for value in reversed(spacing_mm)])
     image.SetOrigin([float(value) for value in reversed(origin_mm)])
     with whole_file(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+        write_image(temporary, image)
 
 
 def write_dataset_json(

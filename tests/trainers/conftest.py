@@ -19,6 +19,8 @@ from trainer_workplace import (
     write_small_plans,
 )
 
+from nnunet_dsd.plugin.lookup import many_lookups
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_torch_thread():
@@ -26,6 +28,13 @@ def one_torch_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_lookups():
+    """Spare nnU-Net's look-ups of trainers, which these tests make by the hundred, most of their time."""
+    with many_lookups():
+        yield
 
 
 @pytest.fixture(scope="session")

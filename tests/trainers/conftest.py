@@ -1,10 +1,12 @@
 """Fixtures: data that nnU-Net planned and preprocessed once, and folders of its own for every test."""
 
+import functools
 import json
 import shutil
 
 import pytest
 import torch
+from soft_label_place import SoftLabelPlace
 from trainer_workplace import (
     CLASSES,
     DATA_SETS,
@@ -53,6 +55,26 @@ def all_label_kinds(data_folder):
             prepare(data_folder, name, plan_like=CLASSES)
 
 
+@pytest.fixture(scope="session")
+def labelled_folder(data_folder, tmp_path_factory):
+    """Returns a folder with finished teachers and their soft labels, made once; a `SoftLabelPlace` begins with a copy.
+
+    There are a teacher for each of `folds`, and soft labels of all of them: of labelled cases, and, if `images`, of
+    three images without labels.
+    """
+
+    @functools.cache
+    def make(*folds, images=True):
+        with pytest.MonkeyPatch.context() as patch:
+            use_threads(patch)
+            place = SoftLabelPlace(data_folder, tmp_path_factory.mktemp("labelled") / "own", patch)
+            teachers = [place.teacher(fold=fold) for fold in folds]
+            place.label(teachers[0], unlabelled=place.images() if images else None)
+        return place.folder
+
+    return make
+
+
 @pytest.fixture
 def cascade_plans(nnunet):
     """Plans with a low resolution and a cascade, preprocessed."""
@@ -76,6 +98,16 @@ def nnunet(data_folder, tmp_path, monkeypatch):
     set_nnunet_folders(monkeypatch, data_folder, tmp_path / "results")
     use_threads(monkeypatch)
     return Workplace(data_folder, tmp_path / "results")
+
+
+@pytest.fixture(scope="module")
+def workplace(data_folder, tmp_path_factory):
+    """What `nnunet` is to one test, for all tests of a module: for models that are trained once and then looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        results = tmp_path_factory.mktemp("trained") / "results"
+        set_nnunet_folders(patch, data_folder, results)
+        use_threads(patch)
+        yield Workplace(data_folder, results)
 
 
 @pytest.fixture

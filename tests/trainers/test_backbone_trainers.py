@@ -9,11 +9,9 @@ from trainer_workplace import (
     FROM_SOFT_LABELS,
     ON_MONAI_NETWORKS,
     TAUGHT,
-    Workplace,
     made_up_batch,
     read,
     same_weights,
-    set_nnunet_folders,
     shrink_transformers,
     trainer_class,
 )
@@ -123,15 +121,6 @@ class Trained:
         self.unmoved = [key for key, value in self.before.items() if torch.equal(parameters[key], value)]
         self.checkpoint = f"{trainer.output_folder}/checkpoint_latest.pth"
         trainer.save_checkpoint(self.checkpoint)
-
-
-@pytest.fixture(scope="module")
-def workplace(data_folder, tmp_path_factory):
-    """What `nnunet` is to one test, for the whole module."""
-    with pytest.MonkeyPatch.context() as patch:
-        results = tmp_path_factory.mktemp("trained") / "results"
-        set_nnunet_folders(patch, data_folder, results)
-        yield Workplace(data_folder, results)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,11 @@ def pytest_collection():
     gc.enable()
 
 
+def pytest_sessionfinish():
+    """Let the interpreter clear up as it always does."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def seed_torch():
     """Seed torch for each test, where a test has loaded it at all."""

@@ -391,3 +391,24 @@ def test_a_mistyped_configuration_and_data_set_are_answered_with_what_was_meant(
     assert "did you mean 3d_fullres" in capsys.readouterr().err
     assert main(["plan", "-d", "Dataset099_Exmaple", "-c", "2d", "-o", "Mine"]) == 1
     assert "did you mean Dataset099_Example?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--plans", "Gone"], ["there is no plans file"]),
+        (["--configuration", "4d"], ["no configuration '4d'", "alpha: got -1.0"]),
+        (["--dataset", "7"], ["no data set '7'"]),
+        (["--for", "nnUNetTrainerDSDD"], ["there is no trainer 'nnUNetTrainerDSDD'"]),
+        (["--patch-size", "8", "8"], ["expected 3 for 3d_fullres", "alpha: got -1.0"]),
+    ],
+)
+def test_whatever_is_wrong_is_told_at_once_and_nothing_is_written(folder, capsys, options, said):
+    wrong = ["--preset", "payper", "--alpha", "-1", "--batch-size", "0"]
+    assert plan(*wrong, *options, output="a__b") == 1
+    error = capsys.readouterr().err
+    everywhere = ["unknown preset 'payper'", "plans name 'a__b' must be", "batch size 0, allowed is at least 1"]
+    for words in (*said, *everywhere):
+        assert error.count(words) == 1
+    assert "problems in the command:" in error
+    assert [path.name for path in folder.iterdir()] == ["nnUNetPlans.json"]

@@ -15,6 +15,9 @@ import importlib, json, os, sys
 import nibabel, numpy, packaging.requirements, scipy.ndimage, scipy.spatial, SimpleITK
 import nnunet_dsd.cli.main, video_triplet.cli.main
 
+for program in (nnunet_dsd.cli.main, video_triplet.cli.main):
+    program.build_parser()  # imports the module of every subcommand
+
 HEAVY, lines = json.load(sys.stdin)
 for package, words, folder in lines:
     if hasattr(os, "fork") and (child := os.fork()):

@@ -3,6 +3,7 @@
 import functools
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from trainer_workplace import (
     plan_and_preprocess,
     preprocess,
     set_nnunet_folders,
+    spare_nnunets_figure,
     use_threads,
     write_raw_data,
     write_small_plans,
@@ -112,10 +114,9 @@ def workplace(data_folder, tmp_path_factory):
 
 @pytest.fixture
 def without_progress_figure(monkeypatch):
-    """Spare a test nnU-Net's own figure, which takes seconds."""
-    from nnunetv2.training.logging.nnunet_logger import MetaLogger
-
-    monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda self, folder: None)
+    """Spare a test the figures of every epoch, which take seconds: nnU-Net's own, and ours, which is an empty file."""
+    spare_nnunets_figure(monkeypatch)
+    monkeypatch.setattr("nnunet_dsd.trainers.term_trainer.draw_loss_terms", lambda terms, target: Path(target).touch())
 
 
 @pytest.fixture

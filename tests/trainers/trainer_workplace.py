@@ -75,6 +75,11 @@ def use_threads(patch):
     patch.setattr("nnunetv2.utilities.utils.Pool", multiprocessing.pool.ThreadPool)
 
 
+def spare_nnunets_figure(patch):
+    """Let nnU-Net draw no figure of its own after an epoch."""
+    patch.setattr("nnunetv2.training.logging.nnunet_logger.MetaLogger.plot_progress_png", lambda self, folder: None)
+
+
 def set_nnunet_folders(patch, data, results):
     patch.setenv("nnUNet_raw", str(data / "raw"))
     patch.setenv("nnUNet_preprocessed", str(data / "preprocessed"))

@@ -129,7 +129,8 @@ def another_value(spec):
     return spec.default / 2 if spec.default else 0.25
 
 
-NEEDED_WITH = {"feedback_cache": {"augmentation": False}}  # settings that are refused alone
+# settings that are refused alone
+NEEDED_WITH = {"feedback_cache": {"augmentation": False}, "kd_feature_weight": {"teacher_online": True}}
 
 
 @pytest.mark.parametrize("spec", setting_specs(), ids=lambda spec: spec.name)
@@ -138,7 +139,8 @@ def test_every_setting_has_an_option_that_reaches_the_plans(folder, spec):
     words = [str(number) for number in value] if isinstance(value, list) else [str(value)]
     given = [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", *words]
     needed = NEEDED_WITH.get(spec.name, {})
-    assert plan(*given, *(f"--no-{name}" for name in needed)) == 0
+    switches = (f"--{'' if on else 'no-'}{name.replace('_', '-')}" for name, on in needed.items())
+    assert plan(*given, *switches) == 0
     assert written(folder)["3d_fullres"][PLANS_KEY] == grouped_block({spec.name: value, **needed})
 
 

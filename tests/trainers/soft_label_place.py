@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from trainer_workplace import CLASSES, PLANS, Workplace, nested_balls, set_nnunet_folders, start, write_model
 
-from nnunet_dsd.datasets.raw_format import image_path, write_volume
+from nnunet_dsd.datasets.names import image_path
+from nnunet_dsd.datasets.raw_format import write_volume
 from nnunet_dsd.labelling.request import Request
 from nnunet_dsd.labelling.run import label
 from nnunet_dsd.labelling.work import prepare

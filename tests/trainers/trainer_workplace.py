@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from nnunet_dsd.config.settings import PLANS_KEY
-from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json, write_volume
+from nnunet_dsd.datasets.names import image_path, label_path
+from nnunet_dsd.datasets.raw_format import write_dataset_json, write_volume
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.catalog import ENTRIES
 

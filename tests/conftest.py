@@ -6,14 +6,34 @@ import sys
 import pytest
 
 
+class Frozen:
+    """Leaves what was imported out of garbage collections: half a million objects that stay anyway."""
+
+    MANY_MODULES = 200
+    modules = 0
+
+    @classmethod
+    def add_what_is_there(cls):
+        gc.collect()
+        gc.freeze()
+        cls.modules = len(sys.modules)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_collection():
-    """Leave what the test modules import out of garbage collections: half a million objects that stay anyway."""
+    """Leave out what the test modules import."""
     gc.disable()
     yield
-    gc.collect()
-    gc.freeze()
+    Frozen.add_what_is_there()
     gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def leave_out_later_imports():
+    """Leave out what tests have imported, too, where it is much."""
+    yield
+    if len(sys.modules) > Frozen.modules + Frozen.MANY_MODULES:
+        Frozen.add_what_is_there()
 
 
 def pytest_sessionfinish():

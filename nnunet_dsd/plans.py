@@ -108,7 +108,8 @@ def derive_plans(
         SettingsError: listing everything that is wrong.
     """
     impossible = _change_problems(changes) + _axes_problems(plans["configurations"], configurations, changes)
-    problems = _name_problems(plans, configurations, name) + misplaced_blocks(plans) + impossible
+    problems = [*_name_problems(name), *_target_problems(plans, configurations, name), *misplaced_blocks(plans)]
+    problems += impossible
     original = plans["configurations"]
     blocks: dict[str, dict[str, Any]] = {}
     for configuration in (c for c in configurations if c in original):
@@ -130,6 +131,20 @@ def derive_plans(
     if problems:
         raise SettingsError(problems, source=f"the plans '{name}'")
     return derived
+
+
+def refuse_whatever_the_plans(name: str, changes: PlanChanges) -> None:
+    """Refuse what no plans could be changed to, for where those to derive from cannot be read.
+
+    Args:
+        name: The new plans' name.
+        changes: What to change.
+
+    Raises:
+        SettingsError: listing everything that is wrong.
+    """
+    if problems := _name_problems(name) + _change_problems(changes):
+        raise SettingsError(problems, source=f"the plans '{name}'")
 
 
 def heirs(plans: Mapping[str, Any], configuration: str) -> list[str]:
@@ -199,11 +214,15 @@ def _holds(path: Path, plans: Mapping[str, Any]) -> bool:
         return False
 
 
-def _name_problems(plans: Mapping[str, Any], configurations: Sequence[str], name: str) -> list[str]:
+def _name_problems(name: str) -> list[str]:
+    if re.fullmatch(r"\w[\w.-]*", name) and "__" not in name:
+        return []
+    return [f"plans name '{name}' must be letters, digits, '.', '-' and single '_'"]
+
+
+def _target_problems(plans: Mapping[str, Any], configurations: Sequence[str], name: str) -> list[str]:
     known = plans["configurations"]
     problems = [f"no configuration '{c}'; there are {listed(c, known)}" for c in configurations if c not in known]
-    if not re.fullmatch(r"\w[\w.-]*", name) or "__" in name:
-        problems.append(f"plans name '{name}' must be letters, digits, '.', '-' and single '_'")
     if name == plans["plans_name"]:
         problems.append(f"plans name '{name}' is that of the plans it derives from; choose another with -o")
     return problems

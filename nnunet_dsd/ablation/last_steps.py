@@ -22,6 +22,7 @@ from nnunet_dsd.common.errors import DataError, DistillationError, SetupError
 from nnunet_dsd.common.files import write_json, write_problem
 from nnunet_dsd.common.machine import usable_processes
 from nnunet_dsd.common.workers import for_each
+from nnunet_dsd.datasets.names import image_path, label_path
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.evaluation.images import geometry_differences, planned_reader, read_geometry, read_labels
 from nnunet_dsd.evaluation.label_values import require_known_values
@@ -143,7 +144,10 @@ def scored_cases(study: Study, runs: Sequence[Run], places: Places) -> list[Scor
     else:
         folds = {run.fold for run in runs} - {ALL_CASES}
         names = {case for fold in folds for case in fold_cases(places, fold)}
-    return [ScoredCase(references / f"{name}{ending}", images / f"{name}_0000{ending}") for name in sorted(names)]
+    return [
+        ScoredCase(label_path(references, name, ending=ending), image_path(images, name, ending=ending))
+        for name in sorted(names)
+    ]
 
 
 def _missing_programs(study: Study) -> list[str]:

@@ -14,6 +14,7 @@ from nnunet_dsd.common.errors import DataError, SettingsError
 from nnunet_dsd.common.files import write_problem
 from nnunet_dsd.common.machine import device_problem
 from nnunet_dsd.datasets.geometry import geometry_difference, geometry_differences
+from nnunet_dsd.datasets.names import image_path, label_path
 from nnunet_dsd.datasets.readers.choice import PLANS_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.evaluation.images import read_labels, read_layout
@@ -231,12 +232,11 @@ def _channel(structure: Structure, dataset_json: dict[str, Any]) -> int:
 
 def _case_files(case: str, request: Request, dataset_json: dict[str, Any]) -> CaseFiles:
     ending = dataset_json["file_ending"]
-    expected = [
-        request.images / f"{case}_{channel:04d}{ending}" for channel in range(len(dataset_json["channel_names"]))
-    ]
+    channels = range(len(dataset_json["channel_names"]))
+    expected = [image_path(request.images, case, channel=channel, ending=ending) for channel in channels]
     # Several channels in one file, such as colours, leave the other names unused; their number tells what is missing.
     images = tuple(path for path in expected if path.is_file()) or tuple(expected)
-    return CaseFiles(case, images, request.labels / f"{case}{ending}" if request.labels else None)
+    return CaseFiles(case, images, label_path(request.labels, case, ending=ending) if request.labels else None)
 
 
 def _case_problems(case: CaseFiles, structure: Structure | None, reader: Reader | None, channels: int) -> list[str]:

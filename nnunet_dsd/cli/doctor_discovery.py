@@ -56,10 +56,13 @@ def check_lookup() -> Iterator[Finding]:
     """Does nnU-Net's own look-up return each segmentation trainer? Not asked when our folder is not on its path."""
     if not is_on_search_path(os.environ.get(SEARCH_PATH_VARIABLE)):
         return
+    from nnunet_dsd.plugin.lookup import many_lookups
+
     trainers = all_trainers("segmentation")
     names_by_finding: dict[Finding, list[str]] = {}
-    for entry in trainers:
-        names_by_finding.setdefault(look_up(entry), []).append(entry.name)
+    with many_lookups():
+        for entry in trainers:
+            names_by_finding.setdefault(look_up(entry), []).append(entry.name)
     for finding, names in names_by_finding.items():
         which = f"{len(names)} of {len(trainers)} for segmentation" if finding.state == "ok" else ", ".join(names)
         yield replace(finding, found=f"{which}: {finding.found}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,20 @@ from rich.table import Table
 from nnunet_dsd.cli.plan_notes import mirrored_sides, missing_soft_labels, missing_teacher
 from nnunet_dsd.cli.plan_options import add_settings, given_settings
 from nnunet_dsd.common.command_line import OneValue
+from nnunet_dsd.common.gathered_errors import GatheredErrors
 from nnunet_dsd.common.machine import training_device
 from nnunet_dsd.common.tables import print_table
 from nnunet_dsd.config.settings import PART_OF, PLANS_KEY, flat_block
 from nnunet_dsd.distillation.feedback_settings import named_by_path
-from nnunet_dsd.plans import PlanChanges, dataset_folder, derive_plans, heirs, read_plans, write_plans
+from nnunet_dsd.plans import (
+    PlanChanges,
+    dataset_folder,
+    derive_plans,
+    heirs,
+    read_plans,
+    refuse_whatever_the_plans,
+    write_plans,
+)
 from nnunet_dsd.presets import PRESETS, Preset, find_preset
 
 SUMMARY = "derive a plans file with settings of your own, for nnUNetv2_train -p"
@@ -44,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the derived plans and say how to use them."""
-    changes, folder = _changes(arguments), dataset_folder(arguments.dataset)
-    plans = read_plans(folder, arguments.plans)
-    derived = derive_plans(plans, arguments.configuration, arguments.output, changes)
+    folder, derived = _derived(arguments)
     path = write_plans(folder, derived, overwrite=arguments.overwrite)
     console = Console()
     print_table(_summary(derived, arguments.configuration), console)
@@ -87,14 +95,33 @@ def _trainer(arguments: argparse.Namespace, block: Mapping[str, Any]) -> str:
     return "nnUNetTrainerHLFD" if taught else Preset.trainer
 
 
-def _changes(arguments: argparse.Namespace) -> PlanChanges:
+def _derived(arguments: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
+    """Return the data set's folder and the derived plans, or refuse everything that is wrong at once."""
+    gathered = GatheredErrors()
+    settings = gathered.of(partial(_settings, arguments))
+    preset = gathered.of(partial(find_preset, arguments.preset)) if arguments.preset else None
+    patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
+    changes = PlanChanges(settings or {}, arguments.batch_size, patch_size, arguments.width)
+    changes = changes.upon(preset) if preset is not None else changes
+    name, derived = arguments.output, None
+    folder = gathered.of(partial(dataset_folder, arguments.dataset))
+    plans = None if folder is None else gathered.of(partial(read_plans, folder, arguments.plans))
+    if plans is None:
+        gathered.of(partial(refuse_whatever_the_plans, name, changes))
+    else:
+        derived = gathered.of(partial(derive_plans, plans, arguments.configuration, name, changes))
+    if gathered.errors or folder is None or derived is None:
+        raise gathered.as_one(source="the command")
+    return folder, derived
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that were given as options."""
     settings = given_settings(arguments)
     teacher = settings.get("feedback_teacher")
     if teacher and named_by_path(teacher):  # which must hold wherever the training is started
         settings["feedback_teacher"] = str(Path(teacher).expanduser().resolve())
-    patch_size = tuple(arguments.patch_size) if arguments.patch_size else None
-    changes = PlanChanges(settings, arguments.batch_size, patch_size, arguments.width)
-    return changes.upon(find_preset(arguments.preset)) if arguments.preset else changes
+    return settings
 
 
 def _features(configuration: dict[str, Any]) -> dict[str, Any]:

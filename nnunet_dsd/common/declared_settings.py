@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -99,10 +100,16 @@ def merged_settings(
 
 def declared_type(owner: type, name: str) -> Any:
     """Return the declared type of a setting, without the `| None` of an optional one."""
-    declared = typing.get_type_hints(owner)[name]
+    declared = _declared_types(owner)[name]
     if typing.get_origin(declared) in (typing.Union, types.UnionType):
         declared = next(part for part in typing.get_args(declared) if part is not type(None))
     return declared
+
+
+@functools.cache
+def _declared_types(owner: type) -> dict[str, Any]:
+    """Return the types of all settings of a class; to find them out takes longer than all other checks."""
+    return typing.get_type_hints(owner)
 
 
 def declared_choices(owner: type, name: str) -> tuple[str, ...] | None:

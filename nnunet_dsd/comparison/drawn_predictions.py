@@ -9,7 +9,7 @@ import numpy as np
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.comparison.case_choice import Prediction, ShownCase
 from nnunet_dsd.comparison.image_files import ImageFiles
-from nnunet_dsd.evaluation.images import Volume, read_labels, require_equal_geometry
+from nnunet_dsd.evaluation.images import Volume, require_equal_geometry
 from nnunet_dsd.evaluation.structures import Structure
 
 
@@ -20,7 +20,7 @@ def unreadable_images(shown: Sequence[ShownCase], files: ImageFiles) -> list[str
         sides = ((case.baseline.run, case.baseline.folder), (case.method.run, case.method.folder))
         for whose, folder in (("the references", files.references), *sides):
             try:
-                read_labels(folder / f"{case.case}{files.labels.file_ending}", files.labels.reader)
+                files.read(folder, case.case)
             except DataError as error:
                 problems.append(f"{whose}: {error}")
     return list(dict.fromkeys(problems))
@@ -51,10 +51,10 @@ def require_evaluated_images(shown: Sequence[ShownCase], structures: Sequence[St
 
 
 def _problems(case: ShownCase, structures: Sequence[Structure], files: ImageFiles) -> Iterator[str]:
-    reference = read_labels(files.references / f"{case.case}{files.labels.file_ending}", files.labels.reader)
+    reference = files.read(files.references, case.case)
     for prediction in (case.baseline, case.method):
         try:
-            labels = read_labels(prediction.folder / f"{case.case}{files.labels.file_ending}", files.labels.reader)
+            labels = files.read(prediction.folder, case.case)
             require_equal_geometry(labels, reference)
         except DataError as error:
             yield f"{prediction.run}: {error}"

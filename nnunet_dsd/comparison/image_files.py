@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_dsd.evaluation.images import Volume, read_labels
 from nnunet_dsd.evaluation.structures import LabelSet
 
 
@@ -23,3 +24,11 @@ class ImageFiles:
     references: Path
     labels: LabelSet
     labels_are_known: bool = False
+
+    def read(self, folder: Path, case: str) -> Volume:
+        """Read a case's label image, the reference's or a prediction's.
+
+        Raises:
+            DataError: if it is not there, or cannot be read.
+        """
+        return read_labels(self.labels.label_path(folder, case), self.labels.reader)

@@ -16,7 +16,7 @@ from nnunet_dsd.comparison.formats import format_of
 from nnunet_dsd.comparison.image_files import ImageFiles
 from nnunet_dsd.comparison.panels import wrapped
 from nnunet_dsd.evaluation.figures import best_slice, draw_contours, draw_slice, structure_legend
-from nnunet_dsd.evaluation.images import read_labels, read_picture_on
+from nnunet_dsd.evaluation.images import read_picture_on
 from nnunet_dsd.evaluation.measures import find_measure
 from nnunet_dsd.evaluation.structures import Structure
 
@@ -56,12 +56,9 @@ class _Slices:
 
 
 def _read_slices(case: ShownCase, structures: Sequence[Structure], files: ImageFiles) -> _Slices:
-    name = f"{case.case}{files.labels.file_ending}"
-    reference = read_labels(files.references / name, files.labels.reader)
-    before, after = (read_labels(one.folder / name, files.labels.reader) for one in (case.baseline, case.method))
-    picture = read_picture_on(
-        reference, files.images / f"{case.case}_0000{files.labels.file_ending}", files.labels.reader
-    )
+    folders = (files.references, case.baseline.folder, case.method.folder)
+    reference, before, after = (files.read(each, case.case) for each in folders)
+    picture = read_picture_on(reference, files.labels.image_path(files.images, case.case), files.labels.reader)
     spacing = reference.geometry.array_spacing_mm
     place = best_slice(reference.array, structures) if reference.array.ndim == 3 else ...
     return _Slices(

@@ -15,8 +15,9 @@ from nnunet_dsd.common.files import whole_folder, write_json
 from nnunet_dsd.common.workers import for_each
 from nnunet_dsd.datasets.case_checks import Findings, check_case
 from nnunet_dsd.datasets.labels import LabelValues, translate
+from nnunet_dsd.datasets.names import image_path, label_path
 from nnunet_dsd.datasets.preparation import Preparation, prepare_image, prepare_label
-from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json
+from nnunet_dsd.datasets.raw_format import write_dataset_json
 from nnunet_dsd.datasets.sources import SourceCase
 from nnunet_dsd.datasets.splits import Fold, as_nnunet_splits
 from nnunet_dsd.datasets.targets import SPLITS_FILE, Target, require_disk_space, require_own_splits

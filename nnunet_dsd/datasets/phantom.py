@@ -11,9 +11,10 @@ from scipy.ndimage import label as label_pieces
 
 from nnunet_dsd.common.errors import SettingsError
 from nnunet_dsd.common.files import whole_folder
+from nnunet_dsd.datasets.names import image_path, label_path
 from nnunet_dsd.datasets.phantom_anatomy import Anatomy, build_anatomy
 from nnunet_dsd.datasets.phantom_imaging import acquire, average_slices, fraction_inside, tissue_intensities
-from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json, write_volume
+from nnunet_dsd.datasets.raw_format import write_dataset_json, write_volume
 
 LABELS = {"background": 0, "bulb": 1, "tail": 2}
 SPACING_MM = (2.5, 1.0, 1.0)

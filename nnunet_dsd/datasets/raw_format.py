@@ -1,4 +1,4 @@
-"""nnU-Net's raw format: where images and labels lie, how they are named, and dataset.json."""
+"""nnU-Net's raw format: volumes and dataset.json as they are written."""
 
 from __future__ import annotations
 
@@ -11,19 +11,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunet_dsd.common.files import whole_file, write_json
+from nnunet_dsd.datasets.names import FILE_ENDING
 from nnunet_dsd.datasets.volumes import write_image
-
-FILE_ENDING = ".nii.gz"
-
-
-def image_path(folder: Path, case: str, *, channel: int = 0) -> Path:
-    """Path of one channel of a case, for example `imagesTr/phantom_000_0000.nii.gz`."""
-    return folder / f"{case}_{channel:04d}{FILE_ENDING}"
-
-
-def label_path(folder: Path, case: str) -> Path:
-    """Path of a case's label image, for example `labelsTr/phantom_000.nii.gz`."""
-    return folder / f"{case}{FILE_ENDING}"
 
 
 def write_volume(

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from nnunet_dsd.datasets.geometry import Geometry
-from nnunet_dsd.datasets.raw_format import image_path, label_path
+from nnunet_dsd.datasets.names import image_path, label_path
 from nnunet_dsd.datasets.splits import Fold
 from nnunet_dsd.datasets.volumes import as_image, write_image
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from nnunet_dsd.datasets.raw_format import image_path, label_path
+from nnunet_dsd.datasets.names import image_path, label_path
 from nnunet_dsd.demo.folder import DemoFolder
 from nnunet_dsd.evaluation.results import Evaluation, Summary
 

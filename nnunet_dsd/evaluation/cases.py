@@ -82,11 +82,12 @@ def evaluate_folders(
     """
     ending = label_set.file_ending
     pairs = pair_folders(predictions, references, ending)
-    example = references / f"{(pairs.cases or pairs.missing)[0]}{ending}"
+    example = label_set.label_path(references, (pairs.cases or pairs.missing)[0])
     reader = resolve_reader(predictions, label_set, example)
     extent = require_evaluable(pairs, predictions, references, ending, reader=reader, allow_missing=allow_missing)
+    named = label_set.label_path
     jobs = [
-        CaseJob(case, predictions / f"{case}{ending}", references / f"{case}{ending}", label_set, reader, settings)
+        CaseJob(case, named(predictions, case), named(references, case), label_set, reader, settings)
         for case in pairs.cases
     ]
     processes = worthwhile_processes(extent.voxels) if processes is None else processes

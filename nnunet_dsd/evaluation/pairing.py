@@ -10,6 +10,7 @@ from pathlib import Path
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError, MisfitError
 from nnunet_dsd.datasets.geometry import Geometry
+from nnunet_dsd.datasets.names import label_path
 from nnunet_dsd.datasets.readers.reader import Reader
 from nnunet_dsd.evaluation.images import geometry_differences, read_geometry
 from nnunet_dsd.evaluation.measures import LengthUnit
@@ -160,7 +161,7 @@ def _read_headers(
     found = _Headers()
     for case in cases:
         geometries: dict[Path, Geometry] = {}
-        for path in (predictions / f"{case}{file_ending}", references / f"{case}{file_ending}"):
+        for path in (label_path(each, case, ending=file_ending) for each in (predictions, references)):
             try:
                 geometries[path] = read_geometry(path, reader, "labels")
             except DataError as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.json_files import read_json
+from nnunet_dsd.datasets.names import FILE_ENDING, image_path, label_path
 from nnunet_dsd.datasets.readers.choice import OVERWRITE_KEY, named_reader
 from nnunet_dsd.datasets.readers.reader import Reader
 
@@ -59,10 +60,18 @@ class LabelSet:
 
     structures: tuple[Structure, ...]
     ignore_label: int | None = None
-    file_ending: str = ".nii.gz"
+    file_ending: str = FILE_ENDING
     known_values: frozenset[int] | None = None
     reader: Reader | None = None
     unknown_reader: str | None = None
+
+    def image_path(self, folder: Path, case: str) -> Path:
+        """Path of the first channel of a case's image."""
+        return image_path(folder, case, ending=self.file_ending)
+
+    def label_path(self, folder: Path, case: str) -> Path:
+        """Path of a case's reference or prediction."""
+        return label_path(folder, case, ending=self.file_ending)
 
     def read_by(self, name: str) -> LabelSet:
         """Return the same with nnU-Net's reader of this name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
@@ -10,6 +11,7 @@ from nnunet_dsd.common.counting import counted, some
 from nnunet_dsd.soft_labels.folder import PLANES, SoftLabelSet
 from nnunet_dsd.trainers.preparation import IMAGE, PROPERTIES, preparation_of
 from nnunet_dsd.trainers.soft_label_data import unlabelled_rows
+from nnunet_dsd.trainers.stored_shapes import stored_shape
 
 ANEW = "make the soft labels anew for these plans, under another name"
 
@@ -52,8 +54,8 @@ def _problems_of_kind(found: SoftLabelSet, trainer: Any) -> list[str]:
 
 def _problems_of_cases(found: SoftLabelSet, trainer: Any) -> list[str]:
     """Say which cases are gone, or no longer what they were."""
-    dataset = infer_dataset_class(trainer.preprocessed_dataset_folder)
-    there = set(dataset.get_identifiers(trainer.preprocessed_dataset_folder))
+    folder = Path(trainer.preprocessed_dataset_folder)
+    there = set(infer_dataset_class(str(folder)).get_identifiers(str(folder)))
     gone = [case for case in found.manifest.labelled if case not in there]
     if gone:
         return [f"they label cases that are no longer among the preprocessed ones ({some(gone)}): {ANEW}"]
@@ -65,11 +67,8 @@ def _problems_of_cases(found: SoftLabelSet, trainer: Any) -> list[str]:
     ]
     if lost:
         return [f"files of theirs are gone ({some(lost)}): {ANEW}"]
-    cases = dataset(trainer.preprocessed_dataset_folder, list(found.manifest.labelled))
     changed = [
-        case
-        for case in found.manifest.labelled
-        if tuple(cases.load_case(case)[0].shape[1:]) != tuple(found.record(case).shape)
+        case for case in found.manifest.labelled if stored_shape(folder, case)[1:] != tuple(found.record(case).shape)
     ]
     return [f"cases have another size than when they were labelled ({some(changed)}): {ANEW}"] if changed else []
 

@@ -69,6 +69,7 @@ def test_cases_are_drawn_with_the_images_and_references_that_are_named(tmp_path,
     assert "not drawn" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_without_them_it_is_said_how_cases_are_drawn(tmp_path, capsys):
     words, _, _ = evaluated(tmp_path)
     assert main(["compare", *words, "-o", str(tmp_path / "out")]) == 0
@@ -96,6 +97,7 @@ def test_a_list_of_runs_names_its_images_itself(tmp_path, capsys):
     assert "names images and references itself" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_baseline_measures_and_seed_can_be_chosen(words, tmp_path):
     out = tmp_path / "out"
     assert main(["compare", *words, "-o", str(out), "--baseline", "DSD", "--seed", "5", "--measures", "dice"]) == 0
@@ -161,6 +163,7 @@ def test_a_folder_of_other_predictions_is_refused_and_nothing_is_written(listed,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_methods_with_other_cases_are_refused_unless_the_common_ones_are_asked_for(words, tmp_path, capsys):
     fewer = write_scores(tmp_path / "fewer.json", cases=CASES[:6])
     command = ["compare", *words, f"Fewer={fewer}", "-o", str(tmp_path / "out"), "--measures", "dice"]
@@ -174,6 +177,7 @@ def test_methods_with_other_cases_are_refused_unless_the_common_ones_are_asked_f
     assert str(tmp_path) not in report
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_an_earlier_comparison_is_replaced_only_with_overwrite(words, tmp_path, capsys):
     command = ["compare", *words, "-o", str(tmp_path / "out"), "--measures", "dice"]
     assert main(command) == 0
@@ -227,6 +231,7 @@ def test_a_question_has_no_full_stop_after_it(words, tmp_path, capsys):
     assert capsys.readouterr().err.rstrip().endswith("reference_ml.")
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_measures_that_are_given_one_by_one_are_all_reported(words, tmp_path):
     options = ["--measures", "dice", "--measures", "hd95_mm"]
     assert main(["compare", *words, "-o", str(tmp_path / "out"), *options]) == 0

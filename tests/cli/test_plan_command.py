@@ -129,7 +129,8 @@ def another_value(spec):
     return spec.default / 2 if spec.default else 0.25
 
 
-NEEDED_WITH = {"feedback_cache": {"augmentation": False}}  # settings that are refused alone
+# settings that are refused alone
+NEEDED_WITH = {"feedback_cache": {"augmentation": False}, "kd_feature_weight": {"teacher_online": True}}
 
 
 @pytest.mark.parametrize("spec", setting_specs(), ids=lambda spec: spec.name)
@@ -138,7 +139,8 @@ def test_every_setting_has_an_option_that_reaches_the_plans(folder, spec):
     words = [str(number) for number in value] if isinstance(value, list) else [str(value)]
     given = [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", *words]
     needed = NEEDED_WITH.get(spec.name, {})
-    assert plan(*given, *(f"--no-{name}" for name in needed)) == 0
+    switches = (f"--{'' if on else 'no-'}{name.replace('_', '-')}" for name, on in needed.items())
+    assert plan(*given, *switches) == 0
     assert written(folder)["3d_fullres"][PLANS_KEY] == grouped_block({spec.name: value, **needed})
 
 
@@ -391,3 +393,24 @@ def test_a_mistyped_configuration_and_data_set_are_answered_with_what_was_meant(
     assert "did you mean 3d_fullres" in capsys.readouterr().err
     assert main(["plan", "-d", "Dataset099_Exmaple", "-c", "2d", "-o", "Mine"]) == 1
     assert "did you mean Dataset099_Example?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--plans", "Gone"], ["there is no plans file"]),
+        (["--configuration", "4d"], ["no configuration '4d'", "alpha: got -1.0"]),
+        (["--dataset", "7"], ["no data set '7'"]),
+        (["--for", "nnUNetTrainerDSDD"], ["there is no trainer 'nnUNetTrainerDSDD'"]),
+        (["--patch-size", "8", "8"], ["expected 3 for 3d_fullres", "alpha: got -1.0"]),
+    ],
+)
+def test_whatever_is_wrong_is_told_at_once_and_nothing_is_written(folder, capsys, options, said):
+    wrong = ["--preset", "payper", "--alpha", "-1", "--batch-size", "0"]
+    assert plan(*wrong, *options, output="a__b") == 1
+    error = capsys.readouterr().err
+    everywhere = ["unknown preset 'payper'", "plans name 'a__b' must be", "batch size 0, allowed is at least 1"]
+    for words in (*said, *everywhere):
+        assert error.count(words) == 1
+    assert "problems in the command:" in error
+    assert [path.name for path in folder.iterdir()] == ["nnUNetPlans.json"]

@@ -1,5 +1,6 @@
 """A command line with a mistake in it is refused before the libraries of a training are loaded."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,16 +8,33 @@ import sys
 import pytest
 
 HEAVY = ("torch", "nnunetv2", "lightning", "monai", "matplotlib", "timm", "torchvision", "sklearn")
-SNIPPET = """
-import importlib, sys
-package, *words = sys.argv[1:]
-sys.argv = [package]
-try:
-    status = importlib.import_module(f"{package}.cli.main").main(words)
-except SystemExit as ending:
-    status = ending.code
-print("status", status)
-print("loaded", *(name for name in HEAVY if name in sys.modules))
+# Answers command lines, each in a copy of one process: starting Python and loading NumPy would take most of the time.
+# Of both packages only what every command line loads is there beforehand.
+SCRIPT = """
+import importlib, json, os, sys
+import nibabel, numpy, packaging.requirements, scipy.ndimage, scipy.spatial, SimpleITK
+import nnunet_dsd.cli.main, video_triplet.cli.main
+
+for program in (nnunet_dsd.cli.main, video_triplet.cli.main):
+    program.build_parser()  # imports the module of every subcommand
+
+HEAVY, lines = json.load(sys.stdin)
+for package, words, folder in lines:
+    if hasattr(os, "fork") and (child := os.fork()):
+        os.waitpid(child, 0)
+        continue
+    sys.stdout, sys.stderr = open(f"{folder}.out", "w"), open(f"{folder}.err", "w")
+    os.chdir(folder)
+    sys.argv = [package]
+    try:
+        status = importlib.import_module(f"{package}.cli.main").main(words.split())
+    except SystemExit as ending:
+        status = ending.code
+    print("status", status)
+    print("loaded", *(name for name in HEAVY if name in sys.modules))
+    sys.stdout.close()
+    sys.stderr.close()
+    os._exit(0)
 """
 SEGMENTATION = [
     ("list", 0, ""),
@@ -73,17 +91,32 @@ VIDEO = [
 CASES = [("nnunet_dsd", *case) for case in SEGMENTATION] + [("video_triplet", *case) for case in VIDEO]
 
 
-@pytest.mark.parametrize(("package", "words", "status", "said"), CASES, ids=[" ".join(case[:2]) for case in CASES])
-def test_a_mistake_is_told_without_the_libraries_of_a_training(package, words, status, said, tmp_path):
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A folder for each command line, in which it was given; beside it lies what was said."""
+    root = tmp_path_factory.mktemp("answers")
+    folders = [root / str(number) for number in range(len(CASES))]
+    lines = [(package, words, str(folder)) for (package, words, *_), folder in zip(CASES, folders, strict=True)]
+    for folder in folders:
+        folder.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("nnUNet_")}
-    done = subprocess.run(
-        [sys.executable, "-c", f"HEAVY = {HEAVY}{SNIPPET}", package, *words.split()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
-    assert done.stdout.splitlines()[-2:] == [f"status {status}", "loaded"], done.stderr
-    assert said in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    for together in [lines] if hasattr(os, "fork") else [[line] for line in lines]:
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            input=json.dumps([HEAVY, together]),
+            capture_output=True,
+            text=True,
+            timeout=400,
+            env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    return folders
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[" ".join(case[:2]) for case in CASES])
+def test_a_mistake_is_told_without_the_libraries_of_a_training(number, folders):
+    folder, (_, _, status, said) = folders[number], CASES[number]
+    errors = folder.with_suffix(".err").read_text()
+    assert folder.with_suffix(".out").read_text().splitlines()[-2:] == [f"status {status}", "loaded"], errors
+    assert said in errors
+    assert list(folder.iterdir()) == []

@@ -90,6 +90,7 @@ def test_the_piece_that_is_missing_is_named(run_list, change, words):
     assert (pictures.shown, pictures.files) == ((), None)
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_label_images_that_are_gone_are_told_and_cost_no_more_than_the_pictures(run_list, tmp_path):
     (run_list.runs[1].predictions / "x.nii.gz").unlink()
     missing, report = written(run_list, tmp_path / "out")
@@ -106,6 +107,7 @@ def test_without_a_dataset_json_the_assumed_ending_is_told(run_list):
     assert "No `dataset_json` is named, so that files ending in .nii.gz were looked for." in problem
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 @pytest.mark.parametrize("content", [None, "no image", np.zeros((2, 2, 2), np.float32)])
 def test_an_image_that_is_gone_or_broken_or_of_another_shape_costs_its_picture_alone(run_list, tmp_path, content):
     path = run_list.images / "x_0000.nii.gz"
@@ -123,6 +125,7 @@ def test_an_image_that_is_gone_or_broken_or_of_another_shape_costs_its_picture_a
     assert not {name for name in names if name.startswith("cases")}
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_a_figure_that_fails_in_any_way_costs_itself_alone(run_list, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no ink")
@@ -140,6 +143,7 @@ def test_predictions_of_another_model_are_refused_before_anything_is_computed(ru
         pictures_of(run_list)
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_nothing_of_a_report_says_where_files_lie(run_list, tmp_path):
     (run_list.images / "x_0000.nii.gz").write_text("no image")
     written(run_list, tmp_path / "out")

@@ -118,6 +118,7 @@ def test_the_report_needs_nothing_else_and_escapes_what_it_is_given(written):
     assert "Not drawn. No folder of images and references is known: give --images and --references" in text
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_a_single_method_gets_tables_and_boxes_only(tmp_path):
     write(tmp_path / "out", comparison(tmp_path, methods=("A",)))
     names = {path.stem for path in (tmp_path / "out").iterdir()}
@@ -125,6 +126,7 @@ def test_a_single_method_gets_tables_and_boxes_only(tmp_path):
     assert "What the numbers mean" not in (tmp_path / "out/report.html").read_text()
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_an_earlier_comparison_is_replaced_only_on_demand_and_nothing_of_it_stays(tmp_path):
     write(tmp_path / "out", comparison(tmp_path, measures=("dice",)))
     with pytest.raises(SetupError, match="replace it with --overwrite"):
@@ -146,6 +148,7 @@ def test_anything_else_is_left_alone(tmp_path, overwrite):
         require_free(tmp_path, overwrite=overwrite)
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_a_file_added_to_an_earlier_comparison_keeps_it(tmp_path):
     write(tmp_path / "out", small_comparison(tmp_path))
     (tmp_path / "out/my notes.txt").write_text("mine")
@@ -153,6 +156,7 @@ def test_a_file_added_to_an_earlier_comparison_keeps_it(tmp_path):
         require_free(tmp_path / "out", overwrite=True)
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_a_comparison_that_fails_leaves_the_earlier_one_as_it_was(tmp_path, monkeypatch):
     write(tmp_path / "out", small_comparison(tmp_path))
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -191,6 +195,7 @@ def killed_between_the_two_moves(root, monkeypatch):
     return before
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_kill_between_the_two_moves_costs_no_comparison_and_leaves_nothing_behind(tmp_path, monkeypatch, overwrite):
     before = killed_between_the_two_moves(tmp_path, monkeypatch)
@@ -204,6 +209,7 @@ def test_a_kill_between_the_two_moves_costs_no_comparison_and_leaves_nothing_beh
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluations", "out"]
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_a_comparison_whose_deletion_was_cut_short_does_not_come_back(tmp_path, monkeypatch):
     killed_between_the_two_moves(tmp_path, monkeypatch)
     (aside,) = tmp_path.glob(".partial-*-earlier-out")
@@ -212,6 +218,7 @@ def test_a_comparison_whose_deletion_was_cut_short_does_not_come_back(tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluations"]
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 def test_progress_is_told_once_per_figure(tmp_path):
     drawn = []
     write(tmp_path / "out", small_comparison(tmp_path), drawn=lambda: drawn.append(1))

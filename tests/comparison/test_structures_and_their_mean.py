@@ -51,6 +51,7 @@ def test_the_mean_has_a_name_that_no_structure_has(names, expected):
     assert mean_name(names) == expected
 
 
+@pytest.mark.usefixtures("unrendered_figures")
 @pytest.mark.parametrize("names", [("mean", "b"), ("b", "mean")])
 def test_a_structure_called_mean_is_told_from_the_mean(tmp_path, names):
     values = {"A": [(0.8, 0.4), (0.6, 0.2)], "B": [(0.9, 0.5), (0.7, 0.1)]}

@@ -36,8 +36,11 @@ def survives_spawn(name):
     return answer
 
 if __name__ == "__main__":
+    from nnunet_dsd.plugin.lookup import many_lookups
+
     example, *names = sys.argv[1:]
-    found = {name: look_up(name) for name in [example, *names]}
+    with many_lookups():
+        found = {name: look_up(name) for name in [example, *names]}
     json.dump({
         "modules": {name: getattr(trainer, "__module__", repr(trainer)) for name, trainer in found.items()},
         "errors": {name: repr(trainer) for name, trainer in found.items() if isinstance(trainer, Exception)},

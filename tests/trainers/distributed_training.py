@@ -1,10 +1,13 @@
-"""One of two processes of a data-parallel training on the CPU: `python distributed_training.py RANK FOLDER`.
+"""The two processes of a data-parallel training on the CPU: `python distributed_training.py FOLDER RANK [RANK]`.
+
+A process that is given both ranks becomes two, so that what takes seconds to import is imported once.
 
 nnU-Net trains data-parallel on CUDA only. Here its own trainer runs with the device, the backend and the wrapper's
 device list changed, nothing else. Each job's outcome goes to `FOLDER/JOB_RANK.pth`.
 """
 
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -80,7 +83,18 @@ def weights(trainer):
     return {key: value.detach().clone() for key, value in trainer.bare_network().named_parameters()}
 
 
-def main(rank, folder):
+def main(folder, rank, *others):
+    children = []
+    for other in others:
+        if not (child := os.fork()):
+            take_part(folder, other)
+            return
+        children.append(child)
+    take_part(folder, rank)
+    sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+
+
+def take_part(folder, rank):
     torch.set_num_threads(1)
     shrink_transformers(pytest.MonkeyPatch())
     meeting = f"file://{folder / 'meeting'}"
@@ -98,4 +112,4 @@ def main(rank, folder):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -8,24 +8,30 @@ import numpy as np
 import torch
 from trainer_workplace import CLASSES, PLANS, Workplace, nested_balls, set_nnunet_folders, start, write_model
 
-from nnunet_dsd.datasets.raw_format import image_path, write_volume
+from nnunet_dsd.datasets.names import image_path
+from nnunet_dsd.datasets.raw_format import write_volume
 from nnunet_dsd.labelling.request import Request
 from nnunet_dsd.labelling.run import label
 from nnunet_dsd.labelling.work import prepare
 from nnunet_dsd.soft_labels.folder import SoftLabelSet
 from nnunet_dsd.soft_labels.names import SETS
 
+RESULTS, UNLABELLED = "results", "unlabelled"
 GEOMETRY = {"spacing_mm": (2.0, 1.0, 1.0), "origin_mm": (0.0, 0.0, 0.0)}
 
 
 class SoftLabelPlace(Workplace):
-    """A workplace of its own, with what labels and is labelled."""
+    """A workplace of its own, with what labels and is labelled.
+
+    It begins with a copy of a data set, and of what lies there of an earlier place's models, images and soft labels.
+    """
 
     def __init__(self, shared, folder, patch, dataset=CLASSES):
-        for part in ("raw", "preprocessed"):
-            shutil.copytree(shared / part / dataset, folder / part / dataset)
-        set_nnunet_folders(patch, folder, folder / "results")
-        super().__init__(folder, folder / "results")
+        for part in (f"raw/{dataset}", f"preprocessed/{dataset}", RESULTS, UNLABELLED):
+            if (shared / part).is_dir():
+                shutil.copytree(shared / part, folder / part)
+        set_nnunet_folders(patch, folder, folder / RESULTS)
+        super().__init__(folder, folder / RESULTS)
         self.dataset, self.folder = dataset, folder
         self.preprocessed = folder / "preprocessed" / dataset
 
@@ -51,7 +57,7 @@ class SoftLabelPlace(Workplace):
 
     def images(self, count=3, *, channels=1):
         """A folder of images without labels."""
-        folder, rng = self.folder / "unlabelled", np.random.default_rng(7)
+        folder, rng = self.folder / UNLABELLED, np.random.default_rng(7)
         folder.mkdir(exist_ok=True)
         for index in range(count):
             image = (100.0 * nested_balls(rng) + rng.normal(0, 10, (16, 24, 24))).astype(np.float32)

@@ -1,5 +1,7 @@
 """The trainers for MONAI's networks: each takes a step, continues as if never stopped, and is rebuilt for inference."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -31,8 +33,10 @@ SIZES = {
     "DynUNet": (8, 16, 16),
 }
 U_SHAPED = [name for name, backbone in BACKBONES.items() if backbone.u_shaped]
-FEATURE_SIZES = {"UNetPlusPlus": 4, "ResNet18UNet": 8, "ResNet18FCN": 4}  # narrow, so that tests are quick
-DISTILLED = [f"nnUNetTrainer{name}{kind}" for name in U_SHAPED for kind in ("_DSD", "_MISSU")]
+FEATURE_SIZES = {"UNETR": 4, "UNetPlusPlus": 4, "ResNet18UNet": 8, "ResNet18FCN": 4}  # narrow, so that tests are quick
+DUAL = [f"nnUNetTrainer{name}_DSD" for name in U_SHAPED]
+# What MISSU saves, loads and leaves to inference is the same code on every network: one without padding, one with.
+DISTILLED = [*DUAL, "nnUNetTrainerDynUNet_MISSU", "nnUNetTrainerUNETR_MISSU"]
 
 
 def backbone_of(name):
@@ -54,9 +58,11 @@ every_trainer = pytest.mark.parametrize("name", ON_MONAI_NETWORKS)
 every_backbone = pytest.mark.parametrize("backbone", U_SHAPED)
 
 
-@pytest.fixture(autouse=True)
-def small_transformers(monkeypatch):
-    shrink_transformers(monkeypatch)
+@pytest.fixture(autouse=True, scope="module")
+def small_transformers():
+    with pytest.MonkeyPatch.context() as patch:
+        shrink_transformers(patch)
+        yield
 
 
 def plans_for(nnunet, name, *, patch=None, configuration="3d_fullres", **settings):
@@ -98,37 +104,60 @@ def test_a_class_is_importable_under_its_name_and_keeps_what_makes_its_variant(n
     assert variant.defaults.items() <= trainer.defaults.items()
 
 
-@pytest.mark.parametrize("name", STEPPING)
-def test_a_step_moves_every_trainable_parameter_and_the_checkpoint_has_monais_keys(nnunet, name):
-    trainer = make(nnunet, name)
-    before = {key: value.clone() for key, value in trainer.network.named_parameters() if value.requires_grad}
-    result = trainer.train_step(made_up_batch(trainer))
-    assert torch.isfinite(torch.as_tensor(result["loss"]))
-    assert [k for k, value in trainer.network.named_parameters() if value.requires_grad and value.grad is None] == []
-    after = dict(trainer.network.named_parameters())
-    convolutions = [key for key in before if key.endswith("weight") and before[key].ndim == 5]
-    assert [key for key in convolutions if torch.equal(after[key], before[key])] == []
-    trainer.save_checkpoint(f"{trainer.output_folder}/checkpoint_final.pth")
-    checkpoint = read(f"{trainer.output_folder}/checkpoint_final.pth")
-    assert checkpoint["trainer_name"] == name
-    assert checkpoint["network_weights"].keys() == rebuilt(trainer).state_dict().keys()
+def first_step(trainer):
+    torch.manual_seed(3)  # VNet has dropout
+    return trainer.train_step(made_up_batch(trainer))
+
+
+class Trained:
+    """A trainer after its first step, and what was seen of that step; tests only look at it."""
+
+    def __init__(self, name, trainer):
+        self.name, self.trainer = name, trainer
+        self.before = {k: value.clone() for k, value in trainer.network.named_parameters() if value.requires_grad}
+        self.first_loss = float(first_step(trainer)["loss"])
+        parameters = dict(trainer.network.named_parameters())
+        self.without_gradient = [key for key in self.before if parameters[key].grad is None]
+        self.unmoved = [key for key, value in self.before.items() if torch.equal(parameters[key], value)]
+        self.checkpoint = f"{trainer.output_folder}/checkpoint_latest.pth"
+        trainer.save_checkpoint(self.checkpoint)
+
+
+@pytest.fixture(scope="module")
+def trained(workplace, request):
+    """One network trained for a step, for all tests of it, which run one after the other."""
+    return Trained(request.param, make(workplace, request.param))
+
+
+def each_trained(names):
+    return pytest.mark.parametrize("trained", names, indirect=True)
+
+
+@each_trained(STEPPING)
+def test_a_step_moves_every_trainable_parameter_and_the_checkpoint_has_monais_keys(trained):
+    assert math.isfinite(trained.first_loss)
+    assert trained.without_gradient == []
+    convolutions = {key for key, value in trained.before.items() if key.endswith("weight") and value.ndim == 5}
+    assert convolutions
+    assert convolutions.isdisjoint(trained.unmoved)
+    checkpoint = read(trained.checkpoint)
+    assert checkpoint["trainer_name"] == trained.name
+    assert checkpoint["network_weights"].keys() == rebuilt(trained.trainer).state_dict().keys()
     assert not any(HEADS_NAME in key for key in checkpoint["network_weights"])
 
 
-@pytest.mark.parametrize("name", DISTILLED)
-def test_the_network_that_inference_builds_gives_bitwise_the_same_output(nnunet, name):
-    trainer = make(nnunet, name)
-    batch = made_up_batch(trainer)
-    trainer.train_step(batch)
-    network = rebuilt(trainer)
-    network.load_state_dict(trainer.network.state_dict())
+@each_trained(DISTILLED)
+def test_the_network_that_inference_builds_gives_bitwise_the_same_output(trained):
+    image = made_up_batch(trained.trainer)["data"]
+    network = rebuilt(trained.trainer)
+    network.load_state_dict(trained.trainer.network.state_dict())
     with torch.no_grad():
-        assert torch.equal(trainer.network.eval()(batch["data"]), network.eval()(batch["data"]))
+        assert torch.equal(trained.trainer.network.eval()(image), network.eval()(image))
 
 
-@every_backbone
-def test_the_output_is_that_of_monais_network_on_the_padded_patch(nnunet, backbone):
-    trainer = make(nnunet, f"nnUNetTrainer{backbone}_DSD")
+@each_trained(DUAL)
+def test_the_output_is_that_of_monais_network_on_the_padded_patch(trained):
+    backbone, trainer = backbone_of(trained.name), trained.trainer
     image = made_up_batch(trainer)["data"]
     margins = []
     for patch, size in zip(reversed(PATCHES[backbone]), reversed(SIZES[backbone]), strict=True):
@@ -149,33 +178,26 @@ def test_the_output_is_that_of_monais_network_on_the_padded_patch(nnunet, backbo
         assert torch.equal(trainer.network.eval()(image), expected[(..., *window)])
 
 
-@pytest.mark.parametrize("name", DISTILLED)
-def test_the_step_after_loading_is_bitwise_the_one_without_interruption(nnunet, name):
-    trainer = make(nnunet, name)
-    trainer.train_step(made_up_batch(trainer))  # the optimiser has momentum now
-    trainer.save_checkpoint(f"{trainer.output_folder}/checkpoint_latest.pth")
-    continued = nnunet.trainer(name, plans=plans_for(nnunet, name))
-    continued.load_checkpoint(f"{trainer.output_folder}/checkpoint_latest.pth")
-    trainer.current_epoch = 1
+@each_trained(DISTILLED)
+def test_the_step_after_loading_is_bitwise_the_one_without_interruption(workplace, trained):
+    continued = workplace.trainer(trained.name, plans=plans_for(workplace, trained.name))
+    continued.load_checkpoint(trained.checkpoint)  # the optimiser has momentum by then
+    trained.trainer.current_epoch = 1
     losses = []
-    for one in (trainer, continued):
+    for one in (trained.trainer, continued):
         torch.manual_seed(3)  # VNet has dropout
         one.on_train_epoch_start()
         losses.append(float(one.train_step(made_up_batch(one, 10))["loss"]))
     assert losses[0] == losses[1]
-    assert same_weights(trainer.heads().state_dict(), continued.heads().state_dict())
-    assert same_weights(trainer.network.state_dict(), continued.network.state_dict())
+    assert same_weights(trained.trainer.heads().state_dict(), continued.heads().state_dict())
+    assert same_weights(trained.trainer.network.state_dict(), continued.network.state_dict())
 
 
-@every_backbone
-def test_with_every_distillation_weight_at_zero_the_loss_is_the_plain_networks(nnunet, backbone):
+@each_trained([f"nnUNetTrainer{name}" for name in U_SHAPED])
+def test_with_every_distillation_weight_at_zero_the_loss_is_the_plain_networks(workplace, trained):
     off = {"alpha": 0.0, "beta": 0.0, "eta": 0.0}
-    losses = []
-    for kind in ("", "_DSD"):
-        trainer = make(nnunet, f"nnUNetTrainer{backbone}{kind}", **off)
-        torch.manual_seed(3)  # VNet has dropout
-        losses.append(float(trainer.train_step(made_up_batch(trainer))["loss"]))
-    assert losses[0] == losses[1]
+    distilled = make(workplace, f"{trained.name}_DSD", **off)
+    assert float(first_step(distilled)["loss"]) == trained.first_loss
 
 
 @every_backbone

@@ -52,10 +52,9 @@ def test_a_compiled_student_has_the_losses_of_an_uncompiled_one(nnunet, compiled
 
 
 def test_compiled_the_bottleneck_still_follows_teachers_that_look_at_the_patch(
-    data_folder, tmp_path, monkeypatch, compiled
+    labelled_folder, tmp_path, monkeypatch, compiled
 ):
-    place = SoftLabelPlace(data_folder, tmp_path / "own", monkeypatch)
-    place.label(place.teacher())
+    place = SoftLabelPlace(labelled_folder(0, images=False), tmp_path / "own", monkeypatch)
     settings = {"soft_labels": "soft", "teacher_online": True, "kd_feature_weight": 0.5, "temperature": 2.0}
 
     def steps(student):

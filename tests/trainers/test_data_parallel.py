@@ -74,16 +74,16 @@ def outcomes(data_folder, all_label_kinds, tmp_path_factory):
         write_model(teacher)
         processes = [
             subprocess.Popen(
-                [sys.executable, SCRIPT, str(rank), str(folder)],
+                [sys.executable, SCRIPT, str(folder), *ranks],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 env=os.environ | {"OMP_NUM_THREADS": "1"},
             )
-            for rank in range(2)
+            for ranks in ([("0", "1")] if hasattr(os, "fork") else [("0",), ("1",)])
         ]
     texts = [process.communicate(timeout=500)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(texts)
+    assert {process.returncode for process in processes} == {0}, "\n".join(texts)
     return {name: [read(folder / f"{name}_{rank}.pth") for rank in range(2)] for name in JOBS}
 
 

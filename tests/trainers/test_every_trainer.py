@@ -1,8 +1,17 @@
 """Each trainer of the catalogue, on each kind of network, takes a step inside nnU-Net."""
 
+import math
+
 import pytest
 import torch
-from trainer_workplace import ON_NNUNET_NETWORKS, PLAIN, RESIDUAL, made_up_batch, read, stock_network
+from trainer_workplace import (
+    ON_NNUNET_NETWORKS,
+    PLAIN,
+    RESIDUAL,
+    made_up_batch,
+    read,
+    stock_network,
+)
 
 from nnunet_dsd.networks.taps import HEADS_NAME
 
@@ -10,45 +19,59 @@ NAMES = ON_NNUNET_NETWORKS
 DISTILLED = [name for name in NAMES if name not in ("nnUNetTrainerBasic", "nnUNetTrainerStock")]
 NETWORKS = [("3d_fullres", PLAIN), ("3d_fullres", RESIDUAL), ("2d", PLAIN), ("2d", RESIDUAL)]
 
-every_network = pytest.mark.parametrize(("configuration", "network"), NETWORKS)
-every_trainer = pytest.mark.parametrize("name", NAMES)
+
+class Trained:
+    """A trainer after a step, and what was seen of that step; tests only look at it."""
+
+    def __init__(self, name, trainer):
+        self.name, self.trainer, self.batch = name, trainer, made_up_batch(trainer)
+        before = {k: value.clone() for k, value in trainer.network.named_parameters() if value.requires_grad}
+        self.loss = float(trainer.train_step(self.batch)["loss"])
+        after = dict(trainer.network.named_parameters())
+        self.trainable = list(before)
+        self.without_gradient = [key for key in before if after[key].grad is None]
+        self.unmoved = {key for key in before if torch.equal(after[key], before[key])}
 
 
-@every_network
-@every_trainer
-def test_a_step_moves_every_trainable_parameter_and_the_checkpoint_is_stock(nnunet, name, configuration, network):
-    trainer = nnunet.initialized(name, configuration=configuration, network=network)
-    before = {key: value.clone() for key, value in trainer.network.named_parameters() if value.requires_grad}
+@pytest.fixture(scope="module")
+def trained(workplace, request):
+    """A trainer on one kind of network, trained for a step for all tests of it, which run one after the other."""
+    name, configuration, network = request.param
+    return Trained(name, workplace.initialized(name, configuration=configuration, network=network))
 
-    result = trainer.train_step(made_up_batch(trainer))
 
-    assert torch.isfinite(torch.as_tensor(result["loss"]))
-    without = [key for key, value in trainer.network.named_parameters() if value.requires_grad and value.grad is None]
+def each_trained(names):
+    cases = [(name, *network) for name in names for network in NETWORKS]
+    return pytest.mark.parametrize("trained", cases, indirect=True, ids="-".join)
+
+
+@each_trained(NAMES)
+def test_a_step_moves_every_trainable_parameter_and_the_checkpoint_is_stock(trained):
+    assert math.isfinite(trained.loss)
+    without = trained.without_gradient
     # nnU-Net gives its coarsest deep supervision output weight 0; trainings that keep it leave a layer without one.
-    deeply_supervised = name in ("nnUNetTrainerStock", "nnUNetTrainerEpochSD")
+    deeply_supervised = trained.name in ("nnUNetTrainerStock", "nnUNetTrainerEpochSD")
     assert without == [] or (deeply_supervised and all("seg_layers.0" in key for key in without))
-    after = dict(trainer.network.named_parameters())
-    weights = [key for key in before if key.endswith("weight") and key not in without]
     # Biases are left out: instance normalisation after a convolution takes its bias away again.
-    assert [key for key in weights if torch.equal(after[key], before[key])] == []
+    weights = {key for key in trained.trainable if key.endswith("weight") and key not in without}
+    assert weights
+    assert weights.isdisjoint(trained.unmoved)
+    trainer = trained.trainer
     trainer.save_checkpoint(f"{trainer.output_folder}/checkpoint_final.pth")
     checkpoint = read(f"{trainer.output_folder}/checkpoint_final.pth")
     assert checkpoint["trainer_name"] == "nnUNetTrainer"
     assert checkpoint["network_weights"].keys() == stock_network(trainer).state_dict().keys()
 
 
-@every_network
-@pytest.mark.parametrize("name", DISTILLED)
-def test_the_stock_network_with_the_trained_weights_gives_bitwise_the_same_output(nnunet, name, configuration, network):
-    trainer = nnunet.initialized(name, configuration=configuration, network=network)
-    batch = made_up_batch(trainer)
-    trainer.train_step(batch)
+@each_trained(DISTILLED)
+def test_the_stock_network_with_the_trained_weights_gives_bitwise_the_same_output(trained):
+    trainer, image = trained.trainer, trained.batch["data"]
     stock = stock_network(trainer)
     stock.load_state_dict(trainer.network.state_dict())
 
     trainer.set_deep_supervision_enabled(False)
     with torch.no_grad():
-        ours, theirs = trainer.network.eval()(batch["data"]), stock.eval()(batch["data"])
+        ours, theirs = trainer.network.eval()(image), stock.eval()(image)
 
     assert torch.equal(ours, theirs)
 

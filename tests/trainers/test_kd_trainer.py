@@ -11,8 +11,8 @@ from trainer_workplace import CLASSES, DATA_SETS, REGIONS_IGNORE, read, same_wei
 
 from nnunet_dsd.common.errors import CheckpointError, TeacherError
 from nnunet_dsd.distillation.kd import distillation_term
-from nnunet_dsd.soft_labels.folder import PLANES
-from nnunet_dsd.soft_labels.names import MANIFEST
+from nnunet_dsd.soft_labels.folder import PLANES, SoftLabelSet
+from nnunet_dsd.soft_labels.names import MANIFEST, SETS
 from nnunet_dsd.trainers.kd_loss import LABELS, SOFT_LABELS
 from nnunet_dsd.trainers.soft_label_data import UNLABELLED, unlabelled_rows, unstack
 
@@ -23,10 +23,21 @@ def place(data_folder, tmp_path, monkeypatch, nnunet):
 
 
 @pytest.fixture
-def taught(place):
+def taught(labelled_folder, tmp_path, monkeypatch, nnunet):
+    """A place with soft labels of fold 0, of labelled cases and of three images without labels."""
+    return SoftLabelPlace(labelled_folder(0), tmp_path / "own", monkeypatch)
+
+
+@pytest.fixture
+def taught_of_cases(labelled_folder, tmp_path, monkeypatch, nnunet):
+    """A place with soft labels of fold 0, of labelled cases alone."""
+    return SoftLabelPlace(labelled_folder(0, images=False), tmp_path / "own", monkeypatch)
+
+
+@pytest.fixture
+def taught_by_two(labelled_folder, tmp_path, monkeypatch, nnunet):
     """A place with soft labels of two folds, of labelled cases and of three images without labels."""
-    place.label(place.teacher(fold=0), unlabelled=place.images())
-    return place
+    return SoftLabelPlace(labelled_folder(0, 1), tmp_path / "own", monkeypatch)
 
 
 def split_batch(student, batch):
@@ -274,14 +285,13 @@ def test_a_start_that_is_missing_or_of_another_architecture_is_refused(taught, s
         ({"unlabelled_fraction": 0.5}, None),
     ],
 )
-def test_what_cannot_be_taught_is_refused_before_training(place, change, said):
-    place.label(place.teacher(fold=0))
+def test_what_cannot_be_taught_is_refused_before_training(taught_of_cases, change, said):
     expected = {
         "other": "there are no soft labels in .*other",
         0.5: "unlabelled_fraction is 0.5, but they are of labelled cases alone",
     }
     said = said or expected.get(change.get("soft_labels")) or expected.get(change.get("unlabelled_fraction"))
-    student = place.student(**change)
+    student = taught_of_cases.student(**change)
     if said is None:  # labelled cases are never left out
         student.initialize()
         return
@@ -289,18 +299,15 @@ def test_what_cannot_be_taught_is_refused_before_training(place, change, said):
         student.initialize()
 
 
-def test_a_limit_that_leaves_no_image_is_refused(place):
-    teachers = place.teacher(fold=0), place.teacher(fold=1)
-    place.label(teachers[0], unlabelled=place.images())
+def test_a_limit_that_leaves_no_image_is_refused(taught_by_two):
     with pytest.raises(TeacherError, match=r"1e-09 leaves none of 3 images; the least is [\d.e-]+ nats"):
-        place.student(max_disagreement=1e-9).initialize()
+        taught_by_two.student(max_disagreement=1e-9).initialize()
 
 
-def test_images_that_teachers_disagree_on_are_left_out(place):
-    teachers = place.teacher(fold=0), place.teacher(fold=1)
-    found = place.label(teachers[0], unlabelled=place.images())
+def test_images_that_teachers_disagree_on_are_left_out(taught_by_two):
+    found = SoftLabelSet.open(taught_by_two.preprocessed / SETS / "soft")
     values = sorted(found.record(name).disagreement for name in found.manifest.unlabelled)
-    student = place.student(max_disagreement=(values[0] + values[1]) / 2)
+    student = taught_by_two.student(max_disagreement=(values[0] + values[1]) / 2)
     student.initialize()
     assert len(student.images_without_labels) == 1
     cases, _ = student.get_tr_and_val_datasets()
@@ -343,13 +350,12 @@ def test_teachers_that_know_the_validation_cases_are_refused_unless_asked_for(ta
     taught.student(fold=0).initialize()
 
 
-def test_a_second_stage_is_refused(place):
-    plans = place.plans(settings={"soft_labels": "soft"})
+def test_a_second_stage_is_refused(taught_of_cases):
+    plans = taught_of_cases.plans(settings={"soft_labels": "soft"})
     plans["configurations"]["3d_cascade_fullres"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
     plans["configurations"]["3d_lowres"] = {**plans["configurations"]["3d_fullres"]}
-    place.label(place.teacher(fold=0))
     with pytest.raises(Exception, match="second stage of a cascade"):
-        place.trainer("nnUNetTrainerKD", fold=0, plans=plans, configuration="3d_cascade_fullres").initialize()
+        taught_of_cases.trainer("nnUNetTrainerKD", fold=0, plans=plans, configuration="3d_cascade_fullres").initialize()
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9])
@@ -391,11 +397,10 @@ def test_regions_and_ignored_voxels(data_folder, all_label_kinds, nnunet, tmp_pa
 
 
 @pytest.mark.parametrize("network", ["ResNet18UNet", "ResNet18FCN", "DynUNet"])
-def test_other_networks_are_taught_alike(place, network):
-    place.label(place.teacher(fold=0), unlabelled=place.images())
-    plans = place.plans(settings={"soft_labels": "soft", "feature_size": 4 if network != "DynUNet" else None})
+def test_other_networks_are_taught_alike(taught, network):
+    plans = taught.plans(settings={"soft_labels": "soft", "feature_size": 4 if network != "DynUNet" else None})
     plans["configurations"]["3d_fullres"]["patch_size"] = [32, 32, 64]
-    student = place.trainer(f"nnUNetTrainer{network}_KD", fold="all", plans=plans)
+    student = taught.trainer(f"nnUNetTrainer{network}_KD", fold="all", plans=plans)
     batch = first_batch(student)
     assert np.isfinite(student.train_step(batch)["loss"])
 

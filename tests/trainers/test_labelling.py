@@ -22,7 +22,8 @@ from trainer_workplace import (
     small_network,
 )
 
-from nnunet_dsd.datasets.raw_format import image_path, write_volume
+from nnunet_dsd.datasets.names import image_path
+from nnunet_dsd.datasets.raw_format import write_volume
 from nnunet_dsd.labelling.run import label
 from nnunet_dsd.labelling.work import prepare
 from nnunet_dsd.soft_labels.folder import PLANES, RECORD, SoftLabelSet

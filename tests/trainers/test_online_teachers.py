@@ -22,11 +22,9 @@ def place(data_folder, tmp_path, monkeypatch, nnunet):
 
 
 @pytest.fixture
-def taught(place):
+def taught(labelled_folder, tmp_path, monkeypatch, nnunet):
     """A place with soft labels of two folds, of labelled cases and of three images without labels."""
-    place.models = [place.teacher(fold=fold) for fold in (0, 1)]
-    place.label(place.models[0], unlabelled=place.images())
-    return place
+    return SoftLabelPlace(labelled_folder(0, 1), tmp_path / "own", monkeypatch)
 
 
 def look(student, batch):
@@ -49,7 +47,7 @@ def test_images_without_labels_are_looked_at_by_all_and_cases_by_those_that_may(
     names = [f"{UNLABELLED}new_0", "ball_4"]
     with torch.no_grad():
         found = student.online.look(images, names).probabilities
-        networks = [nnunets_network(taught.models[0], fold) for fold in (0, 1)]
+        networks = [nnunets_network(taught.model_folder("nnUNetTrainerStock"), fold) for fold in (0, 1)]
         zero, one = (network(images).softmax(1) for network in networks)
     assert torch.allclose(found[0], (zero[0] + one[0]) / 2, atol=1e-5)
     assert torch.allclose(found[1], one[1], atol=1e-5)
@@ -131,7 +129,7 @@ def test_a_training_with_features_goes_on_and_leaves_a_stock_checkpoint(taught, 
 
 
 def test_teachers_of_other_weights_are_refused(taught):
-    path = taught.models[0] / "fold_1" / "checkpoint_final.pth"
+    path = taught.model_folder("nnUNetTrainerStock") / "fold_1" / "checkpoint_final.pth"
     checkpoint = read(path)
     bias = checkpoint["network_weights"]["decoder.seg_layers.0.bias"]
     checkpoint["network_weights"]["decoder.seg_layers.0.bias"] = bias + 1
@@ -142,7 +140,7 @@ def test_teachers_of_other_weights_are_refused(taught):
 
 def test_teachers_that_are_gone_are_named_together(taught):
     for fold in (0, 1):
-        (taught.models[0] / f"fold_{fold}" / "checkpoint_final.pth").unlink()
+        (taught.model_folder("nnUNetTrainerStock") / f"fold_{fold}" / "checkpoint_final.pth").unlink()
     with pytest.raises(TeacherError, match=r"(?s)fold 0.*fold 1"):
         taught.student(teacher_online=True).initialize()
     taught.student().initialize()  # what was stored needs them no longer
@@ -190,8 +188,8 @@ def test_flat_patches_are_looked_at_too(place):
 
 
 @pytest.mark.parametrize("network", ["ResNet18UNet", "ResNet18FCN", "DynUNet"])
-def test_other_networks_follow_the_bottleneck(place, network):
-    place.label(place.teacher(fold=0), unlabelled=place.images())
+def test_other_networks_follow_the_bottleneck(labelled_folder, nnunet, tmp_path, monkeypatch, network):
+    place = SoftLabelPlace(labelled_folder(0), tmp_path / "own", monkeypatch)
     wide = {"teacher_online": True, "kd_feature_weight": 0.05, "soft_labels": "soft"}
     plans = place.plans(settings={**wide, "feature_size": 4 if network != "DynUNet" else None})
     plans["configurations"]["3d_fullres"]["patch_size"] = [32, 32, 64]

@@ -50,11 +50,9 @@ def quick_plans(nnunet, name, settings, monkeypatch):
 
 
 @pytest.fixture
-def softly_taught(data_folder, tmp_path, monkeypatch, nnunet):
+def softly_taught(labelled_folder, tmp_path, monkeypatch, nnunet):
     """A workplace with soft labels, of images without labels too."""
-    place = SoftLabelPlace(data_folder, tmp_path / "own", monkeypatch)
-    place.label(place.teacher(), unlabelled=place.images(1))
-    return place
+    return SoftLabelPlace(labelled_folder(0), tmp_path / "own", monkeypatch)
 
 
 def loaded_batch(trainer):

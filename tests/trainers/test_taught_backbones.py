@@ -22,7 +22,7 @@ from nnunet_dsd.trainers.hlfd import nnUNetTrainerHLFD
 
 STUDENTS = [name for name in TAUGHT if name != "nnUNetTrainerHLFD"]
 RESNETS = ["nnUNetTrainerResNet18UNet_HLFD", "nnUNetTrainerResNet18FCN_HLFD"]
-FEATURE_SIZES = {"UNetPlusPlus": 4, "ResNet18UNet": 8, "ResNet18FCN": 4}
+FEATURE_SIZES = {"UNETR": 4, "UNetPlusPlus": 4, "ResNet18UNet": 8, "ResNet18FCN": 4}
 PATCHES = {"UNETR": (16, 16, 32), "VNet": (16, 16, 32), "UNetPlusPlus": (16, 16, 32), "DynUNet": (8, 16, 16)}
 LARGE = (32, 32, 64)
 TEACHER = "nnUNetTrainerStock__teacher__3d_fullres"

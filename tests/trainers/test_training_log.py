@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from trainer_workplace import read
+from trainer_workplace import read, spare_nnunets_figure
 
 PREFIX = "distillation/"
 EXPECTED = {
@@ -16,9 +16,10 @@ EXPECTED = {
 }
 
 
-@pytest.fixture
-def finished(nnunet, without_progress_figure):
-    trainer = nnunet.trainer(settings={"epochs": 3})
+@pytest.fixture(scope="module")
+def finished(workplace):
+    """A training of three epochs; tests only look at it."""
+    trainer = workplace.trainer(settings={"epochs": 3})
     steps, step = [], trainer.train_step
 
     def recorded(batch):
@@ -26,7 +27,9 @@ def finished(nnunet, without_progress_figure):
         return steps[-1]
 
     trainer.train_step = recorded
-    trainer.run_training()
+    with pytest.MonkeyPatch.context() as patch:
+        spare_nnunets_figure(patch)
+        trainer.run_training()
     trainer.steps = steps
     return trainer
 

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from nnunet_dsd.config.settings import PLANS_KEY
-from nnunet_dsd.datasets.raw_format import image_path, label_path, write_dataset_json, write_volume
+from nnunet_dsd.datasets.names import image_path, label_path
+from nnunet_dsd.datasets.raw_format import write_dataset_json, write_volume
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.catalog import ENTRIES
 
@@ -73,6 +74,11 @@ def use_threads(patch):
     """Let nnU-Net's helpers be threads of this process."""
     patch.setattr(multiprocessing, "get_context", lambda method=None: ThreadContext)
     patch.setattr("nnunetv2.utilities.utils.Pool", multiprocessing.pool.ThreadPool)
+
+
+def spare_nnunets_figure(patch):
+    """Let nnU-Net draw no figure of its own after an epoch."""
+    patch.setattr("nnunetv2.training.logging.nnunet_logger.MetaLogger.plot_progress_png", lambda self, folder: None)
 
 
 def set_nnunet_folders(patch, data, results):

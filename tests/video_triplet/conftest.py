@@ -39,3 +39,14 @@ def encoder_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "pretrained.pth"
     save_encoder(path)
     return path
+
+
+@pytest.fixture
+def one_thread():
+    """Let torch compute in this process as in those that `killed_processes` starts: bit for bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Training commands that are killed in the middle and run again."""
+"""Training commands in processes of their own."""
 
 import os
 import signal
@@ -7,15 +7,17 @@ import subprocess
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def kill_and_continue(command, line):
-    """Kill a command as soon as it prints a line with this start, run it again, and return what it then printed."""
+def kill(command, line):
+    """Kill a command as soon as it prints a line with this start.
+
+    It is for a test to run it again, where it can in its own process: another one imports torch for seconds.
+    """
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     for printed in process.stdout:
         if printed.startswith(line):
             os.kill(process.pid, signal.SIGKILL)
             break
     assert process.wait() == -signal.SIGKILL
-    return finish(command)
 
 
 def finish(command):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from clip_workplace import CPU, clip_experiment, train_command
-from killed_processes import finish, kill_and_continue
+from killed_processes import finish, kill
 from triplet_workplace import history
 
 from video_triplet.cli.main import main
@@ -31,19 +31,15 @@ def arguments(clip_data, folder, encoder_file, *more, **changes):
     return [str(word) for word in words]
 
 
-@pytest.fixture
-def one_thread():
-    """Let torch compute in this process as in those that `killed_processes` starts: bit for bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("one_thread")
-def test_a_training_killed_in_its_third_epoch_ends_bitwise_as_the_uninterrupted_one(clip_data, encoder_file, tmp_path):
+def test_a_training_killed_in_its_third_epoch_ends_bitwise_as_the_uninterrupted_one(
+    clip_data, encoder_file, tmp_path, capsys
+):
     assert main(arguments(clip_data, tmp_path / "whole", encoder_file, epochs=4)) == 0
-    printed = kill_and_continue(program(clip_data, tmp_path / "killed", encoder_file, epochs=4), "epoch 2/4")
+    kill(program(clip_data, tmp_path / "killed", encoder_file, epochs=4), "epoch 2/4")
+    capsys.readouterr()
+    assert main(arguments(clip_data, tmp_path / "killed", encoder_file, epochs=4)) == 0
+    printed = capsys.readouterr().out
     assert "epoch 1/4" not in printed
     assert "epoch 4/4" in printed
     assert history(tmp_path / "killed") == history(tmp_path / "whole")

@@ -6,11 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from killed_processes import kill_and_continue
+from killed_processes import kill
 from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, options, tiny_settings
 
 from nnunet_dsd.common.errors import NetworkStructureError, SettingsError
+from video_triplet.cli.main import main
 from video_triplet.models.model_file import load_model
 from video_triplet.trainers import run
 from video_triplet.trainers.epochwise import EpochwiseDistillation
@@ -82,21 +83,16 @@ def test_the_features_are_what_the_classifier_gets(rendered):
     assert functional.mse_loss(seen[0], torch.zeros_like(seen[0])) > 0
 
 
-def test_a_training_killed_in_an_epoch_ends_bitwise_as_the_uninterrupted_one(rendered, tmp_path):
+@pytest.mark.usefixtures("one_thread")
+def test_a_training_killed_in_an_epoch_ends_bitwise_as_the_uninterrupted_one(rendered, tmp_path, capsys):
     train(experiment(rendered, epochs=4, **NEAR), tmp_path / "whole", CPU)
-    command = [
-        sys.executable,
-        "-m",
-        "video_triplet",
-        "train",
-        "-tr",
-        "SwinTripletTeacher",
-        "-o",
-        str(tmp_path / "killed"),
-    ]
+    command = ["train", "-tr", "SwinTripletTeacher", "-o", str(tmp_path / "killed")]
     command += ["--data", str(rendered), "--split", "k-fold", "--folds", "2", "--validation-videos", "1"]
     command += ["--workers", "0", "--accelerator", "cpu", *options({**TINY, **NEAR, "epochs": 4})]
-    printed = kill_and_continue(command, "epoch 3/4")
+    kill([sys.executable, "-m", "video_triplet", *command], "epoch 3/4")
+    capsys.readouterr()
+    assert main(command) == 0
+    printed = capsys.readouterr().out
     assert "epoch 1/4" not in printed
     assert "epoch 4/4" in printed
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")

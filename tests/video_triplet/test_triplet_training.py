@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from killed_processes import ENVIRONMENT, finish
 from metric_oracle import class_ap, mean, video_map
 from torch.nn import functional
 from triplet_workplace import CPU, TINY, experiment, history, options, tiny_settings
@@ -29,10 +30,12 @@ from video_triplet.trainers.experiment import Experiment, find_video_trainer
 from video_triplet.trainers.loading import TripletData
 from video_triplet.trainers.run import Machine, train
 
+PROGRAM = [sys.executable, "-m", "video_triplet"]
+
 
 def train_command(data, folder, *more, **changes):
-    """The command line of a training on the rendered data set."""
-    command = [sys.executable, "-m", "video_triplet", "train", "-tr", "SwinTripletTeacher", "-o", str(folder)]
+    """The words of a training on the rendered data set."""
+    command = ["train", "-tr", "SwinTripletTeacher", "-o", str(folder)]
     command += ["--data", str(data), "--split", "k-fold", "--folds", "2", "--validation-videos", "1", "--workers", "0"]
     return [*command, "--accelerator", "cpu", *options({**TINY, **changes}), *more]
 
@@ -176,11 +179,12 @@ def test_a_finished_training_is_not_repeated(unbroken, rendered, monkeypatch):
     assert train(experiment(rendered, epochs=4), unbroken, CPU) == unbroken / "model.pt"
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(unbroken, rendered, tmp_path, workers):
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(unbroken, rendered, tmp_path, capsys, workers):
     folder = tmp_path / "killed"
     command = train_command(rendered, folder, "--workers", str(workers), epochs=4)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen([*PROGRAM, *command], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     for line in process.stdout:
         if line.startswith("epoch 2/4"):
             while not (folder / "last.ckpt").is_file():
@@ -189,9 +193,9 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(unbroken, rend
             break
     process.wait()
     assert not (folder / "model.pt").exists()
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    assert "epoch 1/4" not in done.stdout
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "epoch 1/4" not in capsys.readouterr().out
     whole, killed = (load_model(path / "model.pt") for path in (unbroken, folder))
     assert history(folder) == history(unbroken)
     assert killed.record.checkpoint == whole.record.checkpoint
@@ -242,8 +246,7 @@ def test_two_processes_train_and_validate_as_one(rendered, tmp_path):
     steady["backbone_options"] = json.dumps({**json.loads(TINY["backbone_options"]), "drop_path_rate": 0.0})
     train(experiment(rendered, **steady), tmp_path / "one", CPU)
     command = train_command(rendered, tmp_path / "two", "--devices", "2", **steady)
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
+    finish([*PROGRAM, *command])
     one, two = history(tmp_path / "one"), history(tmp_path / "two")
     for row, other in zip(one, two, strict=True):
         assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
@@ -401,4 +404,4 @@ def test_an_interrupted_training_ends_as_an_interruption(rendered, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         train(experiment(rendered), tmp_path / "run", CPU)
     command = train_command(rendered, tmp_path / "command", "--devices", "1")
-    assert main(command[command.index("train") :]) == 130
+    assert main(command) == 130

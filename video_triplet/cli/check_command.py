@@ -14,7 +14,7 @@ from rich.table import Table
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.files import write_json
 from nnunet_dsd.common.tables import print_table
-from video_triplet.cli.data_options import WORTH, workers_for
+from video_triplet.cli.data_options import WORTH, add_data_folder, workers_for
 from video_triplet.cli.problem_table import problem_table
 from video_triplet.data.checking import Report, check_dataset
 from video_triplet.data.reading import open_dataset
@@ -26,7 +26,7 @@ SUMMARY = "Read a whole data set and report every problem with its labels and im
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `check`."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder of the data set")
+    add_data_folder(parser)
     parser.add_argument(
         "--phases", type=Path, metavar="DIR", help="Cholec80's phase annotations, for a data set in CholecT45's layout"
     )
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; exit status 1 if there are errors, 0 if there are at most notes."""
-    dataset = open_dataset(arguments.path, phases=arguments.phases)
+    dataset = open_dataset(arguments.data, phases=arguments.phases)
     report = check_dataset(dataset, read_images=not arguments.quick, workers=workers_for(dataset, arguments.workers))
     statistics = describe(dataset)
     if arguments.json is not None:

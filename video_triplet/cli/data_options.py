@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.common.machine import processes_for
@@ -39,6 +39,29 @@ def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) 
     group.add_argument(
         "--sound-only", action="store_true", help="go on with what is sound where labels or images have problems"
     )
+
+
+class _OptionalWord(argparse.Action):
+    """A word that, where it is left out, does not replace what an option of the same name gave."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if values is not None:
+            setattr(namespace, self.dest, values)
+
+
+def add_data_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the data set as the one thing a command is about: a word, or `--data` as other commands take it."""
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "data", action=_OptionalWord, nargs="?", type=Path, metavar="PATH", help="folder of the data set"
+    )
+    given.add_argument("--data", type=Path, metavar="FOLDER", help="the same, as other commands take it")
 
 
 def add_split_options(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.counting import counted
-from video_triplet.cli.data_options import WORTH, workers_for
+from video_triplet.cli.data_options import WORTH, add_data_folder, workers_for
 
 if TYPE_CHECKING:
     from video_triplet.data.frame_cache import CachedVideo
@@ -18,7 +18,7 @@ SUMMARY = "write the frames of a data set at training size into a cache (14 GB f
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `prepare`."""
-    parser.add_argument("data", type=Path, metavar="PATH", help="folder of the data set")
+    add_data_folder(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="CACHE", help="folder for the cache")
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels (default: 224)")
     parser.add_argument("--workers", type=int, metavar="N", help=f"decoding processes {WORTH}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from nnunet_dsd.common.tables import print_table
+from video_triplet.cli.data_options import add_data_folder
 from video_triplet.data.reading import open_dataset
 from video_triplet.data.split import PROTOCOLS, Split
 from video_triplet.data.split_files import split_file_content
@@ -22,7 +22,7 @@ SUMMARY = "show the training, validation and test videos of a split"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `splits`."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder of the data set")
+    add_data_folder(parser)
     parser.add_argument(
         "--split",
         metavar="NAME",
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the folds."""
-    dataset = open_dataset(arguments.path)
+    dataset = open_dataset(arguments.data)
     available = available_splits(dataset)
     splits = make_splits(
         dataset,

@@ -237,7 +237,8 @@ def test_a_whole_study_writes_its_results_and_goes_on_where_it_stopped(tmp_path,
     record, before = load_model(model).record, model.stat().st_mtime_ns
     capsys.readouterr()
     assert main(command) == 0
-    assert "train" not in capsys.readouterr().out
+    steps = [line for line in capsys.readouterr().out.splitlines() if " train " in line]
+    assert all(line.startswith("✓") and line.endswith("done earlier") for line in steps)
     assert (model.stat().st_mtime_ns, load_model(model).record) == (before, record)
     assert main([*command, "--criterion", "entropy"]) == 1
     assert "which holds another study" in capsys.readouterr().err

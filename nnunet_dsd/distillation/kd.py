@@ -15,6 +15,7 @@ from torch.nn import functional
 from nnunet_dsd.distillation.attention import attention_distance
 from nnunet_dsd.distillation.soft_kl import soft_kl
 
+SMOOTHING = 1e-5
 SMALLEST_PROBABILITY = 1e-7  # what is stored as 0 has a logarithm too; a temperature would lift anything smaller
 
 
@@ -59,6 +60,43 @@ def distillation_term(
         total = total + weight * soft_kl(
             student, logits_of(taught, regions=regions), temperature=temperature, mask=counting, regions=regions
         )
+    return total
+
+
+def soft_dice_term(
+    students: Sequence[Tensor],
+    probabilities: Tensor,
+    inside: Tensor,
+    *,
+    weights: Sequence[float],
+    regions: bool = False,
+) -> Tensor:
+    """Return the weighted sum over outputs of one minus the mean Dice of a student's probabilities and its teachers'.
+
+    `1 - mean_c (2 sum(p q) + s) / (sum(p^2) + sum(q^2) + s)` over the batch's voxels that have soft labels, without
+    the background; 0 exactly where p equals q, as of soft labels it is not with sums of p and q. Large and small
+    structures count alike, which in the mean of divergences over voxels they do not.
+
+    Args:
+        students: Logits `(B, C, *S_i)` of the outputs, full resolution first.
+        probabilities: The teachers' `(B, C, *S)`.
+        inside: `(B, 1, *S)`, 1 where a voxel has soft labels, else 0.
+        weights: One for each output; an output of weight 0 is not looked at.
+        regions: Channels are independent regions, and none is the background.
+
+    Reference: Milletari et al., V-Net, 2016 (squares in the denominator); smoothing as in nnU-Net.
+    """
+    total = students[0].new_zeros((), dtype=torch.float32)
+    for student, weight in zip(students, weights, strict=True):
+        if weight == 0:
+            continue
+        taught, counting = _at_size(probabilities, inside, student.shape[2:])
+        own = student.float().sigmoid() if regions else student.float().softmax(1)[:, 1:]
+        theirs = taught.float() if regions else taught[:, 1:].float()
+        axes = (0, *range(2, own.ndim))
+        both = (own * theirs * counting).sum(axes)
+        sizes = ((own.square() + theirs.square()) * counting).sum(axes)
+        total = total + weight * (1 - ((2 * both + SMOOTHING) / (sizes + SMOOTHING)).mean())
     return total
 
 

@@ -21,8 +21,11 @@ class SoftLabelSettings(SettingsPart):
         None, "name of the soft labels that `nnunet-dsd soft-labels` made of this data set for these plans"
     )
     kd_weight: float = setting(1.0, "weight of the divergence from the teachers; 0: the labels alone", low=0)
+    kd_dice_weight: float = setting(
+        0.0, "weight of the Dice with the teachers' probabilities, in which small structures count as large ones", low=0
+    )
     kd_levels: bool = setting(
-        False, "the divergence at the outputs of nnU-Net's deep supervision too, with the weights they have there"
+        False, "the teachers at the outputs of nnU-Net's deep supervision too, with the weights they have there"
     )
     unlabelled_fraction: float | None = setting(
         None,

@@ -14,7 +14,8 @@ TAUGHT, PSEUDO, ALONE = "student, taught", "student, pseudo labels", "student al
 FIRST = "student, first phase"
 STUDENT_TRAINER, PLAIN_TRAINER = "nnUNetTrainerKD", "nnUNetTrainerStock"
 KD_ONLY = (*setting_names("kd"), "temperature")
-OF_SOFT_LABELS = ("teacher_online", "kd_feature_weight", "kd_feature_ramp")  # which pseudo labels know nothing of
+# Which pseudo labels know nothing of:
+OF_SOFT_LABELS = ("kd_dice_weight", "teacher_online", "kd_feature_weight", "kd_feature_ramp")
 
 Starts = Mapping[int, str]  # by seed, the checkpoint that it starts from
 

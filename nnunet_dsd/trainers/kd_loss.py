@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
-from nnunet_dsd.distillation.kd import Shown, distillation_term, feature_term
+from nnunet_dsd.distillation.kd import Shown, distillation_term, feature_term, soft_dice_term
 from nnunet_dsd.distillation.kd_settings import SoftLabelSettings
 from nnunet_dsd.distillation.terms import ramped
 from nnunet_dsd.trainers.loss import LossOfTerms
 
-LABELS, SOFT_LABELS, FEATURES = "labels", "soft_labels", "features"
+LABELS, SOFT_LABELS, SOFT_DICE, FEATURES = "labels", "soft_labels", "soft_dice", "features"
 
 
 class SoftLabels(NamedTuple):
@@ -87,6 +87,8 @@ class SoftLabelLoss(LossOfTerms):
         """Return the weight of each term: features have a ramp, and pseudo labels take the teachers' place."""
         settings = self.settings
         weights = {LABELS: 1.0, SOFT_LABELS: 0.0 if self._pseudo_labels else settings.kd_weight}
+        if self._has_dice:
+            weights[SOFT_DICE] = settings.kd_dice_weight
         features = settings.kd_feature_weight * ramped(progress, over=settings.kd_feature_ramp)
         return weights if self.bottleneck is None else {**weights, FEATURES: features}
 
@@ -97,19 +99,19 @@ class SoftLabelLoss(LossOfTerms):
             raise RuntimeError("a training step needs its soft labels; call teach() first")
         outputs = output if isinstance(output, list | tuple) else [output]
         counting = [True] * len(taught.labelled) if self._pseudo_labels else taught.labelled
-        features = {} if self.bottleneck is None else {FEATURES: feature_term(self.bottleneck.take(), taught.shown)}
-        return {
-            LABELS: self.supervised(*(rows_of(item, counting) for item in (output, target))),
-            SOFT_LABELS: distillation_term(
-                outputs,
-                taught.probabilities,
-                taught.inside,
-                weights=self._output_weights(len(outputs)),
-                temperature=self.temperature,
-                regions=self.regions,
-            ),
-            **features,
-        }
+        terms = {LABELS: self.supervised(*(rows_of(item, counting) for item in (output, target)))}
+        known = (outputs, taught.probabilities, taught.inside)
+        options: dict[str, Any] = {"weights": self._output_weights(len(outputs)), "regions": self.regions}
+        terms[SOFT_LABELS] = distillation_term(*known, temperature=self.temperature, **options)
+        if self._has_dice:
+            terms[SOFT_DICE] = soft_dice_term(*known, **options)
+        if self.bottleneck is not None:
+            terms[FEATURES] = feature_term(self.bottleneck.take(), taught.shown)
+        return terms
+
+    @property
+    def _has_dice(self) -> bool:
+        return self.settings.kd_dice_weight > 0 and not self._pseudo_labels
 
     @property
     def _pseudo_labels(self) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_dsd.distillation.kd import SMALLEST_PROBABILITY, distillation_term, logits_of
+from nnunet_dsd.distillation.kd import SMALLEST_PROBABILITY, distillation_term, logits_of, soft_dice_term
 
 
 def slow_divergence(student, teacher, inside, *, temperature, regions):
@@ -121,3 +121,28 @@ def test_half_precision_is_computed_in_float32():
     value = distillation_term([20 * student.half()], teacher.half(), inside.half(), weights=[1.0], temperature=1.0)
     assert value.dtype == torch.float32
     assert torch.isfinite(value)
+
+
+@pytest.mark.parametrize("regions", [False, True])
+def test_soft_dice_is_that_of_a_loop_in_float64(regions):
+    generator = torch.Generator().manual_seed(2)
+    student = torch.randn(2, 4, 3, 5, 4, generator=generator)
+    taught = torch.randn(2, 4, 3, 5, 4, generator=generator)
+    taught = taught.sigmoid() if regions else taught.softmax(1)
+    inside = (torch.rand(2, 1, 3, 5, 4, generator=generator) > 0.3).float()
+    p = (student.double().sigmoid() if regions else student.double().softmax(1)).numpy()
+    q, counts = taught.double().numpy(), inside.numpy()[:, 0] > 0
+    values = []
+    for channel in range(0 if regions else 1, 4):
+        own, theirs = p[:, channel][counts], q[:, channel][counts]
+        values.append((2 * (own * theirs).sum() + 1e-5) / ((own**2).sum() + (theirs**2).sum() + 1e-5))
+    found = soft_dice_term([student], taught, inside, weights=[0.5], regions=regions)
+    assert found.item() == pytest.approx(0.5 * (1 - np.mean(values)), rel=1e-5)
+
+
+def test_soft_dice_is_zero_and_without_gradient_where_the_student_says_what_its_teachers_say():
+    logits = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    found = soft_dice_term([logits], logits.detach().softmax(1), torch.ones(1, 1, 4, 4), weights=[1.0])
+    found.backward()
+    assert found.item() == pytest.approx(0, abs=1e-6)
+    assert logits.grad.abs().max() < 1e-6

@@ -53,7 +53,7 @@ def test_the_control_has_the_same_start_and_the_same_steps(asked):
 
 
 def test_pseudo_labels_know_nothing_of_teachers_that_look_at_the_patches(asked):
-    online = {"teacher_online": True, "kd_feature_weight": 0.02, "kd_feature_ramp": 0.25}
+    online = {"kd_dice_weight": 0.5, "teacher_online": True, "kd_feature_weight": 0.02, "kd_feature_ramp": 0.25}
     study = students(dataclasses.replace(asked, settings=online), {})
     assert settings_of(study, TAUGHT, 1)[1].settings == {**online, "seed": 1, "soft_labels": "half"}
     assert settings_of(study, ALONE, 1)[1].settings == {"seed": 1}

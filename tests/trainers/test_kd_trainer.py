@@ -10,10 +10,10 @@ from soft_label_place import SoftLabelPlace, first_batch
 from trainer_workplace import CLASSES, DATA_SETS, REGIONS_IGNORE, read, same_weights, stock_network
 
 from nnunet_dsd.common.errors import CheckpointError, TeacherError
-from nnunet_dsd.distillation.kd import distillation_term
+from nnunet_dsd.distillation.kd import distillation_term, soft_dice_term
 from nnunet_dsd.soft_labels.folder import PLANES, SoftLabelSet
 from nnunet_dsd.soft_labels.names import MANIFEST, SETS
-from nnunet_dsd.trainers.kd_loss import LABELS, SOFT_LABELS
+from nnunet_dsd.trainers.kd_loss import LABELS, SOFT_DICE, SOFT_LABELS
 from nnunet_dsd.trainers.soft_label_data import UNLABELLED, unlabelled_rows, unstack
 
 
@@ -183,6 +183,18 @@ def test_at_the_levels_of_deep_supervision_the_weights_are_nnunets(taught):
     expected = distillation_term(output, soft.probabilities, soft.inside, weights=weights, temperature=2.0)
     assert len(output) == len(weights) > 2
     assert student.loss.last_terms[SOFT_LABELS].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_dice_with_the_teachers_is_one_more_term(taught):
+    student = taught.student(kd_dice_weight=0.3, kd_weight=0.5)
+    batch = first_batch(student)
+    images, soft = split_batch(student, batch)
+    output = student.network(images)
+    student.loss.teach(soft)
+    found, terms = student.loss(output, batch["target"]), student.loss.last_terms
+    dice = soft_dice_term([output[0]], soft.probabilities, soft.inside, weights=[1.0])
+    assert terms[SOFT_DICE].item() == pytest.approx(dice.item(), rel=1e-5)
+    assert found.item() == pytest.approx((terms[LABELS] + 0.5 * terms[SOFT_LABELS] + 0.3 * dice).item(), rel=1e-5)
 
 
 def test_with_weight_zero_and_no_further_images_it_is_nnunets_loss(taught):

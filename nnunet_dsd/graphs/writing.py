@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import SetupError
-from nnunet_dsd.deploy.request import Precision, Runtime
-from nnunet_dsd.deploy.runtime.description import file_digest
+from nnunet_dsd.graphs.kinds import Precision, Runtime
+from nnunet_dsd.graphs.runtime.folders import file_digest
 
 GRAPHS: dict[Runtime, str] = {"openvino": "model.xml", "onnx": "model.onnx"}
-PACKAGES: dict[Runtime, str] = {"openvino": "openvino", "onnx": "onnxruntime"}
+PACKAGES: dict[str, str] = {"openvino": "openvino", "onnx": "onnxruntime"}
 INSTALL = "install what deploying needs: pip install 'nnunet-dsd[deploy]'"
 
 
@@ -52,6 +52,11 @@ def _write_openvino(network: nn.Module, patch: Tensor, path: Path) -> None:
 def _write_onnx(network: nn.Module, patch: Tensor, path: Path) -> None:
     names: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"]}
     torch.onnx.export(network, (patch,), path, dynamo=True, external_data=False, verbose=False, **names)
+
+
+def runtime_requirement(runtime: str, runtime_version: str) -> str:
+    """Return the line of `requirements.txt` for a runtime: at least as new as the one it was deployed with."""
+    return f"{PACKAGES[runtime]}>={'.'.join(runtime_version.split('.')[:3])}"
 
 
 def graph_entries(folder: Path, runtime: Runtime, precision: Precision) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import nn
 from nnunet_dsd import __version__
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.common.files import require_writable, whole_folder
+from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder
 from nnunet_dsd.deploy.calibration import calibration_patches
 from nnunet_dsd.deploy.describing import deploy_problems, describe
 from nnunet_dsd.deploy.leaflets import readme, requirements, told
@@ -28,7 +28,6 @@ from nnunet_dsd.deploy.source import example, find_trained, load_mean, opened, t
 from nnunet_dsd.graphs.quantising import quantise
 from nnunet_dsd.graphs.runtime.folders import DESCRIPTION, DeployedModelError
 from nnunet_dsd.graphs.writing import graph_entries, write_graph
-from nnunet_dsd.trainers.model_folder import require_new_folder
 from nnunet_dsd.trainers.teacher import TeacherModel
 
 Say = Callable[[str], None]

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.errors import NetworkStructureError, SetupError
 from nnunet_dsd.graphs.kinds import Precision, Runtime
 from nnunet_dsd.graphs.runtime.folders import file_digest
 
@@ -34,12 +34,18 @@ def write_graph(network: nn.Module, patch: Tensor, folder: Path, runtime: Runtim
 
     Raises:
         SetupError: if what writes graphs is not installed.
+        NetworkStructureError: if the network does something that the runtime does not know.
     """
     try:
         with quietly(), torch.no_grad():
             (_write_openvino if runtime == "openvino" else _write_onnx)(network, patch, folder / GRAPHS[runtime])
     except ImportError as error:
         raise SetupError(f"{error}: {INSTALL}") from error
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NetworkStructureError(
+            f"this network cannot be written for {runtime} ({reason}); try the other runtime"
+        ) from error
 
 
 def _write_openvino(network: nn.Module, patch: Tensor, path: Path) -> None:
@@ -74,7 +80,9 @@ def graph_entries(folder: Path, runtime: Runtime, precision: Precision) -> dict[
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Keep what exporters say of themselves off the terminal."""
-    loud = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "nncf")]
+    loud = [
+        logging.getLogger(name) for name in ("torch.onnx", "torch.utils.cpp_extension", "onnxscript", "onnx_ir", "nncf")
+    ]
     levels = [logger.level for logger in loud]
     for logger in loud:
         logger.setLevel(logging.ERROR)

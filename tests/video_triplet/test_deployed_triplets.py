@@ -16,6 +16,7 @@ from triplet_workplace import CPU, experiment, tiny_settings
 
 from nnunet_dsd.common.hashes import weights_hash
 from nnunet_dsd.graphs.runtime.folders import DeployedModelError, file_digest
+from nnunet_dsd.graphs.writing import write_graph
 from video_triplet.cli.main import main
 from video_triplet.data.provenance import ModelRecord
 from video_triplet.data.reading import open_dataset
@@ -33,7 +34,7 @@ runpy.run_path({script!r}, run_name="__main__")
 """
 OTHER_BACKBONES = {
     "resnet": ("resnet10t", {}),
-    "convolutions and attention": ("convnext_atto", {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16]}),
+    "convolutions of wide reach": ("convnext_atto", {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16]}),
     "plain attention": (
         "vit_tiny_patch16_224",
         {"embed_dim": 16, "depth": 1, "num_heads": 2, "img_size": 64},
@@ -98,8 +99,9 @@ def phase_model(rendered, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def deployed_once(phase_model, tmp_path_factory):
-    return deploy(phase_model, tmp_path_factory.mktemp("once") / "deployed")
+def deployed_once(phase_model, rendered, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("once") / "deployed"
+    return deploy(phase_model, folder, "--calibration", str(rendered / "data" / "VID01"))
 
 
 @pytest.fixture
@@ -152,9 +154,16 @@ def test_a_deployed_model_says_what_predict_says_of_a_video(phase_model, deploye
     assert [row["triplets"][0][0] for row in both[0]] == [row["triplets"][0][0] for row in both[1]]
 
 
-@pytest.mark.parametrize("runtime", ["openvino", "onnx"])
-@pytest.mark.parametrize("kind", OTHER_BACKBONES)
-def test_other_backbones_are_deployed_too(rendered, tmp_path, runtime, kind):
+@pytest.mark.parametrize(
+    ("kind", "runtime"),
+    [
+        ("resnet", "openvino"),
+        ("resnet", "onnx"),
+        ("convolutions of wide reach", "openvino"),
+        ("plain attention", "onnx"),
+    ],
+)
+def test_other_backbones_are_deployed_too(rendered, tmp_path, kind, runtime):
     model = untrained(rendered, tmp_path / "model.pt", *OTHER_BACKBONES[kind])
     folder = deploy(model, tmp_path / "deployed", "--runtime", runtime)
     frames = rendered / "data" / "VID01"
@@ -203,6 +212,42 @@ def test_a_damaged_folder_is_refused_in_one_sentence(deployed, damage, said):
     damage(deployed)
     with pytest.raises(DeployedModelError, match=said):
         Predictor(deployed)
+
+
+def test_a_damaged_folder_is_one_error_of_predict_too(deployed, rendered, tmp_path):
+    (deployed / "model.bin").write_bytes(b"x")
+    done = predict_alone(deployed, rendered / "data" / "VID01", tmp_path / "found")
+    assert done.returncode == 1
+    said = "was changed or damaged since the model was deployed; copy it again"
+    assert done.stderr == f"error: {deployed / 'model.bin'} {said}\n"
+    assert not (tmp_path / "found").exists()
+
+
+def test_a_graph_that_is_not_the_network_is_not_written(phase_model, tmp_path, capsys, monkeypatch):
+    from video_triplet.deploy import run
+
+    class Doubled(torch.nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def forward(self, frames):
+            return 2 * self.network(frames) + 1
+
+    monkeypatch.setattr(run, "write_graph", lambda network, *rest: write_graph(Doubled(network), *rest))
+    assert main(["deploy", str(phase_model), "-o", str(tmp_path / "deployed")]) == 1
+    assert "the graph for openvino is not the network: probabilities of a frame differ by" in capsys.readouterr().err
+    assert not (tmp_path / "deployed").exists()
+
+
+def test_a_network_that_a_runtime_does_not_know_is_one_error(phase_model, tmp_path, capsys, monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("no such operation\nand much more")
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    assert main(["deploy", str(phase_model), "-o", str(tmp_path / "deployed"), "--runtime", "onnx"]) == 1
+    assert "this network cannot be written for onnx (no such operation); try the other" in capsys.readouterr().err
+    assert not (tmp_path / "deployed").exists()
 
 
 def bad_sources(folder):
@@ -282,9 +327,8 @@ def test_in_int8_the_largest_change_of_probabilities_is_told(
     assert (b"FakeQuantize" if runtime == "openvino" else b"QuantizeLinear") in graph
 
 
-def test_with_frames_f32_is_held_against_the_trained_network_too(phase_model, rendered, tmp_path):
-    folder = deploy(phase_model, tmp_path / "f32", "--calibration", str(rendered / "data" / "VID01"))
-    found = json.loads((folder / "model.json").read_text())["measured"]
+def test_with_frames_f32_is_held_against_the_trained_network_too(deployed):
+    found = json.loads((deployed / "model.json").read_text())["measured"]
     assert found["frames"] == 16
     assert found["largest_change"] < 1e-4
 

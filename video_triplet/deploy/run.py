@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd import __version__
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.errors import NetworkStructureError
 from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder
 from nnunet_dsd.graphs.quantising import quantise
 from nnunet_dsd.graphs.runtime.folders import DESCRIPTION
@@ -26,6 +27,7 @@ from video_triplet.deploy.runtime.description import Description
 from video_triplet.deploy.runtime.predictor import Predictor, network_input
 from video_triplet.models.model_file import TripletModel, load_model
 
+LARGEST_ERROR = 1e-4  # of a probability in float32
 Say = Callable[[str], None]
 
 
@@ -43,6 +45,7 @@ def deploy(asked: Deployment, say: Say) -> Description:
         CheckpointError: if the model's file is broken, or of another kind.
         DataError: if there is something in the folder, or frames to calibrate with cannot be read.
         SetupError: if what writes graphs is not installed.
+        NetworkStructureError: if the network cannot be written for the runtime.
     """
     require_new_folder(asked.output)
     require_writable(asked.output)
@@ -77,15 +80,33 @@ def _write_graph(
         exact = Path(scratch) if asked.precision == "int8" else target
         say(f"writing the graph for {asked.runtime}")
         write_graph(model.network.backbone, example, exact, asked.runtime)
-        description = describe(model, graph_entries(exact, asked.runtime, asked.precision))
+        description = describe(model, graph_entries(exact, asked.runtime, "f32"))
+        _write_description(description, exact)
+        _refuse_other_graph(model, Predictor(exact), asked.runtime)
         if asked.precision == "int8":
             say(f"quantising with {counted(len(frames), 'frame')}")
             inputs = [network_input(frame, description) for frame in frames]
             graph = GRAPHS[asked.runtime]
             quantise(exact / graph, target / graph, inputs, asked.runtime, attention=True)
             description = describe(model, graph_entries(target, asked.runtime, asked.precision))
-    _write_description(description, target)
+            _write_description(description, target)
     return description
+
+
+def _refuse_other_graph(model: TripletModel, predictor: Predictor, runtime: str) -> None:
+    """Refuse a graph that is not the network, as of one whose way depends on what it sees.
+
+    Raises:
+        NetworkStructureError: with how far it is from it.
+    """
+    size = model.settings.image_size
+    frame = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    change = measured(model, predictor, [frame])["largest_change"]
+    if change > LARGEST_ERROR:
+        raise NetworkStructureError(
+            f"the graph for {runtime} is not the network: probabilities of a frame differ by {change:.2g}, allowed are "
+            f"{LARGEST_ERROR:g}; try the other runtime"
+        )
 
 
 def describe(model: TripletModel, graph: dict[str, object]) -> Description:

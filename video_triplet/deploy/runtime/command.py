@@ -28,8 +28,10 @@ ANNOTATED = "annotated.mp4"
 SHOWN_EVERY = 10  # frames, on a terminal
 
 
-def predict_input(predictor: Predictor, source: Path, *, rate: float = 1.0, title: str | None = None) -> Predictions:
-    """Return the predictions for every frame of a video file or of a folder; says how fast it was.
+def predict_input(
+    predictor: Predictor, source: Path, *, rate: float = 1.0, title: str | None = None
+) -> tuple[Predictions, str]:
+    """Return the predictions for every frame of a video file or of a folder, and how fast it was in words.
 
     A frame is decoded while the graph computes the one before it.
 
@@ -53,10 +55,11 @@ def predict_input(predictor: Predictor, source: Path, *, rate: float = 1.0, titl
             sys.stderr.write(f"\r\x1b[K{_speed(len(rows), start)}")
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
-    print(_speed(len(rows), start), flush=True)
+    speed = _speed(len(rows), start)
     probabilities = {head: np.stack([row[head] for row in rows]) for head in rows[0]}
     of_model = predictor.description
-    return of_one_video(of_model.vocabulary, title or title_of(source), numbers, probabilities, (of_model.record,))
+    name = title or title_of(source)
+    return of_one_video(of_model.vocabulary, name, numbers, probabilities, (of_model.record,)), speed
 
 
 def _speed(frames: int, start: float) -> str:
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _refuse_impossible(given)
         predictor = Predictor(given.model, device=given.device, threads=given.threads)
-        predictions = predict_input(predictor, given.input, rate=given.rate, title=given.name)
+        predictions, speed = predict_input(predictor, given.input, rate=given.rate, title=given.name)
         write_results(predictions, given.output, top=given.top)
         if given.video:
             annotate_video(given.output / ANNOTATED, given.input, predictions, top=given.top, rate=given.rate)
@@ -87,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    print(f"written: {given.output}")
+    print(f"{speed}\nwritten: {given.output}")
     return 0
 
 

@@ -18,6 +18,7 @@ SEGMENTATION = {
     "presets": {"common"},
     "nnunet_folders": {"common"},
     "distillation": {"common"},
+    "graphs": {"common"},
     "soft_labels": {"common"},
     "networks": {"common", "distillation"},
     "config": {"common", "distillation", "networks"},
@@ -54,7 +55,7 @@ SEGMENTATION = {
         "steps",
         "trainers",
     },
-    "deploy": {"common", "evaluation", "trainers"},
+    "deploy": {"common", "evaluation", "graphs", "trainers"},
     "demo": {"common", "datasets", "distillation", "evaluation", "registry", "steps"},
     "__init__": set(),
     "__main__": {"cli"},
@@ -72,6 +73,7 @@ VIDEO = {
     "trainers": {"clips", "data", "distillation", "models", "predictions", "settings", "vocabulary"},
     "selection": {"analysis", "data", "models", "predictions", "trainers", "vocabulary"},
     "study": {"clips", "data", "models", "predictions", "rendered", "selection", "settings", "trainers", "vocabulary"},
+    "deploy": {"data", "models", "predictions", "vocabulary"},
     "demo": {"analysis", "clips", "models", "rendered", "study"},
     "__init__": set(),
     "__main__": {"cli"},
@@ -79,7 +81,7 @@ VIDEO = {
 for table in (SEGMENTATION, VIDEO):
     table["cli"] = set(table) - {"__main__"}
 TABLES = {"nnunet_dsd": SEGMENTATION, "video_triplet": VIDEO}
-SHARED = {"common", "steps", "registry", "distillation"}  # what video_triplet may import of nnunet_dsd
+SHARED = {"common", "steps", "registry", "distillation", "graphs"}  # what video_triplet may import of nnunet_dsd
 GLUE = {"trainers", "labelling", "plugin"}
 SOURCES = sorted(path for package in ("nnunet_dsd", "video_triplet") for path in (REPOSITORY / package).rglob("*.py"))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunet_dsd.deploy.request import PRECISIONS, RUNTIMES, Deployment
+from nnunet_dsd.deploy.request import Deployment
+from nnunet_dsd.graphs.kinds import PRECISIONS, RUNTIMES
 
 SUMMARY = "write a folder that runs a trained model without PyTorch and nnU-Net, fast on a CPU"
 

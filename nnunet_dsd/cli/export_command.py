@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_dsd.common.files import require_new_folder
+
 SUMMARY = "write a stock-only copy of a trained model and check that it predicts the same"
 
 
@@ -23,12 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export the model and name what was written."""
-    from nnunet_dsd.trainers.model_folder import (
-        fold_checkpoints,
-        read_model_folder,
-        require_new_folder,
-        unread_settings,
-    )
+    from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, unread_settings
 
     plans, _ = read_model_folder(arguments.model)
     fold_checkpoints(arguments.model, arguments.folds, arguments.checkpoint)

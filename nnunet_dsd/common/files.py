@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.common.errors import SetupError
+from nnunet_dsd.common.errors import DataError, SetupError
 
 PARTIAL_PREFIX = ".partial-"
 PATIENCE_SECONDS = 15.0
@@ -145,6 +145,34 @@ def require_writable(folder: Path) -> None:
     """
     if problem := write_problem(folder):
         raise SetupError(f"The results cannot be written to {folder}: {problem}. Give another folder with -o.")
+
+
+def require_new_folder(folder: Path) -> None:
+    """Check that nothing is in an output folder yet.
+
+    Raises:
+        DataError: if there is.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} is not empty; choose a new folder")
+
+
+def refuse_overwriting(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Refuse to write results where there are some, before the work rather than after it.
+
+    Args:
+        paths: Files that would be written.
+        overwrite: Whether the user asked to replace them.
+
+    Raises:
+        SetupError: naming the first that is there.
+    """
+    there = [path for path in paths if path.exists()]
+    if there and not overwrite:
+        more = f" and {len(there) - 1} more of this command's results" if len(there) > 1 else ""
+        raise SetupError(
+            f"{there[0]}{more} would be written over; choose another place, or add --overwrite to replace what is there"
+        )
 
 
 def require_writable_file(path: Path) -> None:

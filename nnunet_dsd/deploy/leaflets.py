@@ -7,12 +7,12 @@ from typing import Any
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.deploy.runtime.description import Description
-from nnunet_dsd.deploy.runtime.engines import PACKAGES
+from nnunet_dsd.graphs.writing import runtime_requirement
 
 
 def requirements(description: Description) -> str:
     """Return `requirements.txt`: the runtime at least as new as the one it was deployed with, and three libraries."""
-    runtime = f"{PACKAGES[description.runtime]}>={'.'.join(description.runtime_version.split('.')[:3])}"
+    runtime = runtime_requirement(description.runtime, description.runtime_version)
     return "\n".join(["numpy>=1.26", "scipy>=1.11", "SimpleITK>=2.3", runtime, ""])
 
 

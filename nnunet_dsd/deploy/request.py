@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from nnunet_dsd.common.errors import SettingsError
-
-Runtime = Literal["openvino", "onnx"]
-Precision = Literal["f32", "bf16", "f16", "int8"]
-RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnx")
-PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16", "int8")
+from nnunet_dsd.graphs.kinds import Precision, Runtime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,18 +15,19 @@ from torch import nn
 from nnunet_dsd import __version__
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.common.files import require_writable, whole_folder
+from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder
+from nnunet_dsd.deploy.calibration import calibration_patches
 from nnunet_dsd.deploy.describing import deploy_problems, describe
-from nnunet_dsd.deploy.graphs import graph_entries, write_graph
 from nnunet_dsd.deploy.leaflets import readme, requirements, told
 from nnunet_dsd.deploy.measuring import lost_dice, measured
-from nnunet_dsd.deploy.quantising import calibration_patches, quantise
+from nnunet_dsd.deploy.program import program
 from nnunet_dsd.deploy.request import Deployment
-from nnunet_dsd.deploy.runtime.description import DESCRIPTION, DeployedModelError, Description
+from nnunet_dsd.deploy.runtime.description import Description
 from nnunet_dsd.deploy.runtime.images import Case, find_cases
-from nnunet_dsd.deploy.single_file import single_file
 from nnunet_dsd.deploy.source import example, find_trained, load_mean, opened, trained_mirroring
-from nnunet_dsd.trainers.model_folder import require_new_folder
+from nnunet_dsd.graphs.quantising import quantise
+from nnunet_dsd.graphs.runtime.folders import DESCRIPTION, DeployedModelError
+from nnunet_dsd.graphs.writing import graph_entries, write_graph
 from nnunet_dsd.trainers.teacher import TeacherModel
 
 Say = Callable[[str], None]
@@ -123,7 +124,7 @@ def _write_description(description: Description, folder: Path) -> None:
 def _write_texts(description: Description, target: Path) -> None:
     _write_description(description, target)
     texts = {
-        "predict.py": single_file(__version__),
+        "predict.py": program(__version__),
         "requirements.txt": requirements(description),
         "README.md": readme(description),
     }

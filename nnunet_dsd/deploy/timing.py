@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.deploy.graphs import GRAPHS, write_graph
-from nnunet_dsd.deploy.runtime.engines import load_graph
+from nnunet_dsd.graphs.runtime.engines import load_graph
+from nnunet_dsd.graphs.writing import GRAPHS, write_graph
 
 
 class DeployedNetwork(nn.Module):

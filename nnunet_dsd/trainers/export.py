@@ -15,14 +15,14 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
 from nnunet_dsd.common.errors import CheckpointError, DataError, SetupError
-from nnunet_dsd.common.files import require_writable, whole_folder
+from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder
 from nnunet_dsd.common.json_files import read_json
 from nnunet_dsd.networks.heads import HeadChoice, attach_heads
 from nnunet_dsd.networks.staged import describe_staged_network
 from nnunet_dsd.registry import find_trainer
 from nnunet_dsd.trainers.checkpoint import HEADS_KEY, check_weights_fit, read_checkpoint, require_parts
 from nnunet_dsd.trainers.checkpointed import STOCK_TRAINER
-from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder, require_new_folder
+from nnunet_dsd.trainers.model_folder import fold_checkpoints, read_model_folder
 from nnunet_dsd.trainers.optimiser_state import is_head, split_state
 from nnunet_dsd.trainers.plain_network import build_plain_network
 from nnunet_dsd.trainers.published import published_checkpoint, published_dataset, published_plans, without_paths

@@ -76,16 +76,6 @@ def fold_checkpoints(model: Path, folds: Sequence[str] | None, checkpoint: str) 
     return paths
 
 
-def require_new_folder(output: Path) -> None:
-    """Check that nothing is in the folder of a copy yet.
-
-    Raises:
-        DataError: if there is.
-    """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise DataError(f"{output} is not empty; choose a new folder for the stock-only copy")
-
-
 def _read_description(path: Path, entries: Sequence[str]) -> dict[str, Any]:
     """Read one of nnU-Net's JSON files that must have some entries."""
     content: Any = read_json(

@@ -17,12 +17,13 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_dsd.deploy.runtime.description import DeployedModelError, Description, Normalisation, Resampling
+from nnunet_dsd.deploy.runtime.description import Description, Normalisation, Resampling
 from nnunet_dsd.deploy.runtime.images import Case, find_cases, read_image, write_labels
 from nnunet_dsd.deploy.runtime.labels import label_map
 from nnunet_dsd.deploy.runtime.preparing import Prepared, prepare
 from nnunet_dsd.deploy.runtime.resampling import resample, resampled_shape, separate_axis
 from nnunet_dsd.deploy.runtime.windows import patch_weights, predict_logits, windows
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
 SPACINGS = [(1.0, 1.0, 1.0), (3.5, 0.8, 0.9), (0.7, 2.5, 0.7), (0.3, 1.2, 1.2), (5.0, 1.0, 1.3), (1.1, 0.9, 4.0)]
 IMAGE = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}

@@ -16,8 +16,8 @@ from soft_label_place import SoftLabelPlace
 from trainer_workplace import CLASSES, REGIONS_IGNORE, use_threads
 
 from nnunet_dsd.cli.main import main
-from nnunet_dsd.deploy.runtime.description import DeployedModelError, file_digest
 from nnunet_dsd.deploy.runtime.predictor import Predictor
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError, file_digest
 
 ALONE = """
 import sys, runpy

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.common.files import require_writable
+from nnunet_dsd.common.files import refuse_overwriting, require_writable
 from video_triplet.cli.data_options import add_data_options, read_labels
-from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
+from video_triplet.cli.outputs import add_overwrite_option
 
 if TYPE_CHECKING:
     from video_triplet.analysis.inputs import LabelledFrames

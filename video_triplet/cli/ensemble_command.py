@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.common.files import require_writable_file
-from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
+from nnunet_dsd.common.files import refuse_overwriting, require_writable_file
+from video_triplet.cli.outputs import add_overwrite_option
 
 SUMMARY = "average the probabilities of several models, aligned by video and frame"
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.common.files import require_writable
+from nnunet_dsd.common.files import refuse_overwriting, require_writable
 from video_triplet.cli.data_options import add_data_options, read_labels
-from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
+from video_triplet.cli.outputs import add_overwrite_option
 
 if TYPE_CHECKING:
     from rich.table import Table

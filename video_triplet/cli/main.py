@@ -20,6 +20,7 @@ PROGRAM = Program(
         "select-teacher",
         "soft-labels",
         "predict",
+        "deploy",
         "ensemble",
         "cross-validate",
         "study-teachers",

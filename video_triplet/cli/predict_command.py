@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError, SettingsError
-from nnunet_dsd.common.files import require_writable, require_writable_file
-from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
+from nnunet_dsd.common.files import refuse_overwriting, require_writable, require_writable_file
+from video_triplet.cli.outputs import add_overwrite_option
 
 if TYPE_CHECKING:
     from video_triplet.models.model_file import TripletModel
     from video_triplet.predictions.file import Predictions
 
-RESULT_FILES = ("predictions.npz", "frames.csv", "frames.json")
 SUMMARY = "recognise triplets in a video file or a folder of frames"
 
 
@@ -60,10 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     models = [load_model(path, device=arguments.device) for path in arguments.model]
     predictions = stream(models, arguments) if arguments.stream else in_batches(models, arguments)
     if arguments.output:
+        from video_triplet.predictions.frame_results import write_results
+
         write_results(predictions, arguments.output, top=arguments.top)
         print(f"written: {arguments.output}")
     if arguments.video:
-        annotate_video(predictions, arguments)
+        from video_triplet.models.annotated_video import annotate_video
+
+        annotate_video(arguments.video, arguments.input, predictions, top=arguments.top, rate=arguments.rate)
         print(f"written: {arguments.video}")
     return 0
 
@@ -80,12 +83,6 @@ def refuse_impossible_numbers(arguments: argparse.Namespace) -> None:
         raise SettingsError(problems, source="predict")
 
 
-def video_title(arguments: argparse.Namespace) -> str:
-    """Return the video's name in the results."""
-    named: str | None = arguments.name
-    return named or (arguments.input.resolve().name if arguments.input.is_dir() else arguments.input.stem)
-
-
 def refuse_impossible_outputs(arguments: argparse.Namespace) -> None:
     """Refuse to write where that is not possible, over the input, or over results unless asked, before predicting.
 
@@ -93,6 +90,8 @@ def refuse_impossible_outputs(arguments: argparse.Namespace) -> None:
         SetupError: naming the file or folder.
         DataError: if the annotated video would replace the one that is read.
     """
+    from video_triplet.predictions.frame_results import RESULT_FILES
+
     files = [arguments.output / name for name in RESULT_FILES] if arguments.output else []
     if arguments.output:
         require_writable(arguments.output)
@@ -145,32 +144,6 @@ def stream(models: Sequence[TripletModel], arguments: argparse.Namespace) -> Pre
     return _as_predictions(models, numbers, found, arguments)
 
 
-def write_results(predictions: Predictions, folder: Path, *, top: int) -> None:
-    """Write `predictions.npz`, `frames.csv` and `frames.json`."""
-    from video_triplet.predictions.frame_results import write_frames_csv, write_frames_json
-
-    predictions_file, table_file, list_file = (folder / name for name in RESULT_FILES)
-    predictions.save(predictions_file)
-    write_frames_csv(predictions, table_file)
-    write_frames_json(predictions, list_file, top=top)
-
-
-def annotate_video(predictions: Predictions, arguments: argparse.Namespace) -> None:
-    """Read the frames once more and write them with their predictions."""
-    from video_triplet.data.video_files import read_frames
-    from video_triplet.models.annotated_video import write_annotated_video
-
-    images = (image for _, image in read_frames(arguments.input, rate=arguments.rate))
-    write_annotated_video(
-        arguments.video,
-        images,
-        predictions.probabilities,
-        predictions.vocabulary,
-        top=arguments.top,
-        frames_per_second=arguments.rate,
-    )
-
-
 def _batches(arguments: argparse.Namespace) -> Iterator[list[tuple[int, Any]]]:
     from video_triplet.data.video_files import read_frames
 
@@ -182,12 +155,10 @@ def _batches(arguments: argparse.Namespace) -> Iterator[list[tuple[int, Any]]]:
 def _as_predictions(
     models: Sequence[TripletModel], numbers: list[int], found: list[Any], arguments: argparse.Namespace
 ) -> Predictions:
-    import numpy as np
-
+    from video_triplet.data.video_files import title_of
     from video_triplet.models.inference import stack
-    from video_triplet.predictions.file import Predictions
+    from video_triplet.predictions.file import of_one_video
 
     records = tuple(model.record for model in models)
-    video_ids = np.zeros(len(numbers), dtype=np.int64)
-    frames = np.array(numbers, dtype=np.int64)
-    return Predictions(models[0].vocabulary, (video_title(arguments),), video_ids, frames, stack(found), records)
+    title = arguments.name or title_of(arguments.input)
+    return of_one_video(models[0].vocabulary, title, numbers, stack(found), records)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.declared_settings import below_lowest
 from nnunet_dsd.common.errors import DataError, SettingsError
-from nnunet_dsd.common.files import require_writable
+from nnunet_dsd.common.files import refuse_overwriting, require_writable
 from nnunet_dsd.common.paths import require_paths
 from nnunet_dsd.common.tables import print_table
 from video_triplet.cli.data_options import (
@@ -20,7 +20,7 @@ from video_triplet.cli.data_options import (
     read_machine,
     refuse_missing_data,
 )
-from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
+from video_triplet.cli.outputs import add_overwrite_option
 from video_triplet.predictions.pooling import MEANS
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunet_dsd.common.counting import counted
+from nnunet_dsd.common.files import refuse_overwriting
 from video_triplet.cli.clip_options import (
     add_clip_cache_option,
     add_clip_data_options,
@@ -14,7 +15,7 @@ from video_triplet.cli.clip_options import (
     read_clips,
 )
 from video_triplet.cli.data_options import refuse_missing_data
-from video_triplet.cli.outputs import add_overwrite_option, refuse_overwriting
+from video_triplet.cli.outputs import add_overwrite_option
 
 SUMMARY = "test a clip classifier: 10 clips per video, logits averaged, Acc@1 and Acc@5"
 

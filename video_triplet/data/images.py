@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nnunet_dsd.common.errors import DataError
 from video_triplet.data.whole_images import is_complete
 
-KINDS = ("PNG", "JPEG", "MPO")  # an MPO file is a JPEG with further pictures behind the first
+FORMATS = ("PNG", "JPEG", "MPO")  # an MPO file is a JPEG with further pictures behind the first
 RESIZE_FILTER = "bilinear with antialias"  # Pillow's BILINEAR widens its support when it shrinks an image
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -53,7 +53,7 @@ def read_image(path: Path, *, size: int | None = None) -> NDArray[np.uint8]:
 
 
 def _refuse_other_kinds(path: Path, file: Image.Image) -> None:
-    if file.format not in KINDS:
+    if file.format not in FORMATS:
         raise DataError(f"{path}: {file.format}, which is neither PNG nor JPEG; save it as one of them")
     if file.format == "PNG" and getattr(file, "n_frames", 1) > 1:
         raise DataError(f"{path} is animated, and a frame is one picture; save its pictures as files of their own")

@@ -41,6 +41,11 @@ def read_frames(path: Path, *, rate: float = 1.0) -> Iterator[NumberedFrame]:
     yield from frames_of_folder(path) if path.is_dir() else frames_of_video(path, rate=rate)
 
 
+def title_of(path: Path) -> str:
+    """Return what a video file or a folder of images is called in results."""
+    return path.resolve().name if path.is_dir() else path.stem
+
+
 def frames_of_folder(folder: Path) -> Iterator[NumberedFrame]:
     """Yield the images of a folder, PNG or JPEG, sorted by the number that ends their name; other files are left out.
 

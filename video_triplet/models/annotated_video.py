@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from nnunet_dsd.common.errors import DataError, SettingsError, SetupError
 from nnunet_dsd.common.files import whole_file
+from video_triplet.data.video_files import read_frames
+from video_triplet.predictions.file import Predictions
 from video_triplet.vocabulary import Head, Vocabulary
 
 PICTURE_HEIGHT = 480
@@ -64,6 +66,21 @@ def write_annotated_video(
             _encode(temporary, pictures, frames_per_second)
     except (av.error.FFmpegError, OSError) as error:
         raise SetupError(f"{path} could not be written ({error}); make room, or choose another folder") from error
+
+
+def annotate_video(path: Path, source: Path, predictions: Predictions, *, top: int, rate: float) -> None:
+    """Read the frames of a video once more and write them with their predictions.
+
+    Args:
+        path: As of `write_annotated_video`, whose errors are this function's too.
+        source: The video file or folder of images that was predicted.
+        predictions: Of all its frames.
+        top: How many triplets to show.
+        rate: Frames per second that were taken from the video, and that are shown.
+    """
+    images = (image for _, image in read_frames(source, rate=rate))
+    shown = predictions.probabilities, predictions.vocabulary
+    write_annotated_video(path, images, *shown, top=top, frames_per_second=rate)
 
 
 def annotate(

@@ -52,7 +52,7 @@ class Predictions:
     kind: Kind = "predictions"
 
     def __post_init__(self) -> None:
-        problems = _problems(self)
+        problems = _contradictions(self)
         if problems:
             raise DataError(
                 "these predictions contradict themselves:\n" + "\n".join(f"  - {text}" for text in problems)
@@ -133,6 +133,26 @@ def load_predictions(path: Path) -> Predictions:
         return found
     except (DataError, KeyError, TypeError) as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def of_one_video(
+    vocabulary: Vocabulary,
+    title: str,
+    frames: Sequence[int],
+    probabilities: Mapping[Head, NDArray[np.float32]],
+    models: tuple[ModelRecord, ...],
+) -> Predictions:
+    """Return predictions for frames of one video; other arguments as the attributes of `Predictions`.
+
+    Args:
+        vocabulary: Names of the columns.
+        title: The video's name.
+        frames: Their numbers.
+        probabilities: For each head `(N, classes)`.
+        models: That took part.
+    """
+    video_ids = np.zeros(len(frames), dtype=np.int64)
+    return Predictions(vocabulary, (title,), video_ids, np.array(frames, dtype=np.int64), probabilities, models)
 
 
 def average(files: Sequence[Predictions], mean: Mean = "arithmetic") -> Predictions:
@@ -222,7 +242,7 @@ def _from_content(content: Mapping[str, NDArray[Any]], description: Mapping[str,
     )
 
 
-def _problems(predictions: Predictions) -> list[str]:
+def _contradictions(predictions: Predictions) -> list[str]:
     rows = len(predictions.frames)
     problems = []
     if predictions.kind not in KINDS:

@@ -15,6 +15,8 @@ from nnunet_dsd.common.files import write_json, write_text
 from video_triplet.predictions.file import Predictions
 from video_triplet.vocabulary import Head, Vocabulary
 
+RESULT_FILES = ("predictions.npz", "frames.csv", "frames.json")
+
 
 def likeliest(row: Mapping[Head, NDArray[np.float32]], vocabulary: Vocabulary, *, top: int) -> dict[str, Any]:
     """Return the names and probabilities of the likeliest triplets of one frame, and of its phase where there is one.
@@ -36,6 +38,14 @@ def likeliest(row: Mapping[Head, NDArray[np.float32]], vocabulary: Vocabulary, *
 def row_of(predictions: Predictions, index: int) -> dict[Head, NDArray[np.float32]]:
     """Return the probabilities of one row by head."""
     return {head: predictions.probabilities[head][index] for head in predictions.heads}
+
+
+def write_results(predictions: Predictions, folder: Path, *, top: int) -> None:
+    """Write `RESULT_FILES` into a folder: everything, every probability as text, and the likeliest triplets."""
+    predictions_file, table_file, list_file = (folder / name for name in RESULT_FILES)
+    predictions.save(predictions_file)
+    write_frames_csv(predictions, table_file)
+    write_frames_json(predictions, list_file, top=top)
 
 
 def write_frames_json(predictions: Predictions, path: Path, *, top: int = 5) -> None:

@@ -15,11 +15,11 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.deploy.runtime.description import DeployedModelError
 from nnunet_dsd.deploy.runtime.images import Case, Geometry, find_cases, missing_outputs, read_image, write_labels
 from nnunet_dsd.deploy.runtime.labels import label_map
 from nnunet_dsd.deploy.runtime.predictor import Predictor
 from nnunet_dsd.deploy.runtime.preparing import Prepared, prepare
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
 FAILED = "failed.json"
 BAR = 30

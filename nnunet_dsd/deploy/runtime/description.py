@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DESCRIPTION = "model.json"
+from nnunet_dsd.graphs.runtime.folders import DESCRIPTION, DeployedModelError, check_graph, read_content
+
 VERSION = 1
-RUNTIMES = ("openvino", "onnx")
-BLOCK_BYTES = 2**20
-
-
-class DeployedModelError(Exception):
-    """What keeps a deployed model or an image from being used, in a sentence that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -119,39 +112,15 @@ def read_description(folder: Path) -> Description:
     Raises:
         DeployedModelError: if it is missing, broken, of another version, or a file is missing or changed.
     """
-    content = _read_content(folder / DESCRIPTION)
+    content = read_content(folder / DESCRIPTION, VERSION, "nnunet-dsd deploy")
     try:
         description = _described(content)
     except (KeyError, TypeError, ValueError) as error:
         raise DeployedModelError(
             f"{folder / DESCRIPTION} lacks something, or holds what cannot be ({error}); copy the folder again"
         ) from error
-    if description.runtime not in RUNTIMES:
-        raise DeployedModelError(
-            f"{description.runtime} is no runtime that this predict.py knows: {', '.join(RUNTIMES)}"
-        )
-    for name, expected in description.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise DeployedModelError(f"{path} is missing; copy the folder again")
-        if file_digest(path) != expected:
-            raise DeployedModelError(f"{path} was changed or damaged since the model was deployed; copy it again")
+    check_graph(folder, description.runtime, description.files)
     return description
-
-
-def _read_content(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise DeployedModelError(f"there is no {path}: give the folder that `nnunet-dsd deploy` wrote")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DeployedModelError(f"{path} cannot be read ({error}); copy the folder again") from error
-    if version != VERSION:
-        raise DeployedModelError(
-            f"{path} is of version {version}, this predict.py reads version {VERSION}; deploy the model again"
-        )
-    return dict(content)
 
 
 def _described(content: dict[str, Any]) -> Description:
@@ -174,12 +143,3 @@ def _described(content: dict[str, Any]) -> Description:
         mirror_axes=tuple(int(axis) for axis in content["mirror_axes"]),
         measured=dict(content["measured"]),
     )
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

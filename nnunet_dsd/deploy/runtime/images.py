@@ -13,7 +13,8 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from nnunet_dsd.deploy.runtime.description import DeployedModelError, Description
+from nnunet_dsd.deploy.runtime.description import Description
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
 PARTIAL = ".partial-"
 FLAT = 999.0  # nnU-Net gives a flat image slices as thick as this many pixels

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.deploy.runtime.description import DeployedModelError, read_description
-from nnunet_dsd.deploy.runtime.engines import load_network
+from nnunet_dsd.deploy.runtime.description import read_description
 from nnunet_dsd.deploy.runtime.labels import label_map
 from nnunet_dsd.deploy.runtime.preparing import Prepared, prepare
 from nnunet_dsd.deploy.runtime.windows import predict_logits
+from nnunet_dsd.graphs.runtime.engines import load_network
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
 
 class Predictor:

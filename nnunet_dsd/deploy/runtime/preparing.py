@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nnunet_dsd.deploy.runtime.description import DeployedModelError, Description, Normalisation
+from nnunet_dsd.deploy.runtime.description import Description, Normalisation
 from nnunet_dsd.deploy.runtime.resampling import resample, resampled_shape, separate_axis
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
 SMALLEST_DEVIATION = 1e-8
 

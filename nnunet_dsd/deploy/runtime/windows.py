@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nnunet_dsd.deploy.runtime.description import DeployedModelError
+from nnunet_dsd.graphs.runtime.engines import Network
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
-# From `(1, C, *patch)` to `(1, K, *patch)`, which holds until the next call.
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SIGMA, LARGEST_WEIGHT = 1 / 8, 10
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunet_dsd.common.errors import SetupError
-from nnunet_dsd.deploy.request import Precision, Runtime
-from nnunet_dsd.deploy.runtime.description import file_digest
-from nnunet_dsd.deploy.runtime.engines import PACKAGES
+from nnunet_dsd.common.errors import NetworkStructureError, SetupError
+from nnunet_dsd.graphs.kinds import Precision, Runtime
+from nnunet_dsd.graphs.runtime.engines import PACKAGES
+from nnunet_dsd.graphs.runtime.folders import file_digest
 
 GRAPHS: dict[Runtime, str] = {"openvino": "model.xml", "onnx": "model.onnx"}
 INSTALL = "install what deploying needs: pip install 'nnunet-dsd[deploy]'"
@@ -34,12 +34,18 @@ def write_graph(network: nn.Module, patch: Tensor, folder: Path, runtime: Runtim
 
     Raises:
         SetupError: if what writes graphs is not installed.
+        NetworkStructureError: if the network does something that the runtime does not know.
     """
     try:
         with quietly(), torch.no_grad():
             (_write_openvino if runtime == "openvino" else _write_onnx)(network, patch, folder / GRAPHS[runtime])
     except ImportError as error:
         raise SetupError(f"{error}: {INSTALL}") from error
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NetworkStructureError(
+            f"this network cannot be written for {runtime} ({reason}); try the other runtime"
+        ) from error
 
 
 def _write_openvino(network: nn.Module, patch: Tensor, path: Path) -> None:
@@ -52,6 +58,11 @@ def _write_openvino(network: nn.Module, patch: Tensor, path: Path) -> None:
 def _write_onnx(network: nn.Module, patch: Tensor, path: Path) -> None:
     names: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"]}
     torch.onnx.export(network, (patch,), path, dynamo=True, external_data=False, verbose=False, **names)
+
+
+def runtime_requirement(runtime: str, runtime_version: str) -> str:
+    """Return the line of `requirements.txt` for a runtime: at least as new as the one it was deployed with."""
+    return f"{PACKAGES[runtime]}>={'.'.join(runtime_version.split('.')[:3])}"
 
 
 def graph_entries(folder: Path, runtime: Runtime, precision: Precision) -> dict[str, Any]:
@@ -69,7 +80,9 @@ def graph_entries(folder: Path, runtime: Runtime, precision: Precision) -> dict[
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Keep what exporters say of themselves off the terminal."""
-    loud = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "nncf")]
+    loud = [
+        logging.getLogger(name) for name in ("torch.onnx", "torch.utils.cpp_extension", "onnxscript", "onnx_ir", "nncf")
+    ]
     levels = [logger.level for logger in loud]
     for logger in loud:
         logger.setLevel(logging.ERROR)

@@ -1,0 +1,1 @@
+"""Trained models of triplets as folders that run without PyTorch and this package."""

@@ -18,6 +18,7 @@ SCHEMES = (
     "RGBTo01Normalization",
 )
 RESAMPLING = "resample_data_or_seg_to_shape"
+RESAMPLED_BY = ("is_seg", "order", "order_z", "force_separate_z")
 PREPROCESSOR = "DefaultPreprocessor"
 LARGEST_BYTE = 255
 
@@ -75,6 +76,9 @@ def deploy_problems(model: TeacherModel) -> list[str]:
     for name in ("resampling_fn_data", "resampling_fn_probabilities"):
         if configuration[name] != RESAMPLING:
             problems.append(f"its {name} is {configuration[name]}, not {RESAMPLING}")
+        further = {key: value for key, value in configuration[f"{name}_kwargs"].items() if key not in RESAMPLED_BY}
+        if further:
+            problems.append(f"its {name} takes {further}, which is not done here")
     return problems
 
 

@@ -33,7 +33,8 @@ def told(found: Mapping[str, Any], precision: str) -> list[str]:
     ]
     if precision in found:
         pairs = [(name, found["f32"][name], found[precision][name]) for name in ("dice", "hd95_mm")]
-        lines.append("against the references: " + ", ".join(f"{name} {a:.4f} -> {b:.4f}" for name, a, b in pairs))
+        known = [f"{name} {a:.4f} -> {b:.4f}" for name, a, b in pairs if a is not None and b is not None]
+        lines.append(f"against the references: {', '.join(known)}")
     return lines
 
 
@@ -52,7 +53,7 @@ A trained nnU-Net model that runs by itself: {description.runtime}, {description
 
 {measured}```bash
 pip install -r requirements.txt
-python predict.py -i IMAGES -o LABEL_MAPS
+python predict.py -i IMAGES -o LABEL_MAPS      # Python 3.10 or newer
 ```
 
 `IMAGES` holds one file for each image and channel:

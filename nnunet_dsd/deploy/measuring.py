@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import SimpleITK
 
+from nnunet_dsd.common.counting import some
 from nnunet_dsd.common.errors import DataError
 from nnunet_dsd.deploy.runtime.command import predict_folder
 from nnunet_dsd.deploy.runtime.description import Description
@@ -59,7 +60,9 @@ def agreement(exact: Path, moved: Path, ending: str) -> dict[str, float]:
     return {"equal_voxels": equal / voxels, "dice_with_f32": float(np.mean(dice)) if dice else 1.0}
 
 
-def scores(predictions: Path, references: Path, dataset_json: Mapping[str, Any], scratch: Path) -> dict[str, float]:
+def scores(
+    predictions: Path, references: Path, dataset_json: Mapping[str, Any], scratch: Path
+) -> dict[str, float | None]:
     """Return mean Dice and HD95 over cases and structures of a folder of label maps.
 
     Args:
@@ -77,9 +80,10 @@ def scores(predictions: Path, references: Path, dataset_json: Mapping[str, Any],
     return {measure: _mean(evaluation, measure) for measure in MEASURES}
 
 
-def _mean(evaluation: Evaluation, measure: str) -> float:
+def _mean(evaluation: Evaluation, measure: str) -> float | None:
     means = [evaluation.summary(one.name, measure).mean for one in evaluation.structures]
-    return float(np.nanmean([np.nan if value is None else value for value in means]))
+    known = [value for value in means if value is not None and np.isfinite(value)]
+    return float(np.mean(known)) if known else None
 
 
 def measured(
@@ -110,8 +114,26 @@ def measured(
     return found
 
 
+def require_references(cases: list[Case], references: Path, ending: str) -> None:
+    """Check that every image has its reference.
+
+    Raises:
+        DataError: naming those that have none.
+    """
+    missing = [case.name for case in cases if not (references / f"{case.name}{ending}").is_file()]
+    if missing:
+        raise DataError(f"{references} lacks {some(missing)}, which --calibration has images of; add them")
+
+
 def lost_dice(found: Mapping[str, Any], precision: str) -> float | None:
-    """Return the points of Dice (percent) that a precision loses, negative where it gains; None: not measured."""
+    """Return the points of Dice (percent) that a precision loses, negative where it gains; None: not measured.
+
+    Raises:
+        DataError: if no structure of the images could be scored.
+    """
     if "f32" not in found:
         return None
-    return 100 * float(found["f32"]["dice"] - found[precision]["dice"])
+    before, after = found["f32"]["dice"], found[precision]["dice"]
+    if before is None or after is None:
+        raise DataError("no structure of the calibration images could be scored; take images that show some")
+    return 100 * float(before - after)

@@ -8,11 +8,15 @@ from nnunet_dsd import graphs
 from nnunet_dsd.graphs.single_file import single_file
 
 OWN, SHARED = Path(__file__).parent / "runtime", Path(graphs.__path__[0]) / "runtime"
+NAMES = ("description", "resampling", "headers", "images", "preparing", "windows", "labels", "predictor", "command")
 # In the order in which each uses only what came before it.
 MODULES = (
     SHARED / "folders.py",
     SHARED / "engines.py",
-    *(OWN / f"{name}.py" for name in ("description", "resampling", "images", "preparing", "windows", "labels")),
+    *(
+        OWN / f"{name}.py"
+        for name in ("description", "resampling", "headers", "images", "preparing", "windows", "labels")
+    ),
     OWN / "predictor.py",
     OWN / "command.py",
 )

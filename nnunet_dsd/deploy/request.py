@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Deployment:
             )
         if self.labels is not None and self.calibration is None:
             problems.append("--labels are references of the images of --calibration, which is missing")
-        if self.tolerance < 0:
+        if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
             problems.append(f"a tolerance is 0 or more points of Dice, got {self.tolerance}")
         for folder in (self.calibration, self.labels):
             if folder is not None and not folder.is_dir():

@@ -19,7 +19,7 @@ from nnunet_dsd.common.files import require_new_folder, require_writable, whole_
 from nnunet_dsd.deploy.calibration import calibration_patches
 from nnunet_dsd.deploy.describing import deploy_problems, describe
 from nnunet_dsd.deploy.leaflets import readme, requirements, told
-from nnunet_dsd.deploy.measuring import lost_dice, measured
+from nnunet_dsd.deploy.measuring import lost_dice, measured, require_references
 from nnunet_dsd.deploy.program import program
 from nnunet_dsd.deploy.request import Deployment
 from nnunet_dsd.deploy.runtime.description import Description
@@ -54,13 +54,16 @@ def deploy(asked: Deployment, say: Say) -> Description:
         model = find_trained(folder, asked.folds, asked.checkpoint)
         if problems := deploy_problems(model):
             raise DataError(f"{model.folder.name} cannot be deployed: {'; '.join(problems)}")
+        cases = _calibration_cases(asked, model.dataset_json["file_ending"])
         say(f"model: {model.folder.resolve().name}, fold {', '.join(model.folds)}")
         network = load_mean(model)
         with whole_folder(asked.output) as target:
-            return _write(asked, model, network, target, say)
+            return _write(asked, model, network, cases, target, say)
 
 
-def _write(asked: Deployment, model: TeacherModel, network: nn.Module, target: Path, say: Say) -> Description:
+def _write(
+    asked: Deployment, model: TeacherModel, network: nn.Module, cases: list[Case], target: Path, say: Say
+) -> Description:
     say(f"writing the graph for {asked.runtime}")
     write_graph(network, example(model, len(model.dataset_json["channel_names"])), target, asked.runtime)
     mirror_axes = trained_mirroring(model)
@@ -68,23 +71,19 @@ def _write(asked: Deployment, model: TeacherModel, network: nn.Module, target: P
     if asked.precision == "f32":
         _write_texts(exact, target)
         return exact
-    description = _in_fewer_bits(asked, exact, model.dataset_json, target, say)
+    description = _in_fewer_bits(asked, exact, model.dataset_json, cases, target, say)
     _write_texts(description, target)
     return description
 
 
 def _in_fewer_bits(
-    asked: Deployment, exact: Description, dataset_json: dict[str, Any], target: Path, say: Say
+    asked: Deployment, exact: Description, dataset_json: dict[str, Any], cases: list[Case], target: Path, say: Say
 ) -> Description:
     """Put a graph in fewer bits into the place of the one in float32, and measure what that changes.
 
     Raises:
         DataError: if it loses more Dice than it may.
     """
-    images = asked.calibration
-    if images is None:
-        raise DataError("images to measure on are missing (--calibration)")
-    cases = _calibration_cases(images, exact.file_ending)
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
         reference = scratch / "f32"
@@ -110,11 +109,16 @@ def _in_fewer_bits(
     return replace(description, measured=found)
 
 
-def _calibration_cases(images: Path, ending: str) -> list[Case]:
+def _calibration_cases(asked: Deployment, ending: str) -> list[Case]:
+    if asked.calibration is None:
+        return []
     try:
-        return find_cases(images, ending)
+        cases = find_cases(asked.calibration, ending)
     except DeployedModelError as error:
         raise DataError(f"--calibration: {error}") from error
+    if asked.labels is not None:
+        require_references(cases, asked.labels, ending)
+    return cases
 
 
 def _write_description(description: Description, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,12 +44,15 @@ def opened(model: Path) -> Iterator[Path]:
     Raises:
         DataError: if a zip is broken, or does not hold exactly one model.
     """
-    if not zipfile.is_zipfile(model):
+    if model.is_dir() or not model.exists():
         yield model
         return
     with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(model) as archive:
-            archive.extractall(folder)
+        try:
+            with zipfile.ZipFile(model) as archive:
+                archive.extractall(folder)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise DataError(f"{model} is no zip, or a damaged one ({error}); copy it again") from error
         found = sorted(path.parent for path in Path(folder).rglob("plans.json") if "__" in path.parent.name)
         if len(found) != 1:
             names = ", ".join(str(path.relative_to(folder)) for path in found) or "none"
@@ -66,6 +70,8 @@ def find_trained(folder: Path, folds: Sequence[str] | None, checkpoint: str) -> 
     _, configuration = trainer_and_configuration(folder, plans)
     paths = fold_checkpoints(folder, folds, checkpoint)
     names = tuple(path.parent.name.removeprefix("fold_") for path in paths)
+    if folds is None and len(names) > 1:  # as nnU-Net's prediction does
+        names = tuple(name for name in names if name != "all")
     return TeacherModel(folder, configuration, names, checkpoint, plans, dataset_json)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnunet_dsd.common.errors import SetupError
 from nnunet_dsd.graphs.kinds import Runtime
+from nnunet_dsd.graphs.runtime.engines import import_openvino
 from nnunet_dsd.graphs.writing import INSTALL, quietly
 
 KEPT_IN_FLOAT = ("MVN",)  # what instance normalisation is in OpenVINO
@@ -44,8 +45,8 @@ def quantise(
 
 
 def _quantise_openvino(source: Path, target: Path, patches: Sequence[NDArray[np.float32]], attention: bool) -> None:
+    openvino = import_openvino()
     import nncf
-    import openvino
 
     model = openvino.Core().read_model(source)
     scope = nncf.IgnoredScope(types=list(KEPT_IN_FLOAT), names=_last_layers(model), validate=False)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import NetworkStructureError, SetupError
 from nnunet_dsd.graphs.kinds import Precision, Runtime
-from nnunet_dsd.graphs.runtime.engines import PACKAGES
+from nnunet_dsd.graphs.runtime.engines import PACKAGES, import_openvino
 from nnunet_dsd.graphs.runtime.folders import file_digest
 
 GRAPHS: dict[Runtime, str] = {"openvino": "model.xml", "onnx": "model.onnx"}
@@ -49,7 +49,7 @@ def write_graph(network: nn.Module, patch: Tensor, folder: Path, runtime: Runtim
 
 
 def _write_openvino(network: nn.Module, patch: Tensor, path: Path) -> None:
-    import openvino
+    openvino = import_openvino()
 
     model = openvino.convert_model(network, example_input=patch, input=[tuple(patch.shape)])
     openvino.save_model(model, path, compress_to_fp16=False)

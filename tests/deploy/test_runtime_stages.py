@@ -322,7 +322,7 @@ def test_pictures_are_read_as_nnunets_reader_reads_them(tmp_path, colours):
 def test_label_maps_lie_where_nnunet_puts_them(tmp_path, shape):
     write_image(volume(shape), tmp_path / "case_0000.nii.gz")
     (case,) = find_cases(tmp_path, ".nii.gz")
-    array, spacing, geometry = read_image(case, described())
+    array, spacing, geometry = read_image(case, described(patch_size=(8, 8, 8)[: len(shape)]))
     expected, properties = SimpleITKIO().read_images([str(case.files[0])])
     assert np.array_equal(array, expected)
     assert spacing == pytest.approx(tuple(properties["spacing"]), rel=1e-6)
@@ -340,10 +340,14 @@ def test_cases_are_found_by_their_channels(tmp_path):
     for name in ("b_0000.nii.gz", "b_0001.nii.gz", "a_7_0000.nii.gz", ".partial-1-c_0000.nii.gz", "notes.txt"):
         (tmp_path / name).touch()
     found = find_cases(tmp_path, ".nii.gz")
+    (tmp_path / "b.nii.gz").touch()  # a label map, or an image without a channel's number
+    found = find_cases(tmp_path, ".nii.gz")
     assert [(case.name, len(case.files)) for case in found] == [("a_7", 1), ("b", 2)]
     assert [case.name for case in find_cases(tmp_path / "b_0000.nii.gz", ".nii.gz")] == ["b"]
-    with pytest.raises(DeployedModelError, match=r"no images that end in .mha, named such as CASE_0000.mha"):
+    with pytest.raises(DeployedModelError, match=r"no images named such as CASE_0000.mha"):
         find_cases(tmp_path, ".mha")
+    with pytest.raises(DeployedModelError, match=r"there is no .*nowhere"):
+        find_cases(tmp_path / "nowhere", ".mha")
 
 
 def test_images_that_do_not_fit_are_refused(tmp_path):
@@ -351,12 +355,79 @@ def test_images_that_do_not_fit_are_refused(tmp_path):
     write_image(volume((4, 6, 6)), tmp_path / "a_0001.nii.gz")
     (tmp_path / "broken_0000.nii.gz").write_bytes(b"nothing")
     first, second = tmp_path / "a_0000.nii.gz", tmp_path / "a_0001.nii.gz"
-    with pytest.raises(DeployedModelError, match="its channels differ in size or spacing"):
+    with pytest.raises(DeployedModelError, match="its channels differ in size, spacing, origin or direction"):
         read_image(Case("a", (first, second)), described(channels=("T1", "T2")))
     with pytest.raises(DeployedModelError, match=r"1 image channels, expected 2 \(T1, T2\) in files such as a_0000"):
         read_image(Case("a", (first,)), described(channels=("T1", "T2")))
-    with pytest.raises(DeployedModelError, match=r"broken_0000.nii.gz cannot be read"):
+    with pytest.raises(DeployedModelError, match=r"broken_0000.nii.gz is damaged or ends too early"):
         read_image(Case("broken", (tmp_path / "broken_0000.nii.gz",)), described())
+
+
+def test_channels_must_be_numbered_from_0_without_a_gap(tmp_path):
+    for number in (1, 7):
+        write_image(volume((4, 6, 5)), tmp_path / f"a_{number:04d}.nii.gz")
+    (case,) = find_cases(tmp_path, ".nii.gz")
+    with pytest.raises(
+        DeployedModelError, match=r"its channels are a_0001.nii.gz, a_0007.nii.gz, expected a_0000.nii.gz"
+    ):
+        read_image(case, described(channels=("T1", "T2")))
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
+def test_a_file_that_ends_too_early_is_refused(tmp_path, ending):
+    """SimpleITK reads what is missing as 0, and says nothing."""
+    path = tmp_path / f"a_0000{ending}"
+    write_image(volume((20, 30, 30)), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DeployedModelError, match=r"ends too early.*copy it again"):
+        read_image(Case("a", (path,)), described(file_ending=ending))
+
+
+@pytest.mark.parametrize("edge", [0.0, -1.0, np.nan])
+def test_a_file_that_does_not_say_how_large_its_voxels_are_is_refused(tmp_path, edge):
+    """SimpleITK takes 1 mm in its place, or the edge without its sign."""
+    path = tmp_path / "a_0000.nii"
+    write_image(volume((4, 6, 5)), path)
+    content = bytearray(path.read_bytes())
+    content[84:88] = np.array([edge], "<f4").tobytes()  # pixdim[2]
+    path.write_bytes(content)
+    with pytest.raises(DeployedModelError, match=r"its voxels are .* mm; write the right spacing into its file"):
+        read_image(Case("a", (path,)), described(file_ending=".nii"))
+
+
+def test_channels_in_one_file_lie_where_their_volumes_do(tmp_path):
+    channels = np.stack([volume((4, 6, 5), seed) for seed in range(2)])
+    image = SimpleITK.JoinSeries([SimpleITK.GetImageFromArray(one) for one in channels])
+    image.SetSpacing((0.5, 0.7, 2.0, 1.0))
+    image.SetOrigin((5.0, 6.0, 7.0, 0.0))
+    SimpleITK.WriteImage(image, str(tmp_path / "a_0000.nii.gz"))
+    (case,) = find_cases(tmp_path, ".nii.gz")
+    array, spacing, geometry = read_image(case, described(channels=("T1", "T2")))
+    expected, properties = SimpleITKIO().read_images([str(case.files[0])])
+    assert np.array_equal(array, expected)
+    assert spacing == pytest.approx(tuple(properties["spacing"]))
+    write_labels(np.ones((4, 6, 5), np.uint8), geometry, tmp_path / "a.nii.gz")
+    written = SimpleITK.ReadImage(str(tmp_path / "a.nii.gz"))
+    assert written.GetSpacing() == pytest.approx((0.5, 0.7, 2.0))
+    assert written.GetOrigin() == pytest.approx((5.0, 6.0, 7.0))
+
+
+def test_a_flat_image_is_none_for_a_model_of_volumes(tmp_path):
+    write_image(volume((6, 5)), tmp_path / "a_0000.nii.gz")
+    (case,) = find_cases(tmp_path, ".nii.gz")
+    with pytest.raises(DeployedModelError, match="it is a flat image, and the model takes volumes"):
+        read_image(case, described())
+
+
+def test_an_unknown_normalisation_is_refused():
+    with pytest.raises(DeployedModelError, match="Foo is no normalisation"):
+        prepare(np.ones((1, 4, 4, 4), np.float32), (1.0,) * 3, described(normalisation=(Normalisation("Foo"),)))
+
+
+def test_a_graph_that_gives_something_else_is_refused():
+    image = np.ones((1, 4, 4, 4), np.float32)
+    with pytest.raises(DeployedModelError, match=r"gives \(1, 4, 4, 4\) for a patch, model.json says \(2, 4, 4, 4\)"):
+        predict_logits(lambda patch: patch, image, patch=(4, 4, 4), outputs=2, step=1, mirror=())
 
 
 def test_a_label_map_that_cannot_be_written_leaves_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """Models deployed by the command, run by their own predict.py where neither torch nor nnU-Net can be imported."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from soft_label_place import SoftLabelPlace
 from trainer_workplace import CLASSES, REGIONS_IGNORE, use_threads
 
 from nnunet_dsd.cli.main import main
+from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.deploy.measuring import lost_dice
 from nnunet_dsd.deploy.runtime.predictor import Predictor
 from nnunet_dsd.graphs.runtime.folders import DeployedModelError, file_digest
 
@@ -176,6 +179,9 @@ def test_what_is_there_is_not_done_again_and_what_fails_does_not_stop_the_rest(d
         (lambda folder: (folder / "model.json").unlink(), "there is no .*model.json"),
         (lambda folder: change_json(folder, version=99), "is of version 99, this predict.py reads version 1"),
         (lambda folder: change_json(folder, patch_size=None), "lacks something, or holds what cannot be"),
+        (lambda folder: change_json(folder, files={}), r"holds what cannot be \(files\)"),
+        (lambda folder: change_json(folder, transpose=[0, 1, 1, 2]), r"holds what cannot be \(transpose\)"),
+        (lambda folder: change_json(folder, spacing=[1, 1]), r"holds what cannot be \(spacing\)"),
         (
             lambda folder: change_json(folder, runtime_version="9999.1"),
             "older than 9999.1.*pip install -r requirements",
@@ -194,7 +200,50 @@ def change_json(folder, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_a_zip_of_a_model_is_deployed_as_the_folder(place, tmp_path, deployed):
+def test_label_maps_of_two_settings_are_not_mixed(deployed, place, tmp_path):
+    images, output = place.images(1), tmp_path / "found"
+    assert predict_alone(deployed, images, output).returncode == 0
+    mixed = predict_alone(deployed, images, output, "--step", "0.9")
+    assert mixed.returncode == 2
+    assert "holds label maps of another model, --step or --mirror" in mixed.stderr
+    assert predict_alone(deployed, images, output, "--step", "0.9", "--overwrite").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-o", "images"], "holds the images; give another folder"),
+        (["--threads", "0"], "--threads takes a number of 1 or more, got 0"),
+        (["--step", "0"], "a step of the window is above 0 and at most 1, got 0"),
+        (["--device", "cuda"], "OpenVINO computes here on CPU.*not on 'cuda'.*--runtime onnx"),
+        (["-i", "nowhere"], "there is no nowhere"),
+    ],
+)
+def test_what_predict_cannot_do_it_says_before_it_begins(deployed, place, tmp_path, options, said):
+    images = place.images(1)
+    options = [str(images) if word == "images" else word for word in options]
+    done = predict_alone(deployed, images, tmp_path / "found", *options)
+    assert done.returncode == 2
+    assert re.search(said, done.stderr)
+    assert not (tmp_path / "found").exists()
+
+
+def test_of_all_folds_fold_all_is_left_out_as_nnunet_does(place, tmp_path, capsys):
+    for fold in ("all", 0, 1):
+        model = place.teacher(fold=fold)
+    deploy(model, tmp_path / "deployed")
+    assert "fold 0, 1\n" in capsys.readouterr().out
+
+
+def test_lost_dice_is_in_points_and_refuses_what_could_not_be_scored():
+    assert lost_dice({"f32": {"dice": 0.9}, "int8": {"dice": 0.893}}, "int8") == pytest.approx(0.7)
+    assert lost_dice({"f32": {"dice": 0.9}, "int8": {"dice": 0.91}}, "int8") == pytest.approx(-1.0)
+    assert lost_dice({"equal_voxels": 1.0}, "int8") is None
+    with pytest.raises(DataError, match="no structure of the calibration images could be scored"):
+        lost_dice({"f32": {"dice": None}, "int8": {"dice": None}}, "int8")
+
+
+def test_a_zip_of_a_model_is_deployed_as_the_folder(place, tmp_path, deployed, capsys):
     model = place.teacher()
     archive = Path(shutil.make_archive(str(tmp_path / "model"), "zip", model.parents[1], f"{CLASSES}/{model.name}"))
     from_zip = deploy(archive, tmp_path / "from_zip")
@@ -202,12 +251,19 @@ def test_a_zip_of_a_model_is_deployed_as_the_folder(place, tmp_path, deployed):
     with zipfile.ZipFile(tmp_path / "empty.zip", "w") as empty:
         empty.writestr("readme.txt", "nothing")
     assert main(["deploy", str(tmp_path / "empty.zip"), "-o", str(tmp_path / "no")]) == 1
+    archive.write_bytes(archive.read_bytes()[:-400])
+    assert main(["deploy", str(archive), "-o", str(tmp_path / "no")]) == 1
+    assert "is no zip, or a damaged one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"preprocessor_name": "Other"}, "its images are prepared by Other"),
+        (
+            {"resampling_fn_data_kwargs": {"order": 3, "separate_z_anisotropy_threshold": 2}},
+            "takes {'separate_z_anisotropy_threshold': 2}, which is not done here",
+        ),
         ({"resampling_fn_data": "resample_torch_fornnunet"}, "its resampling_fn_data is resample_torch_fornnunet"),
         ({"normalization_schemes": ["Own"]}, "its normalisation Own is none of nnU-Net's"),
         ({"previous_stage": "2d"}, "second stage of a cascade"),
@@ -230,6 +286,7 @@ def test_models_that_the_runtime_cannot_follow_are_refused(place, tmp_path, caps
         (["--runtime", "onnx", "--precision", "bf16"], "f32 or int8, not in bf16"),
         (["-f", "4"], "missing"),
         (["--labels", "nowhere"], "nowhere is no folder"),
+        (["--tolerance", "nan"], "a tolerance is 0 or more points of Dice, got nan"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(place, tmp_path, capsys, options, said):

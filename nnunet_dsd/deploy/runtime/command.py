@@ -15,13 +15,21 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.deploy.runtime.images import Case, Geometry, find_cases, missing_outputs, read_image, write_labels
+from nnunet_dsd.deploy.runtime.images import (
+    PARTIAL,
+    Case,
+    Geometry,
+    find_cases,
+    missing_outputs,
+    read_image,
+    write_labels,
+)
 from nnunet_dsd.deploy.runtime.labels import label_map
 from nnunet_dsd.deploy.runtime.predictor import Predictor
 from nnunet_dsd.deploy.runtime.preparing import Prepared, prepare
 from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
-FAILED = "failed.json"
+FAILED, SETTINGS = "failed.json", "predicted_by.json"
 BAR = 30
 
 
@@ -73,8 +81,8 @@ def predict_folder(predictor: Predictor, cases: Sequence[Case], output: Path, st
                 _settle(going)
                 path = output / f"{case.name}{predictor.description.file_ending}"
                 going = writer.submit(_save, predictor, logits, prepared, geometry, path, case, failed)
-            except (DeployedModelError, MemoryError) as error:
-                failed[case.name] = str(error) or "out of memory"
+            except Exception as error:  # whatever it is, the other cases go on
+                failed[case.name] = told_reason(error)
             progress.step(case.name)
         _settle(going)
     return failed
@@ -101,8 +109,13 @@ def _save(
 ) -> None:
     try:
         write_labels(label_map(logits, prepared, predictor.description), geometry, path)
-    except (DeployedModelError, MemoryError) as error:
-        failed[case.name] = str(error) or "out of memory"
+    except Exception as error:  # whatever it is, the other cases go on
+        failed[case.name] = told_reason(error)
+
+
+def told_reason(error: Exception) -> str:
+    """Return why a case failed: our own sentence, or what kind of error it was."""
+    return str(error) if isinstance(error, DeployedModelError) else f"{type(error).__name__}: {error}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,19 +131,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="predict cases anew that have a label map")
     given = parser.parse_args(arguments)
     try:
-        predictor = Predictor(
-            given.model, step=given.step, mirror=given.mirror, device=given.device, threads=given.threads
-        )
-        ending = predictor.description.file_ending
-        given.output.mkdir(parents=True, exist_ok=True)
-        cases = find_cases(given.images, ending)
+        return _predict(given)
     except (DeployedModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is missing", file=sys.stderr)
+        return 130
+
+
+def _predict(given: argparse.Namespace) -> int:
+    if given.threads is not None and given.threads < 1:
+        raise DeployedModelError(f"--threads takes a number of 1 or more, got {given.threads}")
+    predictor = Predictor(given.model, step=given.step, mirror=given.mirror, device=given.device, threads=given.threads)
+    ending = predictor.description.file_ending
+    cases = find_cases(given.images, ending)
+    folder = given.images if given.images.is_dir() else given.images.parent
+    if given.output.resolve() == folder.resolve():
+        raise DeployedModelError(f"{given.output} holds the images; give another folder for the label maps")
+    given.output.mkdir(parents=True, exist_ok=True)
+    _require_same_settings(predictor, given.output, overwrite=given.overwrite)
     open_cases = cases if given.overwrite else missing_outputs(cases, given.output, ending)
     if len(open_cases) < len(cases):
         print(f"{len(cases) - len(open_cases)} of {len(cases)} cases are there already", file=sys.stderr)
     return _report(predict_folder(predictor, open_cases, given.output, sys.stderr), given.output)
+
+
+def _require_same_settings(predictor: Predictor, output: Path, *, overwrite: bool) -> None:
+    """Note by which model and how a folder's label maps are made; refuse to mix them with others.
+
+    Raises:
+        DeployedModelError: if the folder has label maps of another model, window or mirroring.
+    """
+    path = output / SETTINGS
+    now = {
+        "model": predictor.description.name,
+        "files": predictor.description.files,
+        "step": predictor.step,
+        "mirror_axes": list(predictor.mirror_axes),
+    }
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() and not overwrite else now
+    except ValueError:
+        before = None
+    if before != now:
+        raise DeployedModelError(
+            f"{output} holds label maps of another model, --step or --mirror ({SETTINGS} says which); give another "
+            "folder, or --overwrite"
+        )
+    _write_whole(path, now)
+
+
+def _write_whole(path: Path, content: object) -> None:
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, path)
 
 
 def _report(failed: dict[str, str], output: Path) -> int:
@@ -138,7 +193,7 @@ def _report(failed: dict[str, str], output: Path) -> int:
         print(f"error: {name}: {reason}", file=sys.stderr)
     try:
         if failed:
-            (output / FAILED).write_text(json.dumps(failed, indent=2) + "\n", encoding="utf-8")
+            _write_whole(output / FAILED, failed)
         else:
             (output / FAILED).unlink(missing_ok=True)
     except OSError as error:  # the disk is full; all was said above

@@ -115,12 +115,33 @@ def read_description(folder: Path) -> Description:
     content = read_content(folder / DESCRIPTION, VERSION, "nnunet-dsd deploy")
     try:
         description = _described(content)
+        _require_consistent(description)
     except (KeyError, TypeError, ValueError) as error:
         raise DeployedModelError(
             f"{folder / DESCRIPTION} lacks something, or holds what cannot be ({error}); copy the folder again"
         ) from error
     check_graph(folder, description.runtime, description.files)
     return description
+
+
+def _require_consistent(description: Description) -> None:
+    """Refuse parts that do not go together.
+
+    Raises:
+        ValueError: naming them.
+    """
+    axes = len(description.patch_size)
+    wrong = {
+        "files": description.graph not in description.files,
+        "transpose": sorted(description.transpose) != [0, 1, 2],
+        "patch_size": axes not in (2, 3) or min(description.patch_size) < 1,
+        "spacing": len(description.spacing) != axes or not all(edge > 0 for edge in description.spacing),
+        "normalisation": len(description.normalisation) != len(description.channels),
+        "mirror_axes": not set(description.mirror_axes) <= set(range(axes)),
+        "region_labels": len(description.region_labels or range(description.outputs)) != description.outputs,
+    }
+    if names := [name for name, is_wrong in wrong.items() if is_wrong]:
+        raise ValueError(", ".join(names))
 
 
 def _described(content: dict[str, Any]) -> Description:

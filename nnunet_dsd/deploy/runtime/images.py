@@ -14,6 +14,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from nnunet_dsd.deploy.runtime.description import Description
+from nnunet_dsd.deploy.runtime.headers import check_nifti
 from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
 PARTIAL = ".partial-"
@@ -47,13 +48,16 @@ def find_cases(images: Path, ending: str) -> list[Case]:
     Raises:
         DeployedModelError: if there are none.
     """
+    if not images.exists():
+        raise DeployedModelError(f"there is no {images}")
     paths = sorted(images.iterdir()) if images.is_dir() else [images]
-    files = [path for path in paths if path.name.endswith(ending) and not path.name.startswith(PARTIAL)]
     by_name: dict[str, list[Path]] = {}
-    for path in files:
-        by_name.setdefault(re.sub(r"_\d{4}$", "", path.name.removesuffix(ending)), []).append(path)
-    if not by_name or not images.exists():
-        raise DeployedModelError(f"{images}: no images that end in {ending}, named such as CASE_0000{ending}")
+    for path in paths:
+        named = re.fullmatch(rf"(.+)_\d{{4}}{re.escape(ending)}", path.name)
+        if named and not path.name.startswith(PARTIAL):
+            by_name.setdefault(named[1], []).append(path)
+    if not by_name:
+        raise DeployedModelError(f"{images}: no images named such as CASE_0000{ending}, a file for each channel")
     return [Case(name, tuple(channels)) for name, channels in by_name.items()]
 
 
@@ -63,28 +67,35 @@ def read_image(case: Case, description: Description) -> tuple[NDArray[np.float32
     Raises:
         DeployedModelError: if it cannot be read, or its channels are not the model's or not of one size and spacing.
     """
+    names = [path.name for path in case.files]
+    expected = [f"{case.name}_{number:04d}{description.file_ending}" for number in range(len(names))]
+    if names != expected:
+        raise DeployedModelError(f"its channels are {', '.join(names)}, expected {', '.join(expected)}")
     read = [_read(path) for path in case.files]
-    if len({(array.shape[1:], geometry.spacing) for array, geometry in read}) > 1:
-        raise DeployedModelError(f"{case.name}: its channels differ in size or spacing")
+    if len({(array.shape[1:], geometry) for array, geometry in read}) > 1:
+        raise DeployedModelError("its channels differ in size, spacing, origin or direction")
     array = np.vstack([one for one, _ in read], dtype=np.float32, casting="unsafe")
     if len(array) != len(description.channels):
         raise DeployedModelError(
-            f"{case.name}: {len(array)} image channels, expected {len(description.channels)} "
+            f"{len(array)} image channels, expected {len(description.channels)} "
             f"({', '.join(description.channels)}) in files such as {case.name}_0000{description.file_ending}"
         )
     geometry = read[0][1]
     if description.reader == "picture" or geometry.spacing is None:
         return array, (FLAT, 1.0, 1.0), Geometry(None, None, None)
     edges = [abs(value) for value in geometry.spacing[::-1]]
+    if len(edges) == 2 and len(description.patch_size) == 3:
+        raise DeployedModelError("it is a flat image, and the model takes volumes")
     if len(edges) == 2:
         edges = [FLAT * max(edges), *edges]
-    spacing = tuple(edges[-3:])
+    spacing = tuple(edges)
     if not all(np.isfinite(edge) and edge > 0 for edge in spacing):
-        raise DeployedModelError(f"{case.name}: its voxels are {spacing} mm; write the right spacing into its file")
+        raise DeployedModelError(f"its voxels are {spacing} mm; write the right spacing into its file")
     return array, spacing, geometry
 
 
 def _read(path: Path) -> tuple[NDArray[Any], Geometry]:
+    check_nifti(path)
     try:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
@@ -96,7 +107,11 @@ def _read(path: Path) -> tuple[NDArray[Any], Geometry]:
         array = array[:, None] if array.ndim == 3 else array
     elif array.ndim < 4:
         array = array.reshape((1,) * (4 - array.ndim) + array.shape)
-    return array, Geometry(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    axes = image.GetDimension()
+    if axes < 4:
+        return array, Geometry(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    turned = np.reshape(image.GetDirection(), (axes, axes))[:3, :3].ravel()  # the fourth axis are channels
+    return array, Geometry(image.GetSpacing()[:3], image.GetOrigin()[:3], tuple(turned.tolist()))
 
 
 def write_labels(labels: NDArray[Any], geometry: Geometry, path: Path) -> None:
@@ -107,7 +122,7 @@ def write_labels(labels: NDArray[Any], geometry: Geometry, path: Path) -> None:
     """
     flat = geometry.spacing is None or len(geometry.spacing) == 2
     image = SimpleITK.GetImageFromArray(labels[0] if flat else labels)
-    if geometry.spacing is not None and len(geometry.spacing) < 4:
+    if geometry.spacing is not None:
         image.SetSpacing(geometry.spacing)
         image.SetOrigin(geometry.origin)
         image.SetDirection(geometry.direction)

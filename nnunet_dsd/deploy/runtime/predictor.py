@@ -59,10 +59,10 @@ class Predictor:
         image = np.asarray(image, dtype=np.float32)
         image = image[None] if image.ndim == 3 else image
         channels = len(self.description.channels)
-        if image.ndim != 4 or len(image) != channels or len(spacing) != 3 or not all(edge > 0 for edge in spacing):
+        if image.ndim != 4 or len(image) != channels or not _is_spacing(spacing):
             raise DeployedModelError(
                 f"an image ({channels}, z, y, x) and three edges of a voxel in mm are needed, got {image.shape} and "
-                f"{tuple(spacing)}"
+                f"{spacing}"
             )
         prepared = prepare(image, tuple(float(edge) for edge in spacing), self.description)
         return label_map(self.logits(prepared), prepared, self.description)
@@ -81,3 +81,8 @@ class Predictor:
             step=self.step,
             mirror=self.mirror_axes,
         )
+
+
+def _is_spacing(spacing: Any) -> bool:
+    edges = np.asarray(spacing, dtype=np.float64)
+    return edges.shape == (3,) and bool(np.all(np.isfinite(edges) & (edges > 0)))

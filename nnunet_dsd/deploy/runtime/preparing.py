@@ -103,4 +103,6 @@ def normalise(values: NDArray[np.float32], how: Normalisation, inside: NDArray[n
         if values.min() < 0 or values.max() > 255:
             raise DeployedModelError(f"colours from 0 to 255 are needed, got {values.min():g} to {values.max():g}")
         values /= 255.0
+    elif how.scheme != "NoNormalization":
+        raise DeployedModelError(f"{how.scheme} is no normalisation that this predict.py knows; deploy the model again")
     return values

@@ -75,6 +75,11 @@ def predict_logits(
     for place in windows(image.shape[1:], patch, step):
         everywhere = (slice(None), *place)
         predicted = _mirrored_mean(network, np.ascontiguousarray(image[everywhere])[None], mirror)[0]
+        if predicted.shape != (outputs, *patch):
+            raise DeployedModelError(
+                f"the graph gives {predicted.shape} for a patch, model.json says {(outputs, *patch)}; copy the folder "
+                "again"
+            )
         for sums, values in zip(total, predicted, strict=True):  # one by one: of many classes a copy takes gigabytes
             sums[place] = sums[place] + values * wide  # in float32, rounded to half where it is stored
         counts[place] += weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -94,13 +95,29 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def _openvino(graph: Path, precision: str, device: str, threads: int | None) -> Network:
+def import_openvino() -> Any:
+    """Return OpenVINO without its telemetry, which would send word of its use to others; it has a stand-in for that."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
+    return openvino
+
+
+def _openvino(graph: Path, precision: str, device: str, threads: int | None) -> Network:
+    openvino = import_openvino()
+    core = openvino.Core()
+    if device.upper().split(".")[0] not in core.available_devices:
+        raise DeployedModelError(
+            f"OpenVINO computes here on {', '.join(core.available_devices)}, not on '{device}'; for an NVIDIA GPU "
+            "deploy the model with --runtime onnx"
+        )
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
     if device == "cpu" and threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(str(graph), device.upper(), options)
+    compiled = core.compile_model(str(graph), device.upper(), options)
+    taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if precision in ("bf16", "f16") and taken != precision:
+        raise DeployedModelError(f"this processor does not compute in {precision} but in {taken}; deploy the model so")
     request = compiled.create_infer_request()
 
     def compute(patch: NDArray[np.float32]) -> NDArray[np.float32]:

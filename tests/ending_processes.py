@@ -8,6 +8,9 @@ import subprocess
 import sys
 import time
 
+# A shell starts what runs in the background with interrupts ignored, and what that starts inherits it.
+HEARS_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
 
 def die(*given: object, **more: object) -> None:
     """End this process at once, as the system does to one that takes too much memory."""
@@ -27,7 +30,7 @@ def end_at_work(code: str, *arguments: object, ending: signal.Signals = signal.S
     process that writes to them has ended, and each would wait for a minute: so this fails where one is left.
     """
     places = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    command = [sys.executable, "-c", HEARS_INTERRUPTS + code, *map(str, arguments)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=places, start_new_session=True, stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None

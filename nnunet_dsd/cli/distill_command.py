@@ -27,7 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the study")
     parser.add_argument("--name", help="of the soft labels and of derived plans (default: the folder's name)")
-    teachers = parser.add_argument_group("teachers and images")
+    _add_teachers(parser.add_argument_group("teachers and images"))
+    _add_students(parser.add_argument_group("students and their controls"))
+    add_named_settings(parser, "settings of the students", SETTINGS)
+    parser.add_argument("--keep-going", action="store_true", help="after a run has failed go on with the next one")
+    parser.add_argument("--only-runs", nargs="+", metavar="RUN", help="only these runs, by the names of --print-jobs")
+    instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
+    instead.add_argument("--dry-run", action="store_true", help="check everything and show the commands")
+    instead.add_argument("--list", action="store_true", help="show which trainings are done, unfinished and missing")
+    instead.add_argument("--print-jobs", choices=JOB_FORMATS, help="print the missing students as a list of jobs")
+    instead.add_argument(
+        "--only-labels", action="store_true", help="make soft labels, score the teachers, train nothing"
+    )
+    instead.add_argument("--only-plans", action="store_true", help="write the students' plans, run nothing")
+    instead.add_argument("--only-report", action="store_true", help="score and compare what is trained, train nothing")
+
+
+def _add_teachers(teachers: argparse._ArgumentGroup) -> None:
     teachers.add_argument("--teacher", nargs="+", required=True, metavar="MODEL", help="as for `soft-labels`")
     teachers.add_argument(
         "--folds", nargs="+", metavar="FOLD", help="of every teacher (default: all that are finished)"
@@ -41,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("IMAGES", "LABELS"),
         help="folders of test cases and their references (default: the data set's imagesTs and labelsTs)",
     )
-    students = parser.add_argument_group("students and their controls")
+
+
+def _add_students(students: argparse._ArgumentGroup) -> None:
     students.add_argument("--width", type=float, help="factor on the feature channels of every stage")
     students.add_argument(
         "--patch-size", action=OneValue, type=int, nargs="+", metavar="VOXELS", help="as in the plans"
@@ -64,18 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of soft labels and of predictions of the test cases",
     )
     students.add_argument("--device", choices=DEVICES, help="default: nnU-Net's")
-    add_named_settings(parser, "settings of the students", SETTINGS)
-    parser.add_argument("--keep-going", action="store_true", help="after a run has failed go on with the next one")
-    parser.add_argument("--only-runs", nargs="+", metavar="RUN", help="only these runs, by the names of --print-jobs")
-    instead = parser.add_argument_group("instead of running").add_mutually_exclusive_group()
-    instead.add_argument("--dry-run", action="store_true", help="check everything and show the commands")
-    instead.add_argument("--list", action="store_true", help="show which trainings are done, unfinished and missing")
-    instead.add_argument("--print-jobs", choices=JOB_FORMATS, help="print the missing students as a list of jobs")
-    instead.add_argument(
-        "--only-labels", action="store_true", help="make soft labels, score the teachers, train nothing"
-    )
-    instead.add_argument("--only-plans", action="store_true", help="write the students' plans, run nothing")
-    instead.add_argument("--only-report", action="store_true", help="score and compare what is trained, train nothing")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -71,8 +71,8 @@ def evaluate_folders(
         references: folder with reference label images, for example `labelsTs`.
         label_set: what to evaluate and how the files end.
         settings: of the measures.
-        processes: that evaluate cases at the same time; 1: this one. Others are spawned, so a script that asks for
-            them guards its main part by `if __name__ == "__main__"`. None: as many as the images are worth.
+        processes: that evaluate cases at the same time; 1: this one; None: as many as the images are worth. Others
+            are spawned, so a script guards its main part by `if __name__ == "__main__"`.
         allow_missing: evaluate without the references that have no prediction; they are listed in the result.
         track: takes the results as they come and their number, and yields them on; shows progress.
 
@@ -80,12 +80,10 @@ def evaluate_folders(
         DataError: with everything that is wrong with the folders or the files; nothing is returned then.
         SetupError: if a process was killed.
     """
-    ending = label_set.file_ending
+    ending, named = label_set.file_ending, label_set.label_path
     pairs = pair_folders(predictions, references, ending)
-    example = label_set.label_path(references, (pairs.cases or pairs.missing)[0])
-    reader = resolve_reader(predictions, label_set, example)
+    reader = resolve_reader(predictions, label_set, named(references, (pairs.cases or pairs.missing)[0]))
     extent = require_evaluable(pairs, predictions, references, ending, reader=reader, allow_missing=allow_missing)
-    named = label_set.label_path
     jobs = [
         CaseJob(case, named(predictions, case), named(references, case), label_set, reader, settings)
         for case in pairs.cases

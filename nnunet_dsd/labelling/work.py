@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,7 @@ def prepare(request: Request) -> Work:
         cases=cases,
         splits=folder / "splits_final.json",
     )
-    own, tested = own_images(folder.name, dataset_json)
-    unlabelled = find_images(request.unlabelled, dataset_json) if request.unlabelled else {}
-    known = {**own, **{f"test case {name}": files for name, files in tested.items()}}
-    refuse_known_images(unlabelled, known, {*cases, *own, *tested})
+    own, unlabelled = _images(folder.name, dataset_json, cases, request)
     reader = named_reader(plans.plans.get(PLANS_KEY)) if unlabelled else None
     refuse_unfitting_images(unlabelled, reader, channels=len(dataset_json["channel_names"]))
     labelled = _who_labels(teachers, cases, unlabelled, request)
@@ -121,6 +119,17 @@ def prepare(request: Request) -> Work:
     work = Work(request, plans, manager, dataset_json, preprocessed, tuple(cases), teachers, images, soft_labels)
     refuse_damaged_images([path for case in work.mine() if case in unlabelled for path in images[case]], reader)
     return work
+
+
+def _images(
+    dataset: str, dataset_json: dict[str, Any], cases: Sequence[str], request: Request
+) -> tuple[dict[str, tuple[Path, ...]], dict[str, tuple[Path, ...]]]:
+    """Return the files of the data set's own images and of those without labels, which are no others of them."""
+    own, tested = own_images(dataset, dataset_json)
+    unlabelled = find_images(request.unlabelled, dataset_json) if request.unlabelled else {}
+    known = {**own, **{f"test case {name}": files for name, files in tested.items()}}
+    refuse_known_images(unlabelled, known, {*cases, *own, *tested})
+    return own, unlabelled
 
 
 def _students_plans(folder: Path, request: Request) -> tuple[PlansManager, ConfigurationManager]:

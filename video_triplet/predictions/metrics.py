@@ -103,8 +103,7 @@ def evaluate(
 
     Raises:
         LeakError: if a model was trained on one of the videos and that was not allowed.
-        DataError: if frames or labels are missing, the numbers of classes differ, or null triplets are to be ignored
-            where the classes are no triplets.
+        DataError: if frames or labels are missing, numbers of classes differ, or classes are no triplets to ignore.
     """
     if ignore_null:
         _require_triplets(predictions)

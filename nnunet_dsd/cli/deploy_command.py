@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunet_dsd.deploy.request import Deployment
+from nnunet_dsd.graphs.folder import how_to_predict
 from nnunet_dsd.graphs.kinds import PRECISIONS, RUNTIMES
 
 SUMMARY = "write a folder that runs a trained model without PyTorch and nnU-Net, fast on a CPU"
@@ -47,8 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_dsd.deploy.run import deploy
 
     deploy(asked, lambda line: print(line, flush=True))
-    print(f"written: {arguments.output}")
-    print("predict with, on any machine:")
-    print(f"  pip install -r {arguments.output}/requirements.txt")
-    print(f"  python {arguments.output}/predict.py -i IMAGES -o LABEL_MAPS")
+    print(how_to_predict(arguments.output, "-i IMAGES -o LABEL_MAPS"))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import SimpleITK
 
 from nnunet_dsd.common.counting import some
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.files import write_json
 from nnunet_dsd.deploy.runtime.command import predict_folder
 from nnunet_dsd.deploy.runtime.description import Description
 from nnunet_dsd.deploy.runtime.images import Case
@@ -75,7 +75,7 @@ def scores(
         DataError: if a reference is missing, or does not fit.
     """
     described = scratch / "dataset.json"
-    described.write_text(json.dumps(dict(dataset_json)), encoding="utf-8")
+    write_json(described, dict(dataset_json))
     evaluation = evaluate_folders(predictions, references, read_label_set(described), allow_missing=True)
     return {measure: _mean(evaluation, measure) for measure in MEASURES}
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunet_dsd import graphs
+import nnunet_dsd
 from nnunet_dsd.graphs.single_file import single_file
 
-OWN, SHARED = Path(__file__).parent / "runtime", Path(graphs.__path__[0]) / "runtime"
-NAMES = ("description", "resampling", "headers", "images", "preparing", "windows", "labels", "predictor", "command")
+PACKAGE = Path(nnunet_dsd.__file__).parent
+OWN = ("description", "resampling", "headers", "images", "preparing", "windows", "labels", "predictor", "command")
 # In the order in which each uses only what came before it.
 MODULES = (
-    SHARED / "folders.py",
-    SHARED / "engines.py",
-    *(
-        OWN / f"{name}.py"
-        for name in ("description", "resampling", "headers", "images", "preparing", "windows", "labels")
-    ),
-    OWN / "predictor.py",
-    OWN / "command.py",
+    *(PACKAGE / f"common/{name}.py" for name in ("counting", "errors", "files", "hashes")),
+    *(PACKAGE / f"graphs/runtime/{name}.py" for name in ("folders", "engines")),
+    *(PACKAGE / f"deploy/runtime/{name}.py" for name in OWN),
 )
 HEAD = '''"""Predict with the model in this folder: python predict.py -i IMAGES -o LABEL_MAPS
 

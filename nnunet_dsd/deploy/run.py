@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from torch import nn
 from nnunet_dsd import __version__
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder
+from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder, write_json
 from nnunet_dsd.deploy.calibration import calibration_patches
 from nnunet_dsd.deploy.describing import deploy_problems, describe
 from nnunet_dsd.deploy.leaflets import readme, requirements, told
@@ -25,12 +23,11 @@ from nnunet_dsd.deploy.request import Deployment
 from nnunet_dsd.deploy.runtime.description import Description
 from nnunet_dsd.deploy.runtime.images import Case, find_cases
 from nnunet_dsd.deploy.source import example, find_trained, load_mean, opened, trained_mirroring
+from nnunet_dsd.graphs.folder import Say, write_leaflets
 from nnunet_dsd.graphs.quantising import quantise
 from nnunet_dsd.graphs.runtime.folders import DESCRIPTION, DeployedModelError
 from nnunet_dsd.graphs.writing import graph_entries, write_graph
 from nnunet_dsd.trainers.teacher import TeacherModel
-
-Say = Callable[[str], None]
 
 
 def deploy(asked: Deployment, say: Say) -> Description:
@@ -88,14 +85,14 @@ def _in_fewer_bits(
         scratch = Path(scratch_name)
         reference = scratch / "f32"
         shutil.copytree(target, reference)
-        _write_description(exact, reference)
+        write_json(reference / DESCRIPTION, exact.as_json())
         if asked.precision == "int8":
             say(f"quantising with patches of {counted(len(cases), 'image')}")
             graph = target / exact.graph
             quantise(reference / exact.graph, graph, calibration_patches(cases, exact), asked.runtime)
         entries = graph_entries(target, asked.runtime, asked.precision)
         description = replace(exact, **entries)
-        _write_description(description, target)
+        write_json(target / DESCRIPTION, description.as_json())
         say(f"comparing with float32 on {counted(len(cases), 'image')}")
         found = measured(asked.labels, cases, description, (reference, target), dataset_json, scratch)
     for line in told(found, asked.precision):
@@ -121,16 +118,8 @@ def _calibration_cases(asked: Deployment, ending: str) -> list[Case]:
     return cases
 
 
-def _write_description(description: Description, folder: Path) -> None:
-    (folder / DESCRIPTION).write_text(json.dumps(description.as_json(), indent=2) + "\n", encoding="utf-8")
-
-
 def _write_texts(description: Description, target: Path) -> None:
-    _write_description(description, target)
-    texts = {
-        "predict.py": program(__version__),
-        "requirements.txt": requirements(description),
-        "README.md": readme(description),
-    }
-    for name, text in texts.items():
-        (target / name).write_text(text, encoding="utf-8")
+    write_json(target / DESCRIPTION, description.as_json())
+    write_leaflets(
+        target, program=program(__version__), requirements=requirements(description), readme=readme(description)
+    )

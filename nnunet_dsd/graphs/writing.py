@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_dsd.common.errors import NetworkStructureError, SetupError
+from nnunet_dsd.common.hashes import file_hash
 from nnunet_dsd.graphs.kinds import Precision, Runtime
 from nnunet_dsd.graphs.runtime.engines import PACKAGES, import_openvino
-from nnunet_dsd.graphs.runtime.folders import file_digest
 
 GRAPHS: dict[Runtime, str] = {"openvino": "model.xml", "onnx": "model.onnx"}
 INSTALL = "install what deploying needs: pip install 'nnunet-dsd[deploy]'"
@@ -73,7 +73,7 @@ def graph_entries(folder: Path, runtime: Runtime, precision: Precision) -> dict[
         "runtime_version": version(PACKAGES[runtime]),
         "precision": precision,
         "graph": GRAPHS[runtime],
-        "files": {path.name: file_digest(path) for path in files},
+        "files": {path.name: file_hash(path) for path in files},
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nnunet_dsd.common.errors import DataError, SetupError
+from nnunet_dsd.common.errors import DistillationError
 from nnunet_dsd.deploy.request import Deployment
 from nnunet_dsd.deploy.run import deploy
 from nnunet_dsd.deploy.runtime.predictor import Predictor
@@ -73,7 +73,7 @@ def _deployed_seconds(
         asked = Deployment(model=model, folds=tuple(folds), checkpoint=checkpoint, output=output)
         try:
             deploy(asked, lambda line: None)
-        except (DataError, SetupError):
+            predictor = Predictor(output, mirror=mirroring, threads=torch.get_num_threads())
+        except DistillationError:
             return None
-        predictor = Predictor(output, mirror=mirroring, threads=torch.get_num_threads())
         return _median_seconds(lambda: predictor.array_logits(array))

@@ -18,9 +18,10 @@ from trainer_workplace import CLASSES, REGIONS_IGNORE, use_threads
 
 from nnunet_dsd.cli.main import main
 from nnunet_dsd.common.errors import DataError
+from nnunet_dsd.common.hashes import file_hash
 from nnunet_dsd.deploy.measuring import lost_dice
 from nnunet_dsd.deploy.runtime.predictor import Predictor
-from nnunet_dsd.graphs.runtime.folders import DeployedModelError, file_digest
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
 ALONE = """
 import sys, runpy
@@ -132,7 +133,7 @@ def test_the_folder_holds_what_it_says(deployed):
         "predict.py",
         "requirements.txt",
     ]
-    assert said["files"] == {name: file_digest(deployed / name) for name in ("model.bin", "model.xml")}
+    assert said["files"] == {name: file_hash(deployed / name) for name in ("model.bin", "model.xml")}
     assert (said["outputs"], said["patch_size"], said["spacing"]) == (3, [8, 16, 16], [2.0, 1.0, 1.0])
     assert f"openvino>={said['runtime_version']}" in (deployed / "requirements.txt").read_text()
 

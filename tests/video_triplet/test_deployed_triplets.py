@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from triplet_workplace import CPU, experiment, tiny_settings
 
-from nnunet_dsd.common.hashes import weights_hash
-from nnunet_dsd.graphs.runtime.folders import DeployedModelError, file_digest
+from nnunet_dsd.common.hashes import file_hash, weights_hash
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 from nnunet_dsd.graphs.writing import write_graph
 from video_triplet.cli.main import main
 from video_triplet.data.provenance import ModelRecord
@@ -178,7 +178,7 @@ def test_the_folder_holds_what_it_says(deployed, phase_model):
     said = json.loads((deployed / "model.json").read_text())
     names = ["README.md", "model.bin", "model.json", "model.xml", "predict.py", "requirements.txt"]
     assert sorted(path.name for path in deployed.iterdir()) == names
-    assert said["files"] == {name: file_digest(deployed / name) for name in ("model.bin", "model.xml")}
+    assert said["files"] == {name: file_hash(deployed / name) for name in ("model.bin", "model.xml")}
     assert (said["kind"], said["version"], said["image_size"], said["crop"]) == ("triplets", 1, 64, None)
     assert said["mean"] == pytest.approx([255 * value for value in (0.485, 0.456, 0.406)])
     assert list(said["heads"]) == ["triplet", "instrument", "verb", "target", "phase"]

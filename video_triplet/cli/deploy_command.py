@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_dsd.graphs.folder import how_to_predict
 from nnunet_dsd.graphs.kinds import RUNTIMES
 from video_triplet.deploy.request import PRECISIONS, Deployment
 
@@ -40,8 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
     from video_triplet.deploy.run import deploy  # with torch, after the checks
 
     deploy(asked, lambda line: print(line, flush=True))
-    print(f"written: {arguments.output}")
-    print("predict with, on any machine:")
-    print(f"  pip install -r {arguments.output}/requirements.txt")
-    print(f"  python {arguments.output}/predict.py -i VIDEO -o RESULTS")
+    print(how_to_predict(arguments.output, "-i VIDEO -o RESULTS"))
     return 0

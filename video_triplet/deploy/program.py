@@ -10,7 +10,7 @@ from nnunet_dsd.graphs.single_file import single_file
 SHARED, OWN = Path(nnunet_dsd.__file__).parent, Path(__file__).parents[1]
 # In the order in which each uses only what came before it.
 MODULES = (
-    *(SHARED / f"common/{name}.py" for name in ("counting", "errors", "files")),
+    *(SHARED / f"common/{name}.py" for name in ("counting", "errors", "files", "hashes")),
     *(SHARED / f"graphs/runtime/{name}.py" for name in ("folders", "engines")),
     OWN / "vocabulary.py",
     *(OWN / f"data/{name}.py" for name in ("provenance", "whole_images", "images", "display_matrix", "joined_files")),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from nnunet_dsd import __version__
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import NetworkStructureError
-from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder
+from nnunet_dsd.common.files import require_new_folder, require_writable, whole_folder, write_json
+from nnunet_dsd.graphs.folder import Say, write_leaflets
 from nnunet_dsd.graphs.quantising import quantise
 from nnunet_dsd.graphs.runtime.folders import DESCRIPTION
 from nnunet_dsd.graphs.writing import GRAPHS, graph_entries, write_graph
@@ -28,7 +28,6 @@ from video_triplet.deploy.runtime.predictor import Predictor, network_input
 from video_triplet.models.model_file import TripletModel, load_model
 
 LARGEST_ERROR = 1e-4  # of a probability in float32
-Say = Callable[[str], None]
 
 
 def deploy(asked: Deployment, say: Say) -> Description:
@@ -59,14 +58,10 @@ def deploy(asked: Deployment, say: Say) -> Description:
             say(f"comparing with the trained network on {counted(len(frames), 'frame')}")
             description = replace(description, measured=measured(model, Predictor(target), frames))
             say(told(description))
-        _write_description(description, target)
-        texts = {
-            "predict.py": program(__version__),
-            "requirements.txt": requirements(description),
-            "README.md": readme(description),
-        }
-        for name, text in texts.items():
-            (target / name).write_text(text, encoding="utf-8")
+        write_json(target / DESCRIPTION, description.as_json())
+        write_leaflets(
+            target, program=program(__version__), requirements=requirements(description), readme=readme(description)
+        )
     return description
 
 
@@ -81,7 +76,7 @@ def _write_graph(
         say(f"writing the graph for {asked.runtime}")
         write_graph(model.network.backbone, example, exact, asked.runtime)
         description = describe(model, graph_entries(exact, asked.runtime, "f32"))
-        _write_description(description, exact)
+        write_json(exact / DESCRIPTION, description.as_json())
         _refuse_other_graph(model, Predictor(exact), asked.runtime)
         if asked.precision == "int8":
             say(f"quantising with {counted(len(frames), 'frame')}")
@@ -89,7 +84,7 @@ def _write_graph(
             graph = GRAPHS[asked.runtime]
             quantise(exact / graph, target / graph, inputs, asked.runtime, attention=True)
             description = describe(model, graph_entries(target, asked.runtime, asked.precision))
-            _write_description(description, target)
+            write_json(target / DESCRIPTION, description.as_json())
     return description
 
 
@@ -129,7 +124,3 @@ def describe(model: TripletModel, graph: dict[str, object]) -> Description:
         measured={},
         **graph,  # type: ignore[arg-type]
     )
-
-
-def _write_description(description: Description, folder: Path) -> None:
-    (folder / DESCRIPTION).write_text(json.dumps(description.as_json(), indent=2) + "\n", encoding="utf-8")

@@ -15,8 +15,8 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.files import write_json
 from nnunet_dsd.deploy.runtime.images import (
-    PARTIAL,
     Case,
     Geometry,
     find_cases,
@@ -179,13 +179,7 @@ def _require_same_settings(predictor: Predictor, output: Path, *, overwrite: boo
             f"{output} holds label maps of another model, --step or --mirror ({SETTINGS} says which); give another "
             "folder, or --overwrite"
         )
-    _write_whole(path, now)
-
-
-def _write_whole(path: Path, content: object) -> None:
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_json(path, now)
 
 
 def _report(failed: dict[str, str], output: Path) -> int:
@@ -193,7 +187,7 @@ def _report(failed: dict[str, str], output: Path) -> int:
         print(f"error: {name}: {reason}", file=sys.stderr)
     try:
         if failed:
-            _write_whole(output / FAILED, failed)
+            write_json(output / FAILED, failed)
         else:
             (output / FAILED).unlink(missing_ok=True)
     except OSError as error:  # the disk is full; all was said above

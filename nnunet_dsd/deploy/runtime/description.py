@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_dsd.graphs.runtime.folders import DESCRIPTION, DeployedModelError, check_graph, read_content
+from nnunet_dsd.graphs.runtime.folders import GraphDescription, graph_parts, read_described
 
 VERSION = 1
 
@@ -49,16 +49,10 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Description:
-    """All that a deployed model needs to know of itself.
+class Description(GraphDescription):
+    """All that a deployed model needs to know of itself, beside its graph.
 
     Attributes:
-        name: For people.
-        runtime: `openvino` or `onnx`.
-        runtime_version: With which it was deployed; older ones are refused.
-        precision: `f32`, `bf16`, `f16` or `int8`.
-        graph: File of the graph.
-        files: SHA-256 of every file that belongs to the graph, by name.
         reader: `itk` for volumes, `picture` for flat images as PNG.
         file_ending: Of images and label maps.
         channels: Names of the image channels.
@@ -73,15 +67,8 @@ class Description:
         region_labels: For regions, the label that each output writes, in this order; None: outputs are classes.
         wide_labels: Labels need 16 bits.
         mirror_axes: Along which axes training images were mirrored.
-        measured: For people: how far fewer bits moved label maps and scores.
     """
 
-    name: str
-    runtime: str
-    runtime_version: str
-    precision: str
-    graph: str
-    files: dict[str, str]
     reader: str
     file_ending: str
     channels: tuple[str, ...]
@@ -96,7 +83,6 @@ class Description:
     region_labels: tuple[int, ...] | None
     wide_labels: bool
     mirror_axes: tuple[int, ...]
-    measured: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `model.json` holds of it."""
@@ -112,16 +98,7 @@ def read_description(folder: Path) -> Description:
     Raises:
         DeployedModelError: if it is missing, broken, of another version, or a file is missing or changed.
     """
-    content = read_content(folder / DESCRIPTION, VERSION, "nnunet-dsd deploy")
-    try:
-        description = _described(content)
-        _require_consistent(description)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DeployedModelError(
-            f"{folder / DESCRIPTION} lacks something, or holds what cannot be ({error}); copy the folder again"
-        ) from error
-    check_graph(folder, description.runtime, description.files)
-    return description
+    return read_described(folder, VERSION, "nnunet-dsd deploy", _described)
 
 
 def _require_consistent(description: Description) -> None:
@@ -146,11 +123,11 @@ def _require_consistent(description: Description) -> None:
 
 def _described(content: dict[str, Any]) -> Description:
     regions = content["region_labels"]
-    texts = ("name", "runtime", "runtime_version", "precision", "graph", "reader", "file_ending")
-    return Description(
-        **{name: str(content[name]) for name in texts},
+    description = Description(
+        **graph_parts(content),
+        reader=str(content["reader"]),
+        file_ending=str(content["file_ending"]),
         labels=dict(content["labels"]),
-        files=dict(content["files"]),
         channels=tuple(content["channels"]),
         patch_size=tuple(int(size) for size in content["patch_size"]),
         spacing=tuple(float(value) for value in content["spacing"]),
@@ -162,5 +139,6 @@ def _described(content: dict[str, Any]) -> Description:
         region_labels=None if regions is None else tuple(int(label) for label in regions),
         wide_labels=bool(content["wide_labels"]),
         mirror_axes=tuple(int(axis) for axis in content["mirror_axes"]),
-        measured=dict(content["measured"]),
     )
+    _require_consistent(description)
+    return description

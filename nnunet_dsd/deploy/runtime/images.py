@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from nnunet_dsd.common.files import PARTIAL_PREFIX, whole_file
 from nnunet_dsd.deploy.runtime.description import Description
 from nnunet_dsd.deploy.runtime.headers import check_nifti
 from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 
-PARTIAL = ".partial-"
 FLAT = 999.0  # nnU-Net gives a flat image slices as thick as this many pixels
 
 
@@ -54,7 +53,7 @@ def find_cases(images: Path, ending: str) -> list[Case]:
     by_name: dict[str, list[Path]] = {}
     for path in paths:
         named = re.fullmatch(rf"(.+)_\d{{4}}{re.escape(ending)}", path.name)
-        if named and not path.name.startswith(PARTIAL):
+        if named and not path.name.startswith(PARTIAL_PREFIX):
             by_name.setdefault(named[1], []).append(path)
     if not by_name:
         raise DeployedModelError(f"{images}: no images named such as CASE_0000{ending}, a file for each channel")
@@ -126,13 +125,11 @@ def write_labels(labels: NDArray[Any], geometry: Geometry, path: Path) -> None:
         image.SetSpacing(geometry.spacing)
         image.SetOrigin(geometry.origin)
         image.SetDirection(geometry.direction)
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
-        SimpleITK.WriteImage(image, str(partial), True)
-        _require_same(partial, image)
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            SimpleITK.WriteImage(image, str(partial), True)
+            _require_same(partial, image)
     except (RuntimeError, OSError) as error:
-        partial.unlink(missing_ok=True)
         reason = str(error).strip().splitlines()[-1]
         raise DeployedModelError(f"{path} cannot be written ({reason}); is the disk full?") from error
 

@@ -7,38 +7,18 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_dsd.graphs.runtime.folders import DeployedModelError
+from nnunet_dsd.graphs.runtime.folders import DeployedModelError, GraphDescription
 
 # From `(1, C, *patch)` to `(1, K, *patch)`, or whatever the graph gives, which holds until the next call.
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}
 HINTS = {"f32": "f32", "bf16": "bf16", "f16": "f16", "int8": "f32"}  # int8 is in the graph; the rest of it is float32
-
-
-class GraphDescription(Protocol):
-    """What a deployed model's description says of its graph."""
-
-    @property
-    def runtime(self) -> str:
-        """`openvino` or `onnx`."""
-
-    @property
-    def runtime_version(self) -> str:
-        """With which it was deployed; older ones are refused."""
-
-    @property
-    def precision(self) -> str:
-        """`f32`, `bf16`, `f16` or `int8`."""
-
-    @property
-    def graph(self) -> str:
-        """File of the graph."""
 
 
 def load_network(folder: Path, description: GraphDescription, *, device: str, threads: int | None) -> Network:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from nnunet_dsd.common.counting import counted
 from nnunet_dsd.common.errors import DistillationError, SettingsError
 from nnunet_dsd.common.files import refuse_overwriting, require_writable
-from nnunet_dsd.graphs.runtime.folders import DeployedModelError
 from video_triplet.data.video_files import NumberedFrame, read_frames, title_of
 from video_triplet.deploy.runtime.predictor import Predictor
 from video_triplet.models.annotated_video import MOST_TRIPLETS, annotate_video
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_results(predictions, given.output, top=given.top)
         if given.video:
             annotate_video(given.output / ANNOTATED, given.input, predictions, top=given.top, rate=given.rate)
-    except (DeployedModelError, DistillationError, OSError) as error:
+    except (DistillationError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

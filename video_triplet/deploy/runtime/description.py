@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from nnunet_dsd.common.errors import DataError
-from nnunet_dsd.graphs.runtime.folders import DESCRIPTION, DeployedModelError, check_graph, read_content
+from nnunet_dsd.graphs.runtime.folders import (
+    DESCRIPTION,
+    DeployedModelError,
+    GraphDescription,
+    graph_parts,
+    read_described,
+)
 from video_triplet.data.images import RESIZE_FILTER
 from video_triplet.data.provenance import ModelRecord
 from video_triplet.vocabulary import Head, Vocabulary
@@ -18,38 +22,26 @@ KIND_OF_MODEL = "triplets"
 
 
 @dataclass(frozen=True)
-class Description:
-    """All that a deployed model needs to know of itself.
+class Description(GraphDescription):
+    """All that a deployed model needs to know of itself, beside its graph.
+
+    The graph takes a frame `(1, 3, S, S)` and gives the logits of all heads side by side.
 
     Attributes:
-        name: For people.
-        runtime: `openvino` or `onnx`.
-        runtime_version: With which it was deployed; older ones are refused.
-        precision: `f32` or `int8`.
-        graph: File of the graph, which takes a frame `(1, 3, S, S)` and gives the logits of all heads side by side.
-        files: SHA-256 of every file that belongs to the graph, by name.
         heads: In the order of the graph's outputs.
         vocabulary: Names of the classes.
         image_size: S, width and height of a frame in pixels.
         mean: Taken from red, green and blue, which are from 0 to 255.
         std: By which they are divided then.
         record: Of the trained model.
-        measured: For people: how far the graph moved probabilities.
     """
 
-    name: str
-    runtime: str
-    runtime_version: str
-    precision: str
-    graph: str
-    files: dict[str, str]
     heads: tuple[Head, ...]
     vocabulary: Vocabulary
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     record: ModelRecord
-    measured: dict[str, Any]
 
     @property
     def outputs(self) -> int:
@@ -79,23 +71,15 @@ def read_description(folder: Path) -> Description:
     Raises:
         DeployedModelError: if it is missing, broken, of another kind or version, or a file is missing or changed.
     """
-    path = folder / DESCRIPTION
-    content = read_content(path, VERSION, "video-triplet deploy")
+    return read_described(folder, VERSION, "video-triplet deploy", _described)
+
+
+def _described(content: dict[str, Any]) -> Description:
     if content.get("kind") != KIND_OF_MODEL:
         raise DeployedModelError(
-            f"{path} is not of the kind {KIND_OF_MODEL} but of {content.get('kind')}; use the predict.py beside it"
+            f"{DESCRIPTION} is not of the kind {KIND_OF_MODEL} but of {content.get('kind')}; use the predict.py beside "
+            "it"
         )
-    try:
-        description = _described(content)
-    except (KeyError, TypeError, ValueError, DataError) as error:
-        raise DeployedModelError(
-            f"{path} lacks something, or holds what cannot be ({error}); copy the folder again"
-        ) from error
-    check_graph(folder, description.runtime, description.files)
-    return description
-
-
-def _described(content: Mapping[str, Any]) -> Description:
     for name, known in {"resize": RESIZE_FILTER, "crop": None, "frames_per_clip": 1}.items():
         if content[name] != known:
             raise ValueError(f"{name} is {content[name]}, this predict.py does {known}")
@@ -105,17 +89,14 @@ def _described(content: Mapping[str, Any]) -> Description:
         raise ValueError("the names of the heads' classes are not those of the vocabulary")
     if "triplet" not in heads:
         raise ValueError("it has no head of triplets")
-    texts = ("name", "runtime", "runtime_version", "precision", "graph")
     return Description(
-        **{name: str(content[name]) for name in texts},
-        files=dict(content["files"]),
+        **graph_parts(content),
         heads=heads,
         vocabulary=vocabulary,
         image_size=int(content["image_size"]),
         mean=_colours(content["mean"]),
         std=_colours(content["std"]),
         record=ModelRecord.from_json(content["record"]),
-        measured=dict(content["measured"]),
     )
 
 
